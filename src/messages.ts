@@ -1,0 +1,180 @@
+/**
+ * The wiring diagram: who may say what to whom. Three actors, three channels, six unions, each named
+ * after its two ends. A port carries arrays of these, one array per turn and direction.
+ *
+ *            network (main thread)
+ *             ↑↓             ↑↓
+ *           codec  ←——————→  storage
+ *
+ * Bytes are moved when the sender is done with them, copied when it keeps them. Absent on purpose is
+ * `null`; there are no optional fields.
+ */
+
+import type { SkiffErrorData } from './errors.ts'
+import type {
+  AppendReply,
+  Heartbeat,
+  HeartbeatReply,
+  PreVote,
+  PreVoteReply,
+  ReadIndex,
+  ReadIndexReply,
+  Vote,
+  VoteReply,
+} from './raft/rpc.ts'
+import type { Index, Member, NodeId, RoleName, Term } from './raft/types.ts'
+
+// ── codec ↔ network: frames, unread ─────────────────────────────────────────────────────────────
+
+/** A frame that came over the authenticated link of `from`. */
+export type NetworkToCodec = {
+  readonly type: 'frame'
+  readonly from: NodeId
+  readonly bytes: Uint8Array
+}
+
+export type CodecToNetwork =
+  | { readonly type: 'frame'; readonly to: readonly NodeId[]; readonly bytes: Uint8Array }
+  /** `from` sent something that is no frame of ours: drop its link. */
+  | { readonly type: 'malformed'; readonly from: NodeId; readonly reason: string }
+
+// ── codec ↔ storage: RPCs, decoded and validated ────────────────────────────────────────────────
+
+export type CodecToStorage = { readonly type: 'rpc'; readonly from: NodeId; readonly rpc: WireRpc }
+export type StorageToCodec = {
+  readonly type: 'rpc'
+  readonly to: readonly NodeId[]
+  readonly rpc: WireRpc
+}
+
+/** What travels between nodes: consensus, with entries as one packed block, and requests to a leader. */
+export type WireRpc =
+  | PreVote
+  | PreVoteReply
+  | Vote
+  | VoteReply
+  | WireAppend
+  | AppendReply
+  | Heartbeat
+  | HeartbeatReply
+  | ReadIndex
+  | ReadIndexReply
+  | Forward
+  | Change
+  | ChangeReply
+
+/** `Append` whose entries are records back to back, as the log stores them (storage/record.ts). */
+export interface WireAppend {
+  readonly type: 'append'
+  readonly term: Term
+  readonly prevIndex: Index
+  readonly prevTerm: Term
+  readonly commitIndex: Index
+  readonly entryCount: number
+  readonly entries: Uint8Array
+}
+
+/** A batch of commands for the leader's log, exactly as the sender's callers packed it. */
+export interface Forward {
+  readonly type: 'forward'
+  readonly batch: Uint8Array
+}
+
+/** Asks the leader to change the membership. */
+export interface Change {
+  readonly type: 'change'
+  /** Chosen by the asker, never used twice in its life. */
+  readonly id: number
+  readonly change: MembershipChange
+}
+
+export type MembershipChange =
+  | { readonly type: 'add'; readonly member: NodeId; readonly address: string }
+  | { readonly type: 'remove'; readonly member: NodeId }
+
+export interface ChangeReply {
+  readonly type: 'changeReply'
+  readonly id: number
+  readonly answer: ChangeAnswer
+}
+
+export type ChangeAnswer =
+  /** In the leader's log, or already so. The asker sees it done when its own log says so. */
+  | { readonly type: 'accepted' }
+  /** Ask this one; `null` when no leader is known here. */
+  | { readonly type: 'redirected'; readonly leader: PeerAddress | null }
+  /** Not now: another change, or an election, is under way. Ask again. */
+  | { readonly type: 'busy'; readonly reason: string }
+  | { readonly type: 'refused'; readonly reason: string }
+
+export interface PeerAddress {
+  readonly id: NodeId
+  readonly address: string
+}
+
+// ── network ↔ storage: callers' requests, time, and what came of them ───────────────────────────
+
+export type NetworkToStorage =
+  /** One event-loop turn of writes, packed once (codec/command.ts). Batches are numbered 1, 2, 3 … */
+  | { readonly type: 'propose'; readonly batch: number; readonly bytes: Uint8Array }
+  /** The deadline of these writes has passed: drop them if nothing was sent, and say which it was. */
+  | { readonly type: 'cancel'; readonly batch: number }
+  /** All linearizable reads of one event-loop turn. */
+  | { readonly type: 'read'; readonly id: number }
+  | { readonly type: 'cancelRead'; readonly id: number }
+  | {
+      readonly type: 'watch'
+      readonly id: number
+      readonly prefix: string
+      /** First revision wanted; `null`: whatever comes from now on. */
+      readonly fromRevision: number | null
+      readonly previous: boolean
+    }
+  | { readonly type: 'unwatch'; readonly id: number }
+  /** The watcher has taken this many bytes of events. */
+  | { readonly type: 'consumed'; readonly id: number; readonly bytes: number }
+  | {
+      readonly type: 'change'
+      readonly id: number
+      readonly change: MembershipChange
+      /** Whom to ask while no leader is known, for a node that is not a member yet. */
+      readonly via: PeerAddress | null
+    }
+  | { readonly type: 'cancelChange'; readonly id: number }
+  /** One unit of time, however much has passed. */
+  | { readonly type: 'tick' }
+  /** The link *to* this peer was made or lost: what was in flight on an older one is gone. */
+  | { readonly type: 'peer'; readonly id: NodeId; readonly up: boolean }
+
+export type StorageToNetwork =
+  | {
+      readonly type: 'applied'
+      readonly batch: number
+      /** Per command the revision it made; 0 for a delete that found nothing. */
+      readonly revisions: Float64Array
+    }
+  | { readonly type: 'refused'; readonly batch: number; readonly error: SkiffErrorData }
+  /** These reads may be served from the local state now. */
+  | { readonly type: 'readable'; readonly ids: readonly number[] }
+  | { readonly type: 'readRefused'; readonly id: number; readonly error: SkiffErrorData }
+  /** Live events follow from `revision` + 1 on, after the history this watcher asked for. */
+  | { readonly type: 'watching'; readonly id: number; readonly revision: number }
+  /** Events of the past, for one watcher. */
+  | { readonly type: 'history'; readonly id: number; readonly events: Uint8Array }
+  /** Events just applied, for every live watcher whose prefix they match (codec/event.ts). */
+  | { readonly type: 'events'; readonly events: Uint8Array }
+  | { readonly type: 'watchEnded'; readonly id: number; readonly error: SkiffErrorData }
+  | { readonly type: 'changed'; readonly id: number; readonly answer: ChangeAnswer }
+  /** Role, leader or members have changed. `peers` are whom to keep links to, never ourselves. */
+  | { readonly type: 'view'; readonly view: NodeView; readonly peers: readonly PeerAddress[] }
+  /** The node has stopped itself; nothing follows. */
+  | { readonly type: 'failed'; readonly error: SkiffErrorData }
+
+/** What a node knows of its cluster; the numbers that change with every put are in the status board. */
+export interface NodeView {
+  readonly role: RoleName
+  readonly term: Term
+  readonly leaderId: NodeId | null
+  /** As applied here: committed. */
+  readonly members: readonly Member[]
+}

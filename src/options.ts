@@ -1,0 +1,252 @@
+/** Every option and every limit once: default, unit, meaning, check. */
+import { tmpdir } from 'node:os'
+import { resolve } from 'node:path'
+import { SkiffError } from './errors.ts'
+
+export interface ClusterOptions {
+  /** Data directory; made if missing. Omitted: a temporary one, removed at close. */
+  dir?: string
+  /** Members started in this process: 1 (default), or e.g. 3 for a whole cluster in one program. */
+  nodes?: number
+  /**
+   * Worker threads per node. 2 (default): one for log and state machine, one for the RPC codec. 1: the
+   * codec runs on the main thread. n: n - 1 codec threads, peers spread over them.
+   */
+  workers?: number
+  /**
+   * `host:port` of the first node. Default: `127.0.0.1` and a free port, which is kept in `dir` and used
+   * again at restart. Further nodes take free ports of the same host.
+   */
+  listen?: string
+  /**
+   * Addresses of members of an existing cluster: the node enters that one instead of founding its own,
+   * unless `dir` says it is a member already. An empty array: wait until a member calls `addServer`.
+   */
+  join?: readonly string[]
+  /** Shared secret. Peers without it are refused before anything they send is decoded. Default: none. */
+  secret?: string
+  /** Which server listens: uWebSockets.js, ws, or (default) uWebSockets.js where it loads, else ws. */
+  transport?: 'auto' | 'uws' | 'ws'
+  /** A leader makes itself heard this often, in milliseconds. Default 75. */
+  heartbeatMs?: number
+  /**
+   * A follower that has heard of no leader for a random time in this range campaigns, in milliseconds.
+   * Default [1000, 2000]: ten slow fsyncs and a busy machine must fit in. At least 4 × `heartbeatMs`.
+   */
+  electionTimeoutMs?: readonly [min: number, max: number]
+  /** Deadline of every operation that names none itself, in milliseconds. Default 10000. */
+  timeoutMs?: number
+  /** Operations waiting for an answer, per node; beyond it `SKIFF_OVERLOADED`. Default 100000. */
+  requestsMax?: number
+  /** Bytes of writes waiting for an answer, per node; beyond it `SKIFF_OVERLOADED`. Default 64 MiB. */
+  requestBytesMax?: number
+  /** Bytes of a value once packed; beyond it `SKIFF_TOO_LARGE`. Default 1 MiB, at most 4 MiB. */
+  valueBytesMax?: number
+  /** Watchers per node; beyond it `SKIFF_OVERLOADED`. Default 1000. */
+  watchersMax?: number
+  /** Bytes of events a watcher may leave unread before it is ended. Default 4 MiB. */
+  watcherBytesMax?: number
+  /** Free bytes on the disk of `dir` below which writes are refused. Default 256 MiB. */
+  diskFreeBytesMin?: number
+}
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Gives up with the signal's reason. A write already sent may still happen. */
+  signal?: AbortSignal
+  /** Deadline in milliseconds; default {@link ClusterOptions.timeoutMs}. */
+  timeoutMs?: number
+}
+
+export interface WriteOptions extends CallOptions {}
+
+export interface ReadOptions extends CallOptions {
+  /**
+   * `linearizable` (default): sees every write acknowledged before the call, whichever node took it.
+   * `stale`: what this node has applied, at once, without asking anyone.
+   */
+  consistency?: 'linearizable' | 'stale'
+}
+
+export interface ScanRange {
+  /** Keys that begin with this string. */
+  prefix?: string
+  /** First key, included. */
+  from?: string
+  /** End, not included. */
+  to?: string
+  /** From the last key to the first. */
+  reverse?: boolean
+  /** Entries at most. */
+  limit?: number
+}
+
+export interface WatchOptions {
+  /** First revision wanted, at least 1. Omitted: whatever is applied after the watch began. */
+  fromRevision?: number
+  /** Also give the value before the change. Not together with `fromRevision`: the log keeps no old values. */
+  previous?: boolean
+  signal?: AbortSignal
+}
+
+// ── Limits that are not options ─────────────────────────────────────────────────────────────────
+
+/** Bytes of a key in UTF-8. LMDB takes 1,978; the rest is kept for what may be put around keys. */
+export const keyBytesMax: number = 1_024
+/** Bytes a value may ever have: one command must fit into a frame with all that surrounds it. */
+export const valueBytesCeiling: number = 4 * 2 ** 20
+/** Bytes of one batch of commands, and so of one log entry. A single larger command makes its own. */
+export const batchBytesMax: number = 2 ** 20
+/** Commands in one batch. Bounds the state transaction of a turn. */
+export const batchCommandsMax: number = 4_096
+/** Bytes of entries in one append, unless a single entry is larger. */
+export const appendBytesMax: number = 2 ** 20
+/** Entries in one append. */
+export const appendEntriesMax: number = 128
+/** Appends on the way to one follower. A deeper window makes messages small (hashicorp/raft uses 2). */
+export const appendsInFlightMax: number = 4
+/** Bytes of one frame, whatever is in it; the listener closes links that exceed it. */
+export const frameBytesMax: number = 8 * 2 ** 20
+/** Bytes waiting in one link's socket; beyond it the link is dropped, and Raft sends again. */
+export const linkBytesMax: number = 64 * 2 ** 20
+/** Links accepted at once, finished handshakes or not. */
+export const linksMax: number = 64
+/** From accepted socket to finished handshake. */
+export const handshakeTimeoutMs: number = 5_000
+/** Bytes the leader appends beyond what is committed; beyond it proposals wait. */
+export const uncommittedBytesMax: number = 64 * 2 ** 20
+/** Members of a cluster, learners included. */
+export const membersMax: number = 7
+/** Scans open at once per node; each pins the pages of its snapshot. */
+export const scansMax: number = 64
+/** A scan that is not finished by then is ended, so that it cannot make the file grow for ever. */
+export const scanAgeMsMax: number = 60_000
+/** Time between ticks. Heartbeat and election timeout are rounded to whole ticks. */
+export const tickMs: number = 25
+
+/** Options with every default filled in and every value checked. */
+export interface ResolvedOptions {
+  readonly dir: string | null
+  readonly nodes: number
+  readonly workers: number
+  readonly host: string
+  /** 0: any free port, or the one kept in the directory. */
+  readonly port: number
+  readonly join: readonly string[] | null
+  readonly secret: string
+  readonly transport: 'auto' | 'uws' | 'ws'
+  readonly heartbeatTicks: number
+  readonly electionTicksMin: number
+  readonly electionTicksMax: number
+  readonly timeoutMs: number
+  readonly requestsMax: number
+  readonly requestBytesMax: number
+  readonly valueBytesMax: number
+  readonly watchersMax: number
+  readonly watcherBytesMax: number
+  readonly diskFreeBytesMin: number
+}
+
+/**
+ * @throws TypeError for values of the wrong kind
+ * @throws SkiffError `SKIFF_CONFIG` for values that cannot work together
+ */
+export function resolveOptions(options: ClusterOptions = {}): ResolvedOptions {
+  const { host, port } = parseAddress(options.listen ?? '127.0.0.1:0', 'listen')
+  const heartbeatMs = integer(options.heartbeatMs ?? 75, 'heartbeatMs', tickMs, 60_000)
+  const [min, max] = electionRange(options.electionTimeoutMs ?? [1_000, 2_000], heartbeatMs)
+  for (const address of options.join ?? []) parseAddress(address, 'join')
+  return {
+    dir: options.dir === undefined ? null : resolve(text(options.dir, 'dir')),
+    nodes: integer(options.nodes ?? 1, 'nodes', 1, membersMax),
+    workers: integer(options.workers ?? 2, 'workers', 1, 16),
+    host,
+    port,
+    join: options.join ?? null,
+    secret: typeof options.secret === 'undefined' ? '' : text(options.secret, 'secret'),
+    transport: oneOf(options.transport ?? 'auto', 'transport', ['auto', 'uws', 'ws']),
+    heartbeatTicks: ticks(heartbeatMs),
+    electionTicksMin: ticks(min),
+    electionTicksMax: ticks(max),
+    timeoutMs: integer(options.timeoutMs ?? 10_000, 'timeoutMs', 1, 2 ** 31 - 1),
+    requestsMax: integer(options.requestsMax ?? 100_000, 'requestsMax', 1, 10_000_000),
+    requestBytesMax: integer(
+      options.requestBytesMax ?? 64 * 2 ** 20,
+      'requestBytesMax',
+      1,
+      2 ** 40,
+    ),
+    valueBytesMax: integer(options.valueBytesMax ?? 2 ** 20, 'valueBytesMax', 1, valueBytesCeiling),
+    watchersMax: integer(options.watchersMax ?? 1_000, 'watchersMax', 0, 1_000_000),
+    watcherBytesMax: integer(options.watcherBytesMax ?? 4 * 2 ** 20, 'watcherBytesMax', 1, 2 ** 40),
+    diskFreeBytesMin: integer(
+      options.diskFreeBytesMin ?? 256 * 2 ** 20,
+      'diskFreeBytesMin',
+      0,
+      2 ** 50,
+    ),
+  }
+}
+
+/** `host:port`, also `[::1]:port`. */
+export function parseAddress(address: string, name: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text(address, name))
+  const port = Number(match?.[3])
+  if (match === null || port > 65_535) {
+    throw new TypeError(`${name}: expected 'host:port', got ${JSON.stringify(address)}`)
+  }
+  return { host: match[1] ?? match[2] ?? '', port }
+}
+
+export function formatAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Where clusters without a `dir` live. */
+export function temporaryRoot(): string {
+  return tmpdir()
+}
+
+function ticks(ms: number): number {
+  return Math.max(1, Math.round(ms / tickMs))
+}
+
+function electionRange(range: unknown, heartbeatMs: number): [number, number] {
+  if (!Array.isArray(range) || range.length !== 2) {
+    throw new TypeError('electionTimeoutMs: expected [min, max] in milliseconds')
+  }
+  const min = integer(range[0], 'electionTimeoutMs[0]', 1, 600_000)
+  const max = integer(range[1], 'electionTimeoutMs[1]', 1, 600_000)
+  // Fewer heartbeats per timeout and a single lost one would depose a healthy leader.
+  if (min < 4 * heartbeatMs || max < 1.5 * min) {
+    throw new SkiffError(
+      'SKIFF_CONFIG',
+      'not-applied',
+      `electionTimeoutMs [${min}, ${max}]: min must be at least 4 × heartbeatMs (${heartbeatMs}), max at least 1.5 × min`,
+    )
+  }
+  return [min, max]
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value !== 'string' || value === '') {
+    throw new TypeError(`${name}: expected a non-empty string, got ${describe(value)}`)
+  }
+  return value
+}
+
+function integer(value: unknown, name: string, min: number, max: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw new TypeError(`${name}: expected an integer in [${min}, ${max}], got ${describe(value)}`)
+  }
+  return value
+}
+
+function oneOf<T extends string>(value: T, name: string, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value
+  throw new TypeError(`${name}: expected one of ${allowed.join(', ')}, got ${describe(value)}`)
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}

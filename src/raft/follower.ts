@@ -1,0 +1,129 @@
+import { assert, unreachable } from './assert.ts'
+import { PreCandidate } from './candidate.ts'
+import type { Append, Heartbeat, Rpc } from './rpc.ts'
+import type { Role, Server } from './server.ts'
+import type { Entry, Index, NodeId } from './types.ts'
+import { considerVote } from './voting.ts'
+
+/** Replicates a leader's log (paper §5.3). Knows no leader until one speaks in this term. */
+export class Follower implements Role {
+  readonly name = 'follower'
+  readonly #server: Server
+  #leaderId: NodeId | null
+  #ticksSilent = 0
+  /** Silence after which the leader is given up. */
+  #electionTicks: number
+
+  /** `campaignNow`: nobody else could lead, so waiting would be idle. */
+  constructor(server: Server, leaderId: NodeId | null, campaignNow = false) {
+    this.#server = server
+    this.#leaderId = leaderId
+    this.#electionTicks = campaignNow ? 1 : server.drawElectionTicks()
+  }
+
+  get leaderId(): NodeId | null {
+    return this.#leaderId
+  }
+
+  hearsLeader(): boolean {
+    return this.#leaderId !== null && this.#ticksSilent < this.#server.limits.electionTicksMin
+  }
+
+  step(from: NodeId, rpc: Rpc): Role {
+    switch (rpc.type) {
+      case 'append':
+        this.#hear(from)
+        this.#append(from, rpc)
+        return this
+      case 'heartbeat':
+        this.#hear(from)
+        this.#heartbeat(from, rpc)
+        return this
+      case 'vote':
+        if (considerVote(this.#server, from, rpc)) this.#ticksSilent = 0
+        return this
+      case 'readIndexReply':
+        this.#server.readyReads.push({ id: rpc.id, index: rpc.index })
+        return this
+      // A read for a leader, but we are none; the asker will find the new one.
+      case 'readIndex':
+      // Answers to questions we asked in another role. The term fits, the role does not: too late.
+      case 'preVoteReply':
+      case 'voteReply':
+      case 'appendReply':
+      case 'heartbeatReply':
+      // Answered before it comes to a role.
+      case 'preVote':
+        return this
+      default:
+        return unreachable(rpc)
+    }
+  }
+
+  tick(): Role {
+    this.#ticksSilent++
+    if (this.#ticksSilent < this.#electionTicks) return this
+    if (this.#server.isVoter) return PreCandidate.start(this.#server)
+    // A learner or a removed server cannot lead; it only forgets whom it followed.
+    this.#leaderId = null
+    this.#ticksSilent = 0
+    return this
+  }
+
+  persisted(): Role {
+    return this
+  }
+
+  flush(): void {}
+
+  #hear(leaderId: NodeId): void {
+    assert(
+      this.#leaderId === null || this.#leaderId === leaderId,
+      `two leaders in term ${this.#server.term}: ${this.#leaderId}, ${leaderId}`,
+    )
+    this.#leaderId = leaderId
+    this.#ticksSilent = 0
+  }
+
+  #append(from: NodeId, rpc: Append): void {
+    const { log, term } = this.#server
+    if (log.term(rpc.prevIndex) !== rpc.prevTerm) {
+      const hint = log.lastAtMost(rpc.prevIndex, rpc.prevTerm)
+      this.#server.sendLate([from], {
+        type: 'appendReply',
+        term,
+        accepted: false,
+        rejectIndex: rpc.prevIndex,
+        hintIndex: hint.index,
+        hintTerm: hint.term,
+      })
+      return
+    }
+    const matchIndex = this.#store(rpc.prevIndex, rpc.entries)
+    this.#server.commit(Math.min(rpc.commitIndex, matchIndex))
+    this.#server.sendLate([from], { type: 'appendReply', term, accepted: true, matchIndex })
+  }
+
+  /** Truncates only where the logs truly differ: a message that comes late must not undo a later one. */
+  #store(prevIndex: Index, entries: readonly Entry[]): Index {
+    const { log } = this.#server
+    const news = entries.findIndex((entry) => log.term(entry.index) !== entry.term)
+    const first = entries[news]
+    if (first !== undefined) {
+      if (first.index <= log.lastIndex) this.#server.truncate(first.index)
+      for (const entry of entries.slice(news)) this.#server.append(entry)
+    }
+    return prevIndex + entries.length
+  }
+
+  #heartbeat(from: NodeId, rpc: Heartbeat): void {
+    const { log, term } = this.#server
+    // The leader sends what we acknowledged at most. If it is not here, our disk has forgotten it.
+    assert(
+      rpc.commitIndex <= log.lastIndex,
+      `leader says ${rpc.commitIndex} is here, log ends at ${log.lastIndex}`,
+    )
+    this.#server.commit(rpc.commitIndex)
+    if (rpc.round > 0) this.#server.reply(from, { type: 'heartbeatReply', term, round: rpc.round })
+  }
+}

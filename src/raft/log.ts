@@ -1,0 +1,161 @@
+/**
+ * The log as the core sees it: a tail in memory in front of a store on disk. The core only queues what is
+ * to be written; `takeWrite` hands it over, `persisted` says it is on disk.
+ *
+ *     firstIndex ……………… durableIndex ……… lastIndex
+ *     └ on disk, maybe in memory ┘└ in memory only ┘
+ */
+import { assert } from './assert.ts'
+import type { Entry, Index, Term } from './types.ts'
+
+/** The part of the log that is on disk. Read only for what the tail does not hold. */
+export interface LogReader {
+  /** Of the oldest entry still stored; entries before it were cut away by a snapshot. */
+  readonly firstIndex: Index
+  readonly lastIndex: Index
+  term(index: Index): Term
+  /** From `from` on, at most `entriesMax` and `bytesMax`, but at least one. */
+  entries(from: Index, entriesMax: number, bytesMax: number): readonly Entry[]
+}
+
+/** Bytes of durable entries kept in memory, so that followers that keep up never cause a disk read. */
+const tailBytesMax = 16 * 2 ** 20
+
+export class RaftLog {
+  readonly #disk: LogReader
+  /** Consecutive; the last is `lastIndex`. Holds at least everything that is not durable. */
+  #tail: Entry[] = []
+  #tailBytes = 0
+  #lastIndex: Index
+  #lastTerm: Term
+  /** Entries up to here are on disk and agree with memory. */
+  #durableIndex: Index
+  #truncateFrom: Index | null = null
+  /** The last entry handed to a write, durable or about to be. */
+  #writtenIndex: Index
+
+  constructor(disk: LogReader) {
+    this.#disk = disk
+    this.#lastIndex = disk.lastIndex
+    this.#durableIndex = disk.lastIndex
+    this.#writtenIndex = disk.lastIndex
+    this.#lastTerm = disk.lastIndex < disk.firstIndex ? 0 : disk.term(disk.lastIndex)
+  }
+
+  get firstIndex(): Index {
+    return this.#disk.firstIndex
+  }
+
+  get lastIndex(): Index {
+    return this.#lastIndex
+  }
+
+  get lastTerm(): Term {
+    return this.#lastTerm
+  }
+
+  get durableIndex(): Index {
+    return this.#durableIndex
+  }
+
+  /** Term of an entry; 0 before the log, `null` beyond its end. */
+  term(index: Index): Term | null {
+    if (index === 0) return 0
+    if (index > this.#lastIndex) return null
+    if (index === this.#lastIndex) return this.#lastTerm
+    return this.#inTail(index)?.term ?? this.#disk.term(index)
+  }
+
+  /** Is a log that ends so at least as up to date as ours (paper §5.4.1)? Term first, then length. */
+  isUpToDate(lastIndex: Index, lastTerm: Term): boolean {
+    if (lastTerm !== this.#lastTerm) return lastTerm > this.#lastTerm
+    return lastIndex >= this.#lastIndex
+  }
+
+  /** The last entry at or below `index` whose term is at most `term` (conflict hints, paper §5.3). */
+  lastAtMost(index: Index, term: Term): { index: Index; term: Term } {
+    for (let at = Math.min(index, this.#lastIndex); at > 0; at--) {
+      const found = this.term(at)
+      assert(found !== null, `no term at ${at} of ${this.#lastIndex}`)
+      if (found <= term) return { index: at, term: found }
+    }
+    return { index: 0, term: 0 }
+  }
+
+  append(entry: Entry): void {
+    assert(entry.index === this.#lastIndex + 1, `gap: ${entry.index} after ${this.#lastIndex}`)
+    assert(entry.term >= this.#lastTerm, `term ${entry.term} after ${this.#lastTerm}`)
+    this.#tail.push(entry)
+    this.#tailBytes += entry.bytes.length
+    this.#lastIndex = entry.index
+    this.#lastTerm = entry.term
+  }
+
+  /** Removes `from` and everything behind it: the leader says otherwise (paper §5.3). */
+  truncate(from: Index): void {
+    assert(from > 0 && from <= this.#lastIndex, `truncate ${from} of ${this.#lastIndex}`)
+    const lastTerm = this.term(from - 1)
+    assert(lastTerm !== null, `no term before ${from}`)
+    const keep = Math.max(0, this.#tail.length - (this.#lastIndex - from + 1))
+    for (const entry of this.#tail.splice(keep)) this.#tailBytes -= entry.bytes.length
+    this.#lastIndex = from - 1
+    this.#lastTerm = lastTerm
+    if (from > this.#writtenIndex) return
+    this.#truncateFrom = Math.min(from, this.#truncateFrom ?? from)
+    this.#writtenIndex = from - 1
+    this.#durableIndex = Math.min(this.#durableIndex, from - 1)
+  }
+
+  /** From `from` on, at most so many and so large, but at least one. */
+  slice(from: Index, entriesMax: number, bytesMax: number): readonly Entry[] {
+    assert(from >= this.firstIndex, `entry ${from} was cut away before ${this.firstIndex}`)
+    assert(from <= this.#lastIndex, `entry ${from} is beyond ${this.#lastIndex}`)
+    const start = from - this.#tailFirst()
+    if (start < 0) return this.#disk.entries(from, Math.min(entriesMax, -start), bytesMax)
+    let bytes = 0
+    let end = start
+    for (; end < this.#tail.length && end - start < entriesMax; end++) {
+      bytes += this.#tail[end]?.bytes.length ?? 0
+      if (bytes > bytesMax && end > start) break
+    }
+    return this.#tail.slice(start, end)
+  }
+
+  /** What is to be made durable: at most one truncation, then consecutive entries. */
+  takeWrite(): { truncateFrom: Index | null; entries: readonly Entry[] } {
+    const entries = this.#tail.slice(this.#writtenIndex + 1 - this.#tailFirst())
+    const truncateFrom = this.#truncateFrom
+    this.#truncateFrom = null
+    this.#writtenIndex = this.#lastIndex
+    return { truncateFrom, entries }
+  }
+
+  hasWrite(): boolean {
+    return this.#truncateFrom !== null || this.#writtenIndex < this.#lastIndex
+  }
+
+  /** What `takeWrite` handed over is on disk. */
+  persisted(): void {
+    this.#durableIndex = this.#writtenIndex
+  }
+
+  /** Lets go of memory that neither the disk nor the state machine waits for. */
+  trim(appliedIndex: Index): void {
+    const upTo = Math.min(appliedIndex, this.#durableIndex)
+    let drop = 0
+    for (const entry of this.#tail) {
+      if (this.#tailBytes <= tailBytesMax || entry.index > upTo) break
+      this.#tailBytes -= entry.bytes.length
+      drop++
+    }
+    if (drop > 0) this.#tail.splice(0, drop)
+  }
+
+  #tailFirst(): Index {
+    return this.#lastIndex - this.#tail.length + 1
+  }
+
+  #inTail(index: Index): Entry | undefined {
+    return this.#tail[index - this.#tailFirst()]
+  }
+}

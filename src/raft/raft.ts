@@ -1,0 +1,215 @@
+/**
+ * One server's view of consensus: Raft (Ongaro & Ousterhout 2014; Ongaro's thesis). Synchronous and
+ * deterministic, without clock, disk or network: messages, requests and ticks go in, and once a turn
+ * `takeTurn` says what is to be done.
+ *
+ *     step, propose, read, tick …  →  takeTurn  →  send early, write  →  settle  →  send late, apply
+ *
+ * Pre-vote, check-quorum and leader stickiness are always on. What a message does depends on the role
+ * (follower.ts, candidate.ts, leader.ts); what holds in every role is here.
+ *
+ * Not here, and coming with a later release: snapshots, joint consensus, leadership transfer.
+ */
+import { assert } from './assert.ts'
+import { Follower } from './follower.ts'
+import { type ChangeOutcome, Leader } from './leader.ts'
+import type { MembershipAt } from './membership.ts'
+import type { Rpc } from './rpc.ts'
+import { type Role, Server, type ServerOptions } from './server.ts'
+import type { Settled, Turn } from './turn.ts'
+import type { Entry, Index, Membership, NodeId, RoleName, Term } from './types.ts'
+import { answerPreVote } from './voting.ts'
+
+export interface RaftStatus {
+  readonly role: RoleName
+  readonly term: Term
+  readonly leaderId: NodeId | null
+  readonly commitIndex: Index
+  readonly lastIndex: Index
+}
+
+export class Raft {
+  readonly #server: Server
+  #role: Role
+  /** Between `takeTurn` and `settle`: nothing else may happen. */
+  #writing = false
+  #appliedIndex: Index
+
+  constructor(options: ServerOptions) {
+    this.#server = new Server(options)
+    this.#appliedIndex = options.appliedIndex
+    const alone = this.#server.isVoter && this.#server.otherVoters.length === 0
+    this.#role = new Follower(this.#server, null, alone)
+  }
+
+  get id(): NodeId {
+    return this.#server.id
+  }
+
+  get status(): RaftStatus {
+    const { term, commitIndex, log } = this.#server
+    return {
+      role: this.#role.name,
+      term,
+      leaderId: this.#role.leaderId,
+      commitIndex,
+      lastIndex: log.lastIndex,
+    }
+  }
+
+  get isLeader(): boolean {
+    return this.#role instanceof Leader
+  }
+
+  /** The newest members in the log, committed or not. */
+  get membership(): MembershipAt {
+    return this.#server.membership.latest
+  }
+
+  /**
+   * True while a read needs nobody's consent: we are the only voter, and lead. Whoever else could commit
+   * would need our vote first.
+   */
+  get leadsAlone(): boolean {
+    const { otherVoters } = this.#server
+    return (
+      this.#role instanceof Leader &&
+      this.#role.isReady &&
+      this.#server.isVoter &&
+      otherVoters.length === 0
+    )
+  }
+
+  /** Removed members a leader still has to reach. */
+  get leaving(): readonly { id: NodeId; address: string }[] {
+    return this.#role instanceof Leader ? this.#role.leaving : []
+  }
+
+  /** A message from another server, whether or not it is a member here: our members may be the older ones. */
+  step(from: NodeId, rpc: Rpc): void {
+    assert(!this.#writing, 'a step in the middle of a turn')
+    assert(from !== this.#server.id, 'a message from ourselves')
+    if (rpc.type === 'preVote') answerPreVote(this.#server, this.#role, from, rpc)
+    else if (rpc.term < this.#server.term) this.#answerStale(from, rpc)
+    else if (this.#admits(rpc)) this.#role = this.#role.step(from, rpc)
+  }
+
+  /** One unit of time, whatever happened meanwhile. */
+  tick(): void {
+    assert(!this.#writing, 'a tick in the middle of a turn')
+    this.#role = this.#role.tick()
+  }
+
+  /** Appends a batch. False when we do not lead, or too much is uncommitted. */
+  propose(batch: Uint8Array): boolean {
+    return this.#role instanceof Leader && this.#role.propose(batch)
+  }
+
+  /**
+   * Asks for an index at which a read is linearizable; it turns up in `Settled.reads`, or never, if
+   * leadership is lost: then ask again, with another id. False: no leader is known.
+   */
+  read(id: number): boolean {
+    if (this.#role instanceof Leader) this.#role.read(this.#server.id, id)
+    else if (this.#role.leaderId === null) return false
+    else
+      this.#server.sendEarly([this.#role.leaderId], {
+        type: 'readIndex',
+        term: this.#server.term,
+        id,
+      })
+    return true
+  }
+
+  /** `null`: we do not lead. */
+  changeMembership(members: Membership): ChangeOutcome | null {
+    return this.#role instanceof Leader ? this.#role.changeMembership(members) : null
+  }
+
+  /** The link to `peer` was lost or made anew. */
+  linkLost(peer: NodeId): void {
+    if (this.#role instanceof Leader) this.#role.linkLost(peer)
+  }
+
+  /** Is there anything for a turn to do? */
+  hasTurn(): boolean {
+    const { log, hardStateChanged, readyReads } = this.#server
+    return hardStateChanged || log.hasWrite() || readyReads.length > 0 || this.#server.hasMessages()
+  }
+
+  /** Everything to be done before the disk is waited for. `settle` must follow, nothing in between. */
+  takeTurn(): Turn {
+    assert(!this.#writing, 'a turn within a turn')
+    this.#writing = true
+    this.#role.flush()
+    return {
+      early: this.#server.takeEarly(),
+      write: { hardState: this.#server.takeHardState(), ...this.#server.log.takeWrite() },
+    }
+  }
+
+  /** The turn's write is on disk. */
+  settle(): Settled {
+    assert(this.#writing, 'settled without a turn')
+    this.#writing = false
+    this.#server.log.persisted()
+    const late = this.#server.takeLate()
+    // Our own vote or match may have decided something; what follows from it promises nothing new.
+    this.#role = this.#role.persisted()
+    this.#role.flush()
+    const reads = this.#server.readyReads
+    this.#server.readyReads = []
+    return { late: [...late, ...this.#server.takeEarly()], reads }
+  }
+
+  /** What to apply next: committed, and on our own disk. At least one entry if there is any. */
+  takeCommitted(entriesMax: number, bytesMax: number): readonly Entry[] {
+    const { log, commitIndex } = this.#server
+    const upTo = Math.min(commitIndex, log.durableIndex)
+    if (upTo <= this.#appliedIndex) return []
+    const entries = log.slice(
+      this.#appliedIndex + 1,
+      Math.min(entriesMax, upTo - this.#appliedIndex),
+      bytesMax,
+    )
+    this.#appliedIndex += entries.length
+    log.trim(this.#appliedIndex)
+    this.#checkOrder()
+    return entries
+  }
+
+  /** A higher term is obeyed, wherever it comes from (paper §5.1), with two exceptions. */
+  #admits(rpc: Rpc): boolean {
+    if (rpc.term === this.#server.term) return true
+    // A granted pre-vote speaks of a term that has not begun; nobody is in it yet.
+    if (rpc.type === 'preVoteReply' && rpc.granted) return rpc.term === this.#server.term + 1
+    // We hear a leader: the candidate is one that does not, and must not depose it (thesis §4.2.3).
+    if (rpc.type === 'vote' && this.#role.hearsLeader()) return false
+    this.#server.enterTerm(rpc.term)
+    this.#role = new Follower(this.#server, null)
+    return true
+  }
+
+  /** A request of an older term: its sender must learn ours. Answers of older terms are nothing to us. */
+  #answerStale(from: NodeId, rpc: Rpc): void {
+    const { term } = this.#server
+    if (rpc.type === 'append' || rpc.type === 'heartbeat') {
+      this.#server.sendLate([from], { type: 'heartbeatReply', term, round: 0 })
+    } else if (rpc.type === 'vote') {
+      this.#server.sendLate([from], { type: 'voteReply', term, granted: false })
+    }
+  }
+
+  #checkOrder(): void {
+    const { log, commitIndex } = this.#server
+    assert(
+      this.#appliedIndex <= commitIndex,
+      `applied ${this.#appliedIndex} > committed ${commitIndex}`,
+    )
+    assert(
+      this.#appliedIndex <= log.durableIndex,
+      `applied ${this.#appliedIndex} > durable ${log.durableIndex}`,
+    )
+    assert(commitIndex <= log.lastIndex, `committed ${commitIndex} > last ${log.lastIndex}`)
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * What a server has in every role: its log, term, vote and members, and the messages on their way out.
+ * The roles (follower.ts, candidate.ts, leader.ts) decide; this remembers.
+ */
+import { assert } from './assert.ts'
+import { type LogReader, RaftLog } from './log.ts'
+import { decodeMembership, type MembershipAt, MembershipLog } from './membership.ts'
+import type { RaftLimits } from './progress.ts'
+import type { Outgoing, Rpc } from './rpc.ts'
+import type { ReadyRead } from './turn.ts'
+import type { Entry, HardState, Index, NodeId, RoleName, Term } from './types.ts'
+
+/** Who the server is and what it finds on its disk. */
+export interface ServerOptions {
+  readonly id: NodeId
+  readonly limits: RaftLimits
+  /** In [0, 1). Injected: the same seed gives the same trace. */
+  readonly random: () => number
+  readonly disk: LogReader
+  readonly hardState: HardState
+  /** Every membership entry in the log, oldest first. */
+  readonly memberships: readonly MembershipAt[]
+  /** What the state machine holds already; committed, therefore. */
+  readonly appliedIndex: Index
+}
+
+/** One of follower, pre-candidate, candidate, leader. A message or a tick returns the next role. */
+export interface Role {
+  readonly name: RoleName
+  /** The leader of this term, once it has spoken. */
+  readonly leaderId: NodeId | null
+  /** Has a leader been heard so lately that nobody should be campaigning (thesis §4.2.3, §6.4.1)? */
+  hearsLeader(): boolean
+  /** A message of the current term, and not a `preVote`. */
+  step(from: NodeId, rpc: Rpc): Role
+  tick(): Role
+  /** Our own write is durable: our vote and our match count from now on. */
+  persisted(): Role
+  /** Queues whatever this role has to send by now. */
+  flush(): void
+}
+
+export class Server {
+  readonly id: NodeId
+  readonly limits: RaftLimits
+  readonly log: RaftLog
+  readonly membership: MembershipLog
+  /** Highest entry known to be committed; never goes back. Not stored: it is learnt again (paper §5.3). */
+  commitIndex: Index
+  /** Confirmed reads of our own callers. */
+  readyReads: ReadyRead[] = []
+  #term: Term
+  #votedFor: NodeId | null
+  #hardStateChanged = false
+  #early: Outgoing[] = []
+  #late: Outgoing[] = []
+  readonly #random: () => number
+
+  constructor(options: ServerOptions) {
+    this.id = options.id
+    this.limits = options.limits
+    this.log = new RaftLog(options.disk)
+    this.membership = new MembershipLog(options.memberships)
+    this.#term = options.hardState.term
+    this.#votedFor = options.hardState.votedFor
+    this.#random = options.random
+    this.commitIndex = options.appliedIndex
+    assert(
+      options.appliedIndex <= this.log.lastIndex,
+      `applied ${options.appliedIndex}, log ends at ${this.log.lastIndex}`,
+    )
+    assert(
+      this.log.lastTerm <= this.#term,
+      `term ${this.#term}, log ends in term ${this.log.lastTerm}`,
+    )
+  }
+
+  get term(): Term {
+    return this.#term
+  }
+
+  get votedFor(): NodeId | null {
+    return this.#votedFor
+  }
+
+  /** A voter of the newest membership may campaign; learners and removed servers may not. */
+  get isVoter(): boolean {
+    return this.membership.isVoter(this.id)
+  }
+
+  /** Everyone else in the newest membership, in order of their ids. */
+  get peers(): readonly NodeId[] {
+    return this.membership.members.map(({ id }) => id).filter((id) => id !== this.id)
+  }
+
+  get otherVoters(): readonly NodeId[] {
+    return this.membership.voters.filter((id) => id !== this.id)
+  }
+
+  /** Begins a newer term, without a vote in it. */
+  enterTerm(term: Term): void {
+    assert(term > this.#term, `term ${term} after ${this.#term}`)
+    this.#term = term
+    this.#votedFor = null
+    this.#hardStateChanged = true
+  }
+
+  /** At most one vote a term (paper §5.2). */
+  voteFor(candidate: NodeId): void {
+    assert(
+      this.#votedFor === null || this.#votedFor === candidate,
+      `voted for ${this.#votedFor} already`,
+    )
+    if (this.#votedFor === candidate) return
+    this.#votedFor = candidate
+    this.#hardStateChanged = true
+  }
+
+  /** Adds an entry behind the last; a membership counts from here on. */
+  append(entry: Entry): void {
+    this.log.append(entry)
+    if (entry.type !== 'membership') return
+    this.membership.append({ index: entry.index, members: decodeMembership(entry.bytes) })
+  }
+
+  truncate(from: Index): void {
+    assert(from > this.commitIndex, `truncate ${from}, but ${this.commitIndex} is committed`)
+    this.log.truncate(from)
+    this.membership.truncate(from)
+  }
+
+  commit(index: Index): void {
+    if (index <= this.commitIndex) return
+    assert(index <= this.log.lastIndex, `commit ${index}, log ends at ${this.log.lastIndex}`)
+    this.commitIndex = index
+    this.membership.committed(index)
+  }
+
+  /** For a message that promises nothing about our disk. */
+  sendEarly(to: readonly NodeId[], rpc: Rpc): void {
+    if (to.length > 0) this.#early.push({ to, rpc })
+  }
+
+  /** For a promise: it waits until the turn's write is durable. */
+  sendLate(to: readonly NodeId[], rpc: Rpc): void {
+    if (to.length > 0) this.#late.push({ to, rpc })
+  }
+
+  /** For an answer that promises no more than the term it carries: it waits only for that. */
+  reply(to: NodeId, rpc: Rpc): void {
+    if (this.#hardStateChanged) this.sendLate([to], rpc)
+    else this.sendEarly([to], rpc)
+  }
+
+  takeEarly(): readonly Outgoing[] {
+    const early = this.#early
+    this.#early = []
+    return early
+  }
+
+  takeLate(): readonly Outgoing[] {
+    const late = this.#late
+    this.#late = []
+    return late
+  }
+
+  hasMessages(): boolean {
+    return this.#early.length > 0 || this.#late.length > 0
+  }
+
+  get hardStateChanged(): boolean {
+    return this.#hardStateChanged
+  }
+
+  takeHardState(): HardState | null {
+    if (!this.#hardStateChanged) return null
+    this.#hardStateChanged = false
+    return { term: this.#term, votedFor: this.#votedFor }
+  }
+
+  /** Random, so that servers do not campaign in step (paper §5.2). */
+  drawElectionTicks(): number {
+    const { electionTicksMin, electionTicksMax } = this.limits
+    return electionTicksMin + Math.floor(this.#random() * (electionTicksMax - electionTicksMin + 1))
+  }
+}

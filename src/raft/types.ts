@@ -1,0 +1,46 @@
+/** The nouns of the Raft paper, as this library stores and sends them. */
+
+/** An election epoch. 0 before the first election; never goes back. */
+export type Term = number
+
+/** A position in the log. The first entry has index 1; 0 means "before the log". */
+export type Index = number
+
+/** 16 lower-case hex digits: 64 random bits drawn when a data directory is made, kept for its life. */
+export type NodeId = string
+
+/**
+ * - `noop`: appended by each new leader, so that entries of older terms can commit (paper §5.4.2, §8).
+ * - `membership`: the members from this entry on, effective as soon as it is appended (thesis §4.1).
+ * - `batch`: commands of the state machine, opaque here.
+ */
+export type EntryType = 'noop' | 'membership' | 'batch'
+
+export interface Entry {
+  readonly index: Index
+  readonly term: Term
+  readonly type: EntryType
+  /** Never changed after it was appended; shared with the wire and the disk. */
+  readonly bytes: Uint8Array
+}
+
+/** What a server must not forget (paper, figure 2): durable before any message that relies on it. */
+export interface HardState {
+  readonly term: Term
+  readonly votedFor: NodeId | null
+}
+
+/** A `voter` counts in every majority; a `learner` only receives the log, until it has caught up. */
+export type MemberRole = 'voter' | 'learner'
+
+export interface Member {
+  readonly id: NodeId
+  /** `host:port` at which its peers reach it. */
+  readonly address: string
+  readonly role: MemberRole
+}
+
+/** Sorted by id, so that every node iterates alike. Empty only in a node that belongs to no cluster yet. */
+export type Membership = readonly Member[]
+
+export type RoleName = 'follower' | 'preCandidate' | 'candidate' | 'leader'

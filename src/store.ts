@@ -1,0 +1,148 @@
+/** The public shapes: what a program that imports this package sees and holds. */
+import type { CallOptions, ReadOptions, ScanRange, WatchOptions, WriteOptions } from './options.ts'
+import type { Member, RoleName } from './raft/types.ts'
+
+/** A key with its value and history. Revisions count the changes of the whole store: 1, 2, 3 … */
+export interface Entry<T = unknown> {
+  readonly key: string
+  readonly value: T
+  /** Revision of the put that made the key (since it was last deleted). */
+  readonly createRevision: number
+  /** Revision of the put that wrote this value. */
+  readonly modRevision: number
+  /** Puts since the key was made: 1, 2, 3 … */
+  readonly version: number
+}
+
+export type WatchEvent<T = unknown> =
+  | {
+      readonly type: 'put'
+      readonly key: string
+      readonly value: T
+      readonly revision: number
+      /** The value before, if there was one and `previous` was asked for. */
+      readonly previous?: T
+    }
+  | {
+      readonly type: 'delete'
+      readonly key: string
+      readonly revision: number
+      readonly previous?: T
+    }
+
+/**
+ * Changes below a prefix: each once, in order of their revisions, until `close` or `break`. It goes on by
+ * itself when its node loses the leader. Iteration throws `SKIFF_SLOW_WATCHER` or `SKIFF_COMPACTED` when
+ * events would be missed; the error carries the revision to go on from.
+ */
+export interface Watcher<T = unknown>
+  extends AsyncIterableIterator<WatchEvent<T>>,
+    AsyncDisposable {
+  /** Resolves once the watch is in place: every later change will be seen. */
+  readonly ready: Promise<void>
+  close(): Promise<void>
+}
+
+/** The operations; each works on the leader and on every other node alike. */
+export interface Store {
+  /**
+   * Stores a value: anything msgpack carries. Resolves when the write is on the disks of a majority
+   * and applied here.
+   * @throws TypeError for keys and values that cannot be stored
+   */
+  put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }>
+  /** The value, or `undefined`. Linearizable unless asked otherwise. */
+  get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined>
+  /** The value with its revisions, or `undefined`. */
+  entry<T = unknown>(key: string, options?: ReadOptions): Promise<Entry<T> | undefined>
+  /** Removes a key; says whether it existed. */
+  delete(key: string, options?: WriteOptions): Promise<boolean>
+  /** Keys that begin with `prefix`, in order of their UTF-8 bytes; '' (default) lists all. */
+  keys(prefix?: string, options?: ReadOptions): Promise<string[]>
+  /** Namespaces that hold at least one key directly, sorted: `a/b/` holds `a/b/c`; '' holds `c`. */
+  prefixes(options?: ReadOptions): Promise<string[]>
+  /** Entries in key order, read from one consistent snapshot, page by page as you iterate. */
+  scan<T = unknown>(range?: ScanRange, options?: ReadOptions): AsyncIterableIterator<Entry<T>>
+  /** Puts and deletes of keys that begin with `prefix`. */
+  watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T>
+}
+
+export interface NodeStatus {
+  readonly id: string
+  readonly address: string
+  /** `stopped` after close, or after the node stopped itself; see `failure`. */
+  readonly role: RoleName | 'stopped'
+  readonly term: number
+  readonly leaderId: string | null
+  readonly members: readonly Member[]
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly lastIndex: number
+  /** Revision of the newest change applied here. */
+  readonly revision: number
+  /** The server that listens: uWebSockets.js, or ws where that does not load. */
+  readonly transport: 'uws' | 'ws'
+  readonly workers: number
+  /** Operations and bytes waiting for an answer. */
+  readonly pending: { readonly requests: number; readonly bytes: number }
+  /** Links to the other members. */
+  readonly links: readonly LinkStatus[]
+  /** Why the node stopped itself. */
+  readonly failure: string | null
+}
+
+export interface LinkStatus {
+  readonly id: string
+  readonly address: string
+  readonly up: boolean
+  /** Why the last attempt failed, or the last link ended. */
+  readonly reason: string | null
+}
+
+export interface ClusterStatus extends NodeStatus {
+  /** Of every local node, in the order they were started. */
+  readonly nodes: readonly NodeStatus[]
+  /** Members that may fail while the cluster goes on. 0 for one member, and for two. */
+  readonly toleratedFailures: number
+}
+
+/** One member, in this process. */
+export interface Node extends Store, AsyncDisposable {
+  readonly id: string
+  readonly address: string
+  /** Where its files are. */
+  readonly dir: string
+  status(): NodeStatus
+  /** Resolves with the leader's id as soon as this node knows one. */
+  waitForLeader(options?: CallOptions): Promise<string>
+  members(options?: CallOptions): Promise<readonly Member[]>
+  /**
+   * Makes the server at `address` a member: it enters as a learner and votes once it has caught up.
+   * Resolves when it votes. It must be running and belong to no other cluster.
+   */
+  addServer(address: string, options?: CallOptions): Promise<readonly Member[]>
+  /** Removes a member; also the leader, which then steps down. Resolves when the change is committed. */
+  removeServer(id: string, options?: CallOptions): Promise<readonly Member[]>
+  /** Stops this member; the others go on. Idempotent. */
+  close(): Promise<void>
+  /** Stops it as a crash would: nothing is handed over, answered, flushed or marked clean. For drills. */
+  kill(): Promise<void>
+}
+
+/** The local members of one cluster, and the store itself, served by the first of them that lives. */
+export interface Cluster extends Store, AsyncDisposable {
+  readonly nodes: readonly Node[]
+  status(): ClusterStatus
+  /** Resolves with the leader's id as soon as one is known. */
+  waitForLeader(options?: CallOptions): Promise<string>
+  members(options?: CallOptions): Promise<readonly Member[]>
+  addServer(address: string, options?: CallOptions): Promise<readonly Member[]>
+  removeServer(id: string, options?: CallOptions): Promise<readonly Member[]>
+  /**
+   * Starts a local member again from its directory, after it was closed or stopped itself. It takes the
+   * place of the old one in `nodes`.
+   */
+  restart(id: string): Promise<Node>
+  /** Stops every local member. Idempotent; nothing of ours is left running. */
+  close(): Promise<void>
+}
