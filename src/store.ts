@@ -40,6 +40,8 @@ export interface Watcher<T = unknown>
     AsyncDisposable {
   /** Resolves once the watch is in place: every later change will be seen. */
   readonly ready: Promise<void>
+  /** Every change up to here was delivered: `fromRevision: watcher.revision + 1` goes on. */
+  readonly revision: number
   close(): Promise<void>
 }
 

@@ -12,6 +12,8 @@ export interface Port<Out, In> {
   onWaiting(wake: () => void): void
   /** Everything waiting, oldest first. */
   receive(): readonly In[]
+  /** Calls back when either end has been closed. */
+  onClosed(ended: () => void): void
   close(): void
 }
 
@@ -56,9 +58,17 @@ export function openPort<Out, In>(raw: MessagePort): Port<Out, In> {
       }
       return batch
     },
+    onClosed(ended) {
+      raw.on('close', ended)
+    },
     close() {
       closed = true
       raw.close()
     },
   }
+}
+
+/** Which of several like actors serves this peer. */
+export function spread(peer: string, actors: number): number {
+  return Number.parseInt(peer.slice(-4), 16) % actors
 }

@@ -25,7 +25,7 @@ export class PreCandidate implements Role {
   }
 
   static start(server: Server): Role {
-    assert(server.isVoter, 'only a voter may campaign')
+    assert(server.mayCampaign, 'neither a learner nor a removed server may campaign')
     const role = new PreCandidate(server)
     role.#tally.record(server.id, true)
     const { lastIndex, lastTerm } = server.log
@@ -97,7 +97,7 @@ export class Candidate implements Role {
   }
 
   static start(server: Server): Candidate {
-    assert(server.isVoter, 'only a voter may campaign')
+    assert(server.mayCampaign, 'neither a learner nor a removed server may campaign')
     server.enterTerm(server.term + 1)
     server.voteFor(server.id)
     const { lastIndex, lastTerm } = server.log
@@ -159,5 +159,5 @@ export class Candidate implements Role {
 
 /** Split vote or no answer: ask again, unless we were removed meanwhile. */
 function retry(server: Server): Role {
-  return server.isVoter ? PreCandidate.start(server) : new Follower(server, null)
+  return server.mayCampaign ? PreCandidate.start(server) : new Follower(server, null)
 }

@@ -63,7 +63,7 @@ export class Follower implements Role {
   tick(): Role {
     this.#ticksSilent++
     if (this.#ticksSilent < this.#electionTicks) return this
-    if (this.#server.isVoter) return PreCandidate.start(this.#server)
+    if (this.#server.mayCampaign) return PreCandidate.start(this.#server)
     // A learner or a removed server cannot lead; it only forgets whom it followed.
     this.#leaderId = null
     this.#ticksSilent = 0

@@ -341,7 +341,8 @@ export class Leader implements Role {
   #tickLeaving(): void {
     for (const [id, leaving] of this.#leaving) {
       leaving.ticksLeft--
-      const told = (this.#progress.get(id)?.commitSent ?? 0) >= leaving.removedAt
+      const { commitSent = 0, matchIndex = 0 } = this.#progress.get(id) ?? {}
+      const told = Math.min(commitSent, matchIndex) >= leaving.removedAt
       if (!told && leaving.ticksLeft > 0) continue
       this.#leaving.delete(id)
       this.#progress.delete(id)

@@ -72,14 +72,19 @@ export class RaftLog {
     return lastIndex >= this.#lastIndex
   }
 
-  /** The last entry at or below `index` whose term is at most `term` (conflict hints, paper §5.3). */
+  /**
+   * The last entry at or below `index` whose term is at most `term` (conflict hints, paper §5.3). Terms never
+   * fall along the log, so halving finds it: each look at an old entry may be one at the disk.
+   */
   lastAtMost(index: Index, term: Term): { index: Index; term: Term } {
-    for (let at = Math.min(index, this.#lastIndex); at > 0; at--) {
-      const found = this.term(at)
-      assert(found !== null, `no term at ${at} of ${this.#lastIndex}`)
-      if (found <= term) return { index: at, term: found }
+    let low = 0
+    let high = Math.min(index, this.#lastIndex)
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if (this.#termOf(middle) <= term) low = middle
+      else high = middle - 1
     }
-    return { index: 0, term: 0 }
+    return { index: low, term: this.#termOf(low) }
   }
 
   append(entry: Entry): void {
@@ -149,6 +154,12 @@ export class RaftLog {
       drop++
     }
     if (drop > 0) this.#tail.splice(0, drop)
+  }
+
+  #termOf(index: Index): Term {
+    const term = this.term(index)
+    assert(term !== null, `no term at ${index} of ${this.#lastIndex}`)
+    return term
   }
 
   #tailFirst(): Index {

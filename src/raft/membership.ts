@@ -38,6 +38,14 @@ export class MembershipLog {
     return this.members.some((member) => member.id === id && member.role === 'voter')
   }
 
+  /**
+   * Does `id` vote now, or did it in a membership that may yet come back? Until its removal is committed a
+   * removed server may hold the longest log, and so be the only one that can win (thesis §4.2.2).
+   */
+  mayCampaign(id: NodeId): boolean {
+    return this.#history.some(({ members }) => votersOf(members).includes(id))
+  }
+
   append(at: MembershipAt): void {
     assert(at.index > this.latest.index, `membership ${at.index} after ${this.latest.index}`)
     this.#history.push(at)
@@ -69,6 +77,7 @@ export function checkChange(from: Membership, to: Membership): string | null {
   const changed =
     [...before].filter((id) => !after.has(id)).length +
     [...after].filter((id) => !before.has(id)).length
+  if (new Set(to.map(({ id }) => id)).size < to.length) return 'a server would be a member twice'
   if (after.size === 0) return 'the cluster would have no voter left'
   if (changed > 1) return `${changed} voters would change at once`
   return null

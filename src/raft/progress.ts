@@ -49,9 +49,13 @@ export class Progress {
   accepted(matchIndex: Index): void {
     this.#ticksUnanswered = 0
     this.matchIndex = Math.max(this.matchIndex, matchIndex)
-    if (this.mode === 'probe') this.#inFlight = []
-    else this.#inFlight = this.#inFlight.filter((index) => index > matchIndex)
-    this.mode = 'replicate'
+    if (this.mode === 'probe') {
+      this.mode = 'replicate'
+      this.#inFlight = []
+      this.nextIndex = this.matchIndex + 1
+      return
+    }
+    this.#inFlight = this.#inFlight.filter((index) => index > matchIndex)
     this.nextIndex = Math.max(this.nextIndex, this.matchIndex + 1)
   }
 

@@ -131,8 +131,9 @@ export class Raft {
     if (this.#role instanceof Leader) this.#role.linkLost(peer)
   }
 
-  /** Is there anything for a turn to do? */
+  /** Is there anything for a turn to do? Ask once all that came is stepped: the role fills its outbox now. */
   hasTurn(): boolean {
+    this.#role.flush()
     const { log, hardStateChanged, readyReads } = this.#server
     return hardStateChanged || log.hasWrite() || readyReads.length > 0 || this.#server.hasMessages()
   }
@@ -162,6 +163,12 @@ export class Raft {
     return { late: [...late, ...this.#server.takeEarly()], reads }
   }
 
+  /** Would `takeCommitted` hand over anything? */
+  get hasCommitted(): boolean {
+    const { log, commitIndex } = this.#server
+    return Math.min(commitIndex, log.durableIndex) > this.#appliedIndex
+  }
+
   /** What to apply next: committed, and on our own disk. At least one entry if there is any. */
   takeCommitted(entriesMax: number, bytesMax: number): readonly Entry[] {
     const { log, commitIndex } = this.#server
@@ -180,9 +187,10 @@ export class Raft {
 
   /** A higher term is obeyed, wherever it comes from (paper §5.1), with two exceptions. */
   #admits(rpc: Rpc): boolean {
-    if (rpc.term === this.#server.term) return true
-    // A granted pre-vote speaks of a term that has not begun; nobody is in it yet.
+    // A granted pre-vote speaks of a term that has not begun; nobody is in it yet. Once it has, the
+    // promise is an old one and counts for no other campaign.
     if (rpc.type === 'preVoteReply' && rpc.granted) return rpc.term === this.#server.term + 1
+    if (rpc.term === this.#server.term) return true
     // We hear a leader: the candidate is one that does not, and must not depose it (thesis §4.2.3).
     if (rpc.type === 'vote' && this.#role.hearsLeader()) return false
     this.#server.enterTerm(rpc.term)

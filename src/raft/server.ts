@@ -65,6 +65,7 @@ export class Server {
     this.#votedFor = options.hardState.votedFor
     this.#random = options.random
     this.commitIndex = options.appliedIndex
+    this.membership.committed(options.appliedIndex)
     assert(
       options.appliedIndex <= this.log.lastIndex,
       `applied ${options.appliedIndex}, log ends at ${this.log.lastIndex}`,
@@ -83,9 +84,14 @@ export class Server {
     return this.#votedFor
   }
 
-  /** A voter of the newest membership may campaign; learners and removed servers may not. */
+  /** In the newest membership; only then do its own vote and its own log count. */
   get isVoter(): boolean {
     return this.membership.isVoter(this.id)
+  }
+
+  /** Not for learners, nor for a server that knows its removal to be committed. */
+  get mayCampaign(): boolean {
+    return this.membership.mayCampaign(this.id)
   }
 
   /** Everyone else in the newest membership, in order of their ids. */

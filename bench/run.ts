@@ -1,0 +1,102 @@
+/** Entrance of `npm run bench`: which suites, with what, and where the numbers go. */
+import { rmSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { packageRoot } from '../src/cli/package-root.ts'
+import { openScratch } from '../src/cli/scratch.ts'
+import { type BenchArguments, benchUsage, parseBenchArguments } from './arguments.ts'
+import { commitOf, describeMachine } from './machine.ts'
+import { type MemoryReport, runMemorySuite } from './memory.ts'
+import { runPutSuite } from './put.ts'
+import {
+  type BenchReport,
+  type Row,
+  ratiosOf,
+  renderMemory,
+  renderRatios,
+  renderResults,
+  renderRow,
+  rowHeader,
+} from './report.ts'
+
+type Run = Extract<BenchArguments, { type: 'run' }>
+
+const growthPuts = 1_000_000
+
+process.exitCode = await main(parseBenchArguments(process.argv.slice(2)))
+
+async function main(args: BenchArguments): Promise<number> {
+  if (args.type === 'invalid') {
+    console.error(`${args.reason}\n\n${benchUsage}`)
+    return 2
+  }
+  if (args.type === 'help') {
+    console.log(benchUsage)
+    return 0
+  }
+  await runBench(args)
+  return 0
+}
+
+async function runBench(args: Run): Promise<void> {
+  const scratch = await openScratch('bench')
+  // Threads of an interrupted bench are in the middle of anything: nothing is closed, only cleared away.
+  const interrupt = () => {
+    rmSync(scratch.dir, { recursive: true, force: true })
+    process.exit(130)
+  }
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, interrupt)
+  try {
+    const report = await runSuites(args, scratch.dir)
+    await writeReport(report, args)
+  } finally {
+    await scratch.remove()
+  }
+}
+
+async function runSuites(args: Run, scratch: string): Promise<BenchReport> {
+  const rows: Row[] = []
+  const notes: string[] = []
+  let memory: MemoryReport | null = null
+  const machine = describeMachine(scratch)
+  const date = new Date().toISOString()
+  for (const suite of args.suites) {
+    console.log(`\n${suite}\n`)
+    if (suite === 'memory') {
+      memory = await runMemorySuite(scratch, growthPuts)
+      console.log(renderMemory(memory))
+      continue
+    }
+    console.log(rowHeader)
+    await runPutSuite({
+      suite,
+      scratch,
+      keys: args.keys,
+      measureMs: args.measureMs,
+      // Once per run is enough, whichever suite asks first.
+      withPeers: !rows.some(({ system }) => system.startsWith('lmdb')),
+      onRow: (row) => {
+        rows.push(row)
+        console.log(renderRow(row))
+      },
+      onNote: (note) => {
+        notes.push(note)
+        console.log(`  (${note})`)
+      },
+    })
+  }
+  const root = packageRoot(import.meta.dirname)
+  const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
+  const ratios = ratiosOf(rows)
+  if (ratios.length > 0) console.log(`\n${renderRatios(ratios)}`)
+  const run = { machine, node: process.version, commit: commitOf(root), date, command }
+  return { ...run, rows, ratios, notes, memory }
+}
+
+async function writeReport(report: BenchReport, { json, results }: Run): Promise<void> {
+  if (json !== null) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`)
+  if (!results) return
+  const path = join(packageRoot(import.meta.dirname), 'bench', 'RESULTS.md')
+  await writeFile(path, renderResults(report))
+  console.log(`\nwrote ${path}`)
+}

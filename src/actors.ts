@@ -1,0 +1,96 @@
+/** The three actors of one node, and the triangle of channels between them. */
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { Control } from './actor/control.ts'
+import { ActorHost } from './actor/host.ts'
+import { openPort, type Port, spread } from './actor/port.ts'
+import { hostCodec } from './codec/service.ts'
+import type { CodecToNetwork, NetworkToCodec, NetworkToStorage, StorageToNetwork } from './messages.ts'
+import {
+  appendBytesMax,
+  appendEntriesMax,
+  appendsInFlightMax,
+  type ResolvedOptions,
+  uncommittedBytesMax,
+} from './options.ts'
+import type { NodeId } from './raft/types.ts'
+import { createBoard } from './storage/board.ts'
+import type { StorageControl, StorageInit } from './storage/service.ts'
+
+export class Actors {
+  readonly storage: Port<NetworkToStorage, StorageToNetwork>
+  readonly control: Control<StorageControl>
+  readonly board: SharedArrayBuffer = createBoard()
+  readonly #codecs: readonly Port<NetworkToCodec, CodecToNetwork>[]
+  readonly #host: ActorHost
+  /** Every actor's end. */
+  readonly #ends: readonly Promise<void>[]
+
+  /** `died` hears of an actor that failed; never of one that was told to end. */
+  constructor(dir: string, options: ResolvedOptions, died: (error: unknown) => void) {
+    const codecThreads = options.workers - 1
+    const codecs = Array.from({ length: Math.max(1, codecThreads) }, () => new CodecChannels())
+    const storage = new MessageChannel()
+    const control = new MessageChannel()
+    this.#host = new ActorHost(options.workers)
+    this.storage = openPort(storage.port1)
+    this.control = new Control(control.port1)
+    this.#codecs = codecs.map(({ toNetwork }) => openPort(toNetwork.port1))
+
+    const init: StorageInit = {
+      ...storageSettings(dir, options),
+      board: this.board,
+      network: storage.port2,
+      codecs: codecs.map(({ toStorage }) => toStorage.port1),
+      control: control.port2,
+    }
+    const ports = [storage.port2, control.port2, ...init.codecs]
+    const tasks = [this.#host.run({ entrance: 'storage', init, ports })]
+    for (const channels of codecs) tasks.push(this.#startCodec(channels, codecThreads > 0))
+    this.#ends = tasks.map((task) => task.catch(died))
+  }
+
+  /** The codec that serves this peer. */
+  codecOf(peer: NodeId): Port<NetworkToCodec, CodecToNetwork> {
+    const codec = this.#codecs[spread(peer, this.#codecs.length)]
+    if (codec === undefined) throw new RangeError('a node has at least one codec')
+    return codec
+  }
+
+  get codecs(): readonly Port<NetworkToCodec, CodecToNetwork>[] {
+    return this.#codecs
+  }
+
+  /** After storage was closed by way of `control`, or has died. */
+  async close(): Promise<void> {
+    this.control.close()
+    this.storage.close()
+    for (const codec of this.#codecs) codec.close()
+    await Promise.all(this.#ends)
+    await this.#host.close()
+  }
+
+  #startCodec({ toNetwork, toStorage }: CodecChannels, ownThread: boolean): Promise<void> {
+    const init = { network: toNetwork.port2, storage: toStorage.port2 }
+    if (!ownThread) return hostCodec(init)
+    return this.#host.run({ entrance: 'codec', init, ports: [init.network, init.storage] })
+  }
+}
+
+class CodecChannels {
+  readonly toNetwork: { port1: MessagePort; port2: MessagePort } = new MessageChannel()
+  readonly toStorage: { port1: MessagePort; port2: MessagePort } = new MessageChannel()
+}
+
+function storageSettings(dir: string, options: ResolvedOptions) {
+  const { heartbeatTicks, electionTicksMin, electionTicksMax, watcherBytesMax, diskFreeBytesMin } = options
+  const limits = {
+    heartbeatTicks,
+    electionTicksMin,
+    electionTicksMax,
+    appendEntriesMax,
+    appendBytesMax,
+    appendsInFlightMax,
+    uncommittedBytesMax,
+  }
+  return { dir, limits, watcherBytesMax, diskFreeBytesMin }
+}

@@ -1,0 +1,88 @@
+/** The fields of a decoded frame, taken one after another; each is validated as it is taken. */
+import { parseAddress } from '../options.ts'
+import type { NodeId } from '../raft/types.ts'
+import { demand, MalformedFrame } from './malformed.ts'
+
+/** Characters of an address. A host name has at most 253. */
+const addressLengthMax = 255
+/** Characters of the reason for a refusal; longer ones are cut before they are sent. */
+export const reasonLengthMax: number = 1_000
+
+export class FieldReader {
+  readonly #values: readonly unknown[]
+  #next = 0
+
+  constructor(values: readonly unknown[]) {
+    this.#values = values
+  }
+
+  integer(name: string): number {
+    const value = this.#take()
+    const isUnsigned = Number.isSafeInteger(value) && Number(value) >= 0 && !Object.is(value, -0)
+    if (typeof value !== 'number' || !isUnsigned) throw unexpected(name, 'an unsigned integer')
+    return value
+  }
+
+  boolean(name: string): boolean {
+    const value = this.#take()
+    if (typeof value !== 'boolean') throw unexpected(name, 'a boolean')
+    return value
+  }
+
+  bytes(name: string): Uint8Array {
+    const value = this.#take()
+    if (!(value instanceof Uint8Array)) throw unexpected(name, 'bytes')
+    return value
+  }
+
+  nodeId(name: string): NodeId {
+    const value = this.#take()
+    if (typeof value !== 'string' || !/^[0-9a-f]{16}$/.test(value)) {
+      throw unexpected(name, '16 hex digits')
+    }
+    return value
+  }
+
+  address(name: string): string {
+    const value = this.#take()
+    if (typeof value !== 'string' || value.length > addressLengthMax || !isAddress(value)) {
+      throw unexpected(name, 'host:port')
+    }
+    return value
+  }
+
+  reason(name: string): string {
+    const value = this.#take()
+    if (typeof value !== 'string' || value.length > reasonLengthMax) {
+      throw unexpected(name, `a text of at most ${reasonLengthMax} characters`)
+    }
+    return value
+  }
+
+  /** Takes `count` absent fields at once, or none if the first is present. */
+  absent(name: string, count: number): boolean {
+    if (this.#values[this.#next] !== null) return false
+    for (let taken = 0; taken < count; taken++) {
+      demand(this.#take() === null, `${name}: partly absent`)
+    }
+    return true
+  }
+
+  #take(): unknown {
+    return this.#values[this.#next++]
+  }
+}
+
+function unexpected(name: string, expected: string): MalformedFrame {
+  return new MalformedFrame(`${name}: expected ${expected}`)
+}
+
+function isAddress(text: string): boolean {
+  try {
+    parseAddress(text, 'address')
+    return true
+  } catch (error) {
+    if (error instanceof TypeError) return false
+    throw error
+  }
+}

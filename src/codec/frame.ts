@@ -1,0 +1,285 @@
+/**
+ * What nodes say to each other, as bytes: the wire version, then one MessagePack array of a type code and
+ * the fields of that type, by position. Every variant has a code of its own, so that a frame never has
+ * optional fields. Nothing leaves `decodeFrame` that its receiver would have to check again.
+ *
+ * Who sent a frame, and whether it may, is known from its link (network/), not from here.
+ */
+import { Packr } from 'msgpackr'
+import type { ChangeAnswer, MembershipChange, PeerAddress, WireRpc } from '../messages.ts'
+import { appendEntriesMax, frameBytesMax } from '../options.ts'
+import { assert, unreachable } from '../raft/assert.ts'
+import type { AppendReply } from '../raft/rpc.ts'
+import { checkBatch } from './command.ts'
+import { FieldReader, reasonLengthMax } from './fields.ts'
+import { demand, MalformedFrame } from './malformed.ts'
+import { packTransient } from './msgpack.ts'
+import { CorruptRecord, checkEntries, type EntriesContext } from './record.ts'
+import { scanArray } from './scan.ts'
+
+export { MalformedFrame } from './malformed.ts'
+
+/** Raised whenever a layout below changes; frames of other versions are refused. */
+const wireVersion = 1
+const versionBytes = 1
+
+// Without extensions: byte strings stay byte strings, and decoded ones are views into the frame.
+const packr = new Packr({ useRecords: false })
+
+/** Numbers on the wire: never reused, never renumbered within a wire version. */
+const codes = {
+  preVote: 1,
+  preVoteReply: 2,
+  vote: 3,
+  voteReply: 4,
+  append: 5,
+  appendAccepted: 6,
+  appendRejected: 7,
+  heartbeat: 8,
+  heartbeatReply: 9,
+  readIndex: 10,
+  readIndexReply: 11,
+  forward: 12,
+  changeAdd: 13,
+  changeRemove: 14,
+  changeAccepted: 15,
+  changeRedirected: 16,
+  changeBusy: 17,
+  changeRefused: 18,
+} as const
+
+// ── out ─────────────────────────────────────────────────────────────────────────────────────────
+
+/** The frame, in an ArrayBuffer of its own. */
+export function encodeFrame(rpc: WireRpc): Uint8Array<ArrayBuffer> {
+  const packed = packTransient(packr, elementsOf(rpc))
+  const frame = Buffer.allocUnsafeSlow(versionBytes + packed.length)
+  assert(frame.length <= frameBytesMax, `${rpc.type} of ${frame.length} bytes`)
+  frame[0] = wireVersion
+  frame.set(packed, versionBytes)
+  return frame
+}
+
+function elementsOf(rpc: WireRpc): unknown[] {
+  switch (rpc.type) {
+    case 'preVote':
+      return [codes.preVote, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    case 'preVoteReply':
+      return [codes.preVoteReply, rpc.term, rpc.granted]
+    case 'vote':
+      return [codes.vote, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    case 'voteReply':
+      return [codes.voteReply, rpc.term, rpc.granted]
+    case 'append': {
+      const { term, prevIndex, prevTerm, commitIndex, entryCount, entries } = rpc
+      return [codes.append, term, prevIndex, prevTerm, commitIndex, entryCount, entries]
+    }
+    case 'appendReply':
+      return appendReplyElements(rpc)
+    case 'heartbeat':
+      return [codes.heartbeat, rpc.term, rpc.commitIndex, rpc.round]
+    case 'heartbeatReply':
+      return [codes.heartbeatReply, rpc.term, rpc.round]
+    case 'readIndex':
+      return [codes.readIndex, rpc.term, rpc.id]
+    case 'readIndexReply':
+      return [codes.readIndexReply, rpc.term, rpc.id, rpc.index]
+    case 'forward':
+      return [codes.forward, rpc.batch]
+    case 'change':
+      return changeElements(rpc.id, rpc.change)
+    case 'changeReply':
+      return changeReplyElements(rpc.id, rpc.answer)
+    default:
+      return unreachable(rpc)
+  }
+}
+
+function appendReplyElements(reply: AppendReply): unknown[] {
+  if (reply.accepted) return [codes.appendAccepted, reply.term, reply.matchIndex]
+  const { term, rejectIndex, hintIndex, hintTerm } = reply
+  return [codes.appendRejected, term, rejectIndex, hintIndex, hintTerm]
+}
+
+function changeElements(id: number, change: MembershipChange): unknown[] {
+  switch (change.type) {
+    case 'add':
+      return [codes.changeAdd, id, change.member, change.address]
+    case 'remove':
+      return [codes.changeRemove, id, change.member]
+    default:
+      return unreachable(change)
+  }
+}
+
+function changeReplyElements(id: number, answer: ChangeAnswer): unknown[] {
+  switch (answer.type) {
+    case 'accepted':
+      return [codes.changeAccepted, id]
+    case 'redirected':
+      return [codes.changeRedirected, id, answer.leader?.id ?? null, answer.leader?.address ?? null]
+    case 'busy':
+      return [codes.changeBusy, id, answer.reason.slice(0, reasonLengthMax)]
+    case 'refused':
+      return [codes.changeRefused, id, answer.reason.slice(0, reasonLengthMax)]
+    default:
+      return unreachable(answer)
+  }
+}
+
+// ── in ──────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * The message in a frame, fully validated. Its byte fields are views into the frame.
+ * @throws MalformedFrame whatever is wrong with it
+ */
+export function decodeFrame(frame: Uint8Array): WireRpc {
+  demand(frame.length <= frameBytesMax, `frame of ${frame.length} bytes`)
+  demand(frame[0] === wireVersion, `frame of version ${frame[0]}, this node speaks ${wireVersion}`)
+  const { code, fields } = scanArray(frame, versionBytes)
+  const reader = readers.get(code)
+  demand(reader !== undefined, `frame of unknown type ${code}`)
+  demand(fields === reader.fields, `frame of type ${code} with ${fields} fields`)
+  const [, ...values] = packr.unpack(frame.subarray(versionBytes)) as unknown[]
+  return reader.read(new FieldReader(values))
+}
+
+interface Reader {
+  /** How many the frame must have. */
+  readonly fields: number
+  /** Takes them in the order of the encoding above. */
+  read(from: FieldReader): WireRpc
+}
+
+const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
+  [codes.preVote, { fields: 3, read: (from) => ({ type: 'preVote', ...candidacy(from) }) }],
+  [codes.preVoteReply, { fields: 2, read: (from) => ({ type: 'preVoteReply', ...ballot(from) }) }],
+  [codes.vote, { fields: 3, read: (from) => ({ type: 'vote', ...candidacy(from) }) }],
+  [codes.voteReply, { fields: 2, read: (from) => ({ type: 'voteReply', ...ballot(from) }) }],
+  [codes.append, { fields: 6, read: readAppend }],
+  [codes.appendAccepted, { fields: 2, read: readAppendAccepted }],
+  [codes.appendRejected, { fields: 4, read: readAppendRejected }],
+  [codes.heartbeat, { fields: 3, read: readHeartbeat }],
+  [codes.heartbeatReply, { fields: 2, read: readHeartbeatReply }],
+  [codes.readIndex, { fields: 2, read: readReadIndex }],
+  [codes.readIndexReply, { fields: 3, read: readReadIndexReply }],
+  [codes.forward, { fields: 1, read: readForward }],
+  [codes.changeAdd, { fields: 3, read: readChangeAdd }],
+  [codes.changeRemove, { fields: 2, read: readChangeRemove }],
+  [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
+  [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
+  [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
+  [codes.changeRefused, { fields: 2, read: answerReader(readRefused) }],
+])
+
+function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTerm: number } {
+  return {
+    term: from.integer('term'),
+    lastIndex: from.integer('lastIndex'),
+    lastTerm: from.integer('lastTerm'),
+  }
+}
+
+function ballot(from: FieldReader): { term: number; granted: boolean } {
+  return { term: from.integer('term'), granted: from.boolean('granted') }
+}
+
+function readAppend(from: FieldReader): WireRpc {
+  const term = from.integer('term')
+  const prevIndex = from.integer('prevIndex')
+  const prevTerm = from.integer('prevTerm')
+  const commitIndex = from.integer('commitIndex')
+  const entryCount = from.integer('entryCount')
+  const entries = from.bytes('entries')
+  demand(entryCount <= appendEntriesMax, `append of ${entryCount} entries`)
+  demandEntries(entries, entryCount, { prevIndex, prevTerm, termMax: term })
+  return { type: 'append', term, prevIndex, prevTerm, commitIndex, entryCount, entries }
+}
+
+function demandEntries(entries: Uint8Array, count: number, context: EntriesContext): void {
+  try {
+    checkEntries(entries, count, context)
+  } catch (error) {
+    if (error instanceof CorruptRecord) throw new MalformedFrame(`append: ${error.message}`)
+    throw error
+  }
+}
+
+function readAppendAccepted(from: FieldReader): WireRpc {
+  const term = from.integer('term')
+  return { type: 'appendReply', term, accepted: true, matchIndex: from.integer('matchIndex') }
+}
+
+function readAppendRejected(from: FieldReader): WireRpc {
+  return {
+    type: 'appendReply',
+    term: from.integer('term'),
+    accepted: false,
+    rejectIndex: from.integer('rejectIndex'),
+    hintIndex: from.integer('hintIndex'),
+    hintTerm: from.integer('hintTerm'),
+  }
+}
+
+function readHeartbeat(from: FieldReader): WireRpc {
+  return {
+    type: 'heartbeat',
+    term: from.integer('term'),
+    commitIndex: from.integer('commitIndex'),
+    round: from.integer('round'),
+  }
+}
+
+function readHeartbeatReply(from: FieldReader): WireRpc {
+  return { type: 'heartbeatReply', term: from.integer('term'), round: from.integer('round') }
+}
+
+function readReadIndex(from: FieldReader): WireRpc {
+  return { type: 'readIndex', term: from.integer('term'), id: from.integer('id') }
+}
+
+function readReadIndexReply(from: FieldReader): WireRpc {
+  return {
+    type: 'readIndexReply',
+    term: from.integer('term'),
+    id: from.integer('id'),
+    index: from.integer('index'),
+  }
+}
+
+function readForward(from: FieldReader): WireRpc {
+  const batch = from.bytes('batch')
+  checkBatch(batch)
+  return { type: 'forward', batch }
+}
+
+function readChangeAdd(from: FieldReader): WireRpc {
+  const id = from.integer('id')
+  const member = from.nodeId('member')
+  return { type: 'change', id, change: { type: 'add', member, address: from.address('address') } }
+}
+
+function readChangeRemove(from: FieldReader): WireRpc {
+  const id = from.integer('id')
+  return { type: 'change', id, change: { type: 'remove', member: from.nodeId('member') } }
+}
+
+function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): Reader['read'] {
+  return (from) => ({ type: 'changeReply', id: from.integer('id'), answer: readAnswer(from) })
+}
+
+function readRedirected(from: FieldReader): ChangeAnswer {
+  return { type: 'redirected', leader: from.absent('leader', 2) ? null : readPeer(from) }
+}
+
+function readPeer(from: FieldReader): PeerAddress {
+  return { id: from.nodeId('leader.id'), address: from.address('leader.address') }
+}
+
+function readBusy(from: FieldReader): ChangeAnswer {
+  return { type: 'busy', reason: from.reason('reason') }
+}
+
+function readRefused(from: FieldReader): ChangeAnswer {
+  return { type: 'refused', reason: from.reason('reason') }
+}

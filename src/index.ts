@@ -1,0 +1,27 @@
+/** Opens this process's part of a replicated key-value store. */
+export { createCluster } from './cluster.ts'
+/** An operation that failed, with a stable `code`, and whether the write may have happened. */
+export { type Outcome, SkiffError, type SkiffErrorCode } from './errors.ts'
+/** Options, each with its unit and default. */
+export type {
+  CallOptions,
+  ClusterOptions,
+  ReadOptions,
+  ScanRange,
+  WatchOptions,
+  WriteOptions,
+} from './options.ts'
+/** One server of a cluster. */
+export type { Member, MemberRole, RoleName } from './raft/types.ts'
+/** What a program holds: a cluster, its local nodes, and what they return. */
+export type {
+  Cluster,
+  ClusterStatus,
+  Entry,
+  LinkStatus,
+  Node,
+  NodeStatus,
+  Store,
+  Watcher,
+  WatchEvent,
+} from './store.ts'

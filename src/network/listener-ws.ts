@@ -1,0 +1,106 @@
+/** Listens with ws on node:http, where uWebSockets.js does not load or is not wanted. */
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import { handshakeTimeoutMs, linksMax } from '../options.ts'
+import { assert } from '../raft/assert.ts'
+import { type Accept, type Connection, idleTimeoutMs, type Listener } from './listener.ts'
+import { messageBytesMax } from './message.ts'
+
+/** Bytes of handshake messages waiting in a socket; beyond it the peer reads too slowly to be one. */
+const sendBytesMax = 64 * 2 ** 10
+
+export async function openWsListener(
+  host: string,
+  port: number,
+  accept: Accept,
+): Promise<Listener> {
+  const server = createServer(
+    // How long a client may take to ask for the WebSocket; from then on the handshake has its own time.
+    { headersTimeout: handshakeTimeoutMs, requestTimeout: handshakeTimeoutMs },
+    (_request, response) => response.writeHead(426, { connection: 'close' }).end(),
+  )
+  server.maxConnections = linksMax
+  server.on('clientError', (_error, socket) => socket.destroy())
+  const sockets = trackSockets(server)
+  serveWebSockets(server, accept)
+  await bind(server, host, port)
+  return {
+    transport: 'ws',
+    port: (server.address() as AddressInfo).port,
+    close: () => closeServer(server, sockets),
+  }
+}
+
+function trackSockets(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  return sockets
+}
+
+function serveWebSockets(server: Server, accept: Accept): void {
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    skipUTF8Validation: true,
+    maxPayload: messageBytesMax,
+    // How long a peer may leave our close unanswered; not in the types yet.
+    closeTimeout: handshakeTimeoutMs,
+  }
+  const upgrader = new WebSocketServer(options)
+  server.on('upgrade', (request, socket: Socket, head) => {
+    upgrader.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.setTimeout(idleTimeoutMs, () => webSocket.terminate())
+      serve(webSocket, accept)
+    })
+  })
+}
+
+function serve(webSocket: WebSocket, accept: Accept): void {
+  let ended = false
+  const connection: Connection = {
+    send(bytes) {
+      if (ended) return
+      if (webSocket.bufferedAmount > sendBytesMax) connection.end(1013, 'too slow')
+      else webSocket.send(bytes, (error) => error && webSocket.terminate())
+    },
+    end(code, reason) {
+      if (ended) return
+      ended = true
+      webSocket.close(code, reason)
+    },
+  }
+  const events = accept(connection)
+  webSocket.on('message', (data: RawData, binary) => {
+    assert(Buffer.isBuffer(data), 'binaryType is nodebuffer')
+    if (!ended) events.message(new Uint8Array(data.buffer, data.byteOffset, data.length), binary)
+  })
+  // Oversized or broken WebSocket frames; 'close' follows.
+  webSocket.on('error', () => webSocket.terminate())
+  webSocket.on('close', () => {
+    if (!ended) events.closed()
+    ended = true
+  })
+}
+
+function bind(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, exclusive: true }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function closeServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Calls back when the last socket is gone, too.
+    server.close((error) => (error === undefined ? resolve() : reject(error)))
+    for (const socket of sockets) socket.destroy()
+  })
+}

@@ -1,0 +1,31 @@
+/**
+ * The listening side of the network as its makers provide it (listener-uws.ts, listener-ws.ts). A
+ * listener accepts, hands over messages and closes; it knows nothing of handshakes, frames or peers.
+ */
+
+/** One accepted connection. After `end`, or once it was closed, both methods do nothing. */
+export interface Connection {
+  /** Only for the few small messages of a handshake: what finds no room ends the connection. */
+  send(bytes: Uint8Array): void
+  end(code: number, reason: string): void
+}
+
+/** What its owner wants to hear of it. */
+export interface ConnectionEvents {
+  /** The bytes are lent: they are gone when the call returns. */
+  message(bytes: Uint8Array, binary: boolean): void
+  /** Nothing follows. Not called when the owner ended it itself. */
+  closed(): void
+}
+
+export type Accept = (connection: Connection) => ConnectionEvents
+
+export interface Listener {
+  readonly transport: 'uws' | 'ws'
+  readonly port: number
+  /** Ends every connection; the port is free when it resolves. */
+  close(): Promise<void>
+}
+
+/** A connection on which nothing, not even a ping, has passed for so long is closed. */
+export const idleTimeoutMs: number = 32_000

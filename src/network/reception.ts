@@ -1,0 +1,55 @@
+/** All that peers have dialled to us: at most one link per node, the newest. */
+import type { NodeId } from '../raft/types.ts'
+import type { Admission } from './admission.ts'
+import { ListenerHandshake } from './handshake.ts'
+import type { Hello } from './hello.ts'
+import { type Gate, Incoming } from './incoming.ts'
+import type { Connection, ConnectionEvents } from './listener.ts'
+import { type Refusal, refusal } from './refusal.ts'
+
+export interface ReceptionOptions {
+  readonly secret: string
+  readonly admission: Admission
+  /** Our hello, with a fresh nonce. */
+  readonly answer: () => Hello
+  readonly frame: (from: NodeId, bytes: Uint8Array) => void
+}
+
+export class Reception implements Gate {
+  readonly #options: ReceptionOptions
+  readonly #links = new Map<NodeId, { readonly incoming: Incoming; readonly incarnation: number }>()
+
+  constructor(options: ReceptionOptions) {
+    this.#options = options
+  }
+
+  accept(connection: Connection): ConnectionEvents {
+    const { secret, answer } = this.#options
+    return new Incoming(connection, new ListenerHandshake(secret, answer()), this)
+  }
+
+  /** Closes what this node has dialled to us. */
+  disconnect(id: NodeId, why: Refusal): void {
+    this.#links.get(id)?.incoming.end(why)
+  }
+
+  admit(dialer: Hello): Promise<Refusal | null> {
+    return this.#options.admission.admit(dialer)
+  }
+
+  entered({ nodeId, incarnation, purpose }: Hello, incoming: Incoming): void {
+    const older = this.#links.get(nodeId)
+    if (purpose === 'link' || (older !== undefined && older.incarnation < incarnation)) {
+      older?.incoming.end(refusal('replaced', `by incarnation ${incarnation} of node ${nodeId}`))
+    }
+    if (purpose === 'link') this.#links.set(nodeId, { incoming, incarnation })
+  }
+
+  frame(from: NodeId, bytes: Uint8Array): void {
+    this.#options.frame(from, bytes)
+  }
+
+  left(incoming: Incoming): void {
+    for (const [id, link] of this.#links) if (link.incoming === incoming) this.#links.delete(id)
+  }
+}

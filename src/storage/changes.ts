@@ -1,0 +1,122 @@
+/**
+ * Changes of the membership: what our callers ask for, until it is done, and what other nodes ask of us if
+ * we lead. A request is idempotent and asked again and again; whoever asked sees from its own log that it
+ * is done (node.ts), and then cancels it.
+ */
+import type { ChangeAnswer, MembershipChange, PeerAddress } from '../messages.ts'
+import { membersMax } from '../options.ts'
+import { sortMembers } from '../raft/membership.ts'
+import type { Raft } from '../raft/raft.ts'
+import type { Membership, NodeId } from '../raft/types.ts'
+
+interface Request {
+  readonly id: number
+  readonly change: MembershipChange
+  /** Whom to ask while no leader is known. */
+  via: PeerAddress | null
+  ticksToAsk: number
+}
+
+export interface Refusal {
+  readonly id: number
+  readonly answer: ChangeAnswer & { readonly type: 'refused' }
+}
+
+export class Changes {
+  readonly #raft: Raft
+  readonly #askTicks: number
+  readonly #requests = new Map<number, Request>()
+
+  constructor(raft: Raft, askTicks: number) {
+    this.#raft = raft
+    this.#askTicks = askTicks
+  }
+
+  add(id: number, change: MembershipChange, via: PeerAddress | null): void {
+    this.#requests.set(id, { id, change, via, ticksToAsk: 0 })
+  }
+
+  cancel(id: number): void {
+    this.#requests.delete(id)
+  }
+
+  /** Non-members that a request goes through; links to them are needed. */
+  get contacts(): readonly PeerAddress[] {
+    return [...this.#requests.values()].flatMap(({ via }) => (via === null ? [] : [via]))
+  }
+
+  tick(): void {
+    for (const request of this.#requests.values()) request.ticksToAsk--
+  }
+
+  /** Asks whoever may know; `ask` sends a request over the wire. Returns what was refused. */
+  pump(ask: (to: NodeId, id: number, change: MembershipChange) => void): readonly Refusal[] {
+    const refusals: Refusal[] = []
+    for (const request of this.#requests.values()) {
+      if (request.ticksToAsk > 0) continue
+      request.ticksToAsk = this.#askTicks
+      const refusal = this.#ask(request, ask)
+      if (refusal !== null) refusals.push(refusal)
+    }
+    return refusals
+  }
+
+  /** The answer of the node we asked. A refusal is final. */
+  answered(id: number, answer: ChangeAnswer): Refusal | null {
+    const request = this.#requests.get(id)
+    if (request === undefined) return null
+    if (answer.type === 'redirected' && answer.leader !== null) {
+      request.via = answer.leader
+      request.ticksToAsk = 1
+    }
+    return answer.type === 'refused' ? this.#refuse(request, answer) : null
+  }
+
+  /** What we, as far as we lead, say to a change. */
+  decide(change: MembershipChange): ChangeAnswer {
+    const { members } = this.#raft.membership
+    if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }
+    const next = apply(members, change)
+    if (typeof next === 'string') return { type: 'refused', reason: next }
+    if (next === members) return { type: 'accepted' }
+    return this.#raft.changeMembership(next) ?? { type: 'redirected', leader: null }
+  }
+
+  #ask(
+    request: Request,
+    ask: (to: NodeId, id: number, change: MembershipChange) => void,
+  ): Refusal | null {
+    const { leaderId } = this.#raft.status
+    if (this.#raft.isLeader) {
+      const answer = this.decide(request.change)
+      return answer.type === 'refused' ? this.#refuse(request, answer) : null
+    }
+    const to = leaderId ?? request.via?.id
+    if (to !== undefined) ask(to, request.id, request.change)
+    return null
+  }
+
+  #refuse({ id }: Request, answer: ChangeAnswer & { type: 'refused' }): Refusal {
+    this.#requests.delete(id)
+    return { id, answer }
+  }
+
+  #leader(): PeerAddress | null {
+    const { leaderId } = this.#raft.status
+    const leader = this.#raft.membership.members.find(({ id }) => id === leaderId)
+    return leader === undefined ? null : { id: leader.id, address: leader.address }
+  }
+}
+
+/** The members after the change; the same object when there is nothing to change; or why it cannot be. */
+function apply(members: Membership, change: MembershipChange): Membership | string {
+  const known = members.find(({ id }) => id === change.member)
+  if (change.type === 'remove')
+    return known === undefined ? members : members.filter((member) => member !== known)
+  if (known !== undefined) return members
+  const atAddress = members.find(({ address }) => address === change.address)
+  if (atAddress !== undefined)
+    return `${change.address} is the address of member ${atAddress.id}; remove that one first`
+  if (members.length >= membersMax) return `a cluster has at most ${membersMax} members`
+  return sortMembers([...members, { id: change.member, address: change.address, role: 'learner' }])
+}

@@ -1,0 +1,246 @@
+/**
+ * The log environment: what a server must not forget. Term, vote, identity and entries, each change of
+ * them one durable transaction. Entries are stored as the records that travel the wire (codec/record.ts).
+ *
+ * Any error here ends the node: after a failed sync nobody knows what the disk holds, and trying again
+ * would be told it is fine (fsyncgate). Cutting the log comes with snapshots; its place is `firstIndex`.
+ */
+import { CorruptRecord, decodeRecord, recordsOf } from '../codec/record.ts'
+import { SkiffError } from '../errors.ts'
+import { assert } from '../raft/assert.ts'
+import type { LogReader } from '../raft/log.ts'
+import { decodeMembership, type MembershipAt } from '../raft/membership.ts'
+import type { LogWrite } from '../raft/turn.ts'
+import type { Entry, HardState, Index, NodeId, Term } from '../raft/types.ts'
+import {
+  appendSync,
+  type Environment,
+  numberKey,
+  openLogEnvironment,
+  openTable,
+  type Table,
+} from './environment.ts'
+import { onDisk } from './failure.ts'
+
+/** What a data directory knows of itself. */
+export interface Identity {
+  readonly nodeId: NodeId
+  /** `null` until the node has founded or entered a cluster. */
+  readonly clusterId: string | null
+  /** `host:port` it listens at; `null` before its first start. */
+  readonly address: string | null
+  /** Starts from this directory so far; the high part of the incarnation. */
+  readonly starts: number
+}
+
+/** How the state environment was left. It is trusted under the same boot, or after a clean close. */
+export interface StateMark {
+  readonly bootId: string
+  readonly clean: boolean
+}
+
+const hardStateKey = Buffer.from('hardState')
+const identityKey = Buffer.from('identity')
+const stateMarkKey = Buffer.from('stateMark')
+const formatKey = Buffer.from('format')
+const format = Buffer.from('skiff-log-1')
+
+export class LogStore implements LogReader {
+  readonly #environment: Environment
+  readonly #meta: Table
+  readonly #log: Table
+  #firstIndex: Index = 1
+  #lastIndex: Index = 0
+
+  private constructor(environment: Environment) {
+    this.#environment = environment
+    this.#meta = openTable(environment, 'meta')
+    this.#log = openTable(environment, 'log')
+  }
+
+  /**
+   * Opens and verifies every entry.
+   * @throws SkiffError `SKIFF_STORAGE` that names the entry that is corrupt
+   */
+  static open(path: string): { store: LogStore; memberships: readonly MembershipAt[] } {
+    const store = new LogStore(openLogEnvironment(path))
+    try {
+      store.#checkFormat(path)
+      return { store, memberships: store.#verify(path) }
+    } catch (error) {
+      void store.close()
+      throw error
+    }
+  }
+
+  get firstIndex(): Index {
+    return this.#firstIndex
+  }
+
+  get lastIndex(): Index {
+    return this.#lastIndex
+  }
+
+  get hardState(): HardState {
+    return this.#read<HardState>(hardStateKey) ?? { term: 0, votedFor: null }
+  }
+
+  get identity(): Identity | null {
+    return this.#read<Identity>(identityKey)
+  }
+
+  get stateMark(): StateMark | null {
+    return this.#read<StateMark>(stateMarkKey)
+  }
+
+  saveIdentity(identity: Identity): void {
+    this.#saveMeta(identityKey, identity)
+  }
+
+  saveStateMark(mark: StateMark): void {
+    this.#saveMeta(stateMarkKey, mark)
+  }
+
+  /** Founds a cluster: its id and its first entry, both or neither. */
+  found(identity: Identity, first: Entry, block: Uint8Array): void {
+    assert(this.#lastIndex === 0 && first.index === 1, 'only an empty log can found a cluster')
+    this.#transaction(() => {
+      this.#putMeta(identityKey, identity)
+      this.#putMeta(hardStateKey, { term: first.term, votedFor: null } satisfies HardState)
+      this.#putRecords([first], block)
+    })
+    this.#lastIndex = 1
+  }
+
+  /**
+   * One durable transaction: it is on the disk when this returns. `block` holds the entries as records,
+   * back to back.
+   */
+  write({ hardState, truncateFrom, entries }: LogWrite, block: Uint8Array): void {
+    if (hardState === null && truncateFrom === null && entries.length === 0) return
+    const lastIndex =
+      entries.at(-1)?.index ?? (truncateFrom === null ? this.#lastIndex : truncateFrom - 1)
+    this.#transaction(() => {
+      if (hardState !== null) this.#putMeta(hardStateKey, hardState)
+      if (truncateFrom !== null) this.#truncate(truncateFrom)
+      if (entries.length > 0) this.#putRecords(entries, block)
+    })
+    this.#lastIndex = lastIndex
+  }
+
+  term(index: Index): Term {
+    return this.#entry(index).term
+  }
+
+  entries(from: Index, entriesMax: number, bytesMax: number): readonly Entry[] {
+    const entries: Entry[] = []
+    let bytes = 0
+    for (let index = from; index <= this.#lastIndex && entries.length < entriesMax; index++) {
+      const entry = this.#entry(index)
+      bytes += entry.bytes.length
+      if (bytes > bytesMax && entries.length > 0) break
+      entries.push(entry)
+    }
+    return entries
+  }
+
+  async close(): Promise<void> {
+    await this.#environment.close()
+  }
+
+  #checkFormat(path: string): void {
+    const found = this.#meta.get(formatKey)
+    if (found === undefined) {
+      this.#transaction(() => this.#meta.putSync(formatKey, format))
+    } else if (!found.equals(format)) {
+      throw new SkiffError(
+        'SKIFF_CONFIG',
+        'not-applied',
+        `${path} has the unknown format ${found.toString()}`,
+      )
+    }
+  }
+
+  /** Reads the log from end to end; a server with a damaged log must neither vote nor acknowledge. */
+  #verify(path: string): readonly MembershipAt[] {
+    const memberships: MembershipAt[] = []
+    let lastTerm: Term = 0
+    for (const { key, value } of this.#log.getRange({
+      start: numberKey(0),
+      end: numberKey(2 ** 53 - 1),
+    })) {
+      const index = this.#lastIndex + 1
+      const entry = this.#decode(value, index, path)
+      const stored = Buffer.from(key).equals(numberKey(index))
+      if (!stored || entry.term < lastTerm) throw corrupt(path, index, 'it is out of order')
+      if (entry.type === 'membership')
+        memberships.push({ index, members: decodeMembership(entry.bytes) })
+      lastTerm = entry.term
+      this.#lastIndex = index
+    }
+    return memberships
+  }
+
+  #decode(record: Uint8Array, index: Index, path: string): Entry {
+    try {
+      const entry = decodeRecord(record)
+      if (entry.index !== index) throw corrupt(path, index, `it holds entry ${entry.index}`)
+      return entry
+    } catch (error) {
+      if (!(error instanceof CorruptRecord)) throw error
+      throw corrupt(path, index, error.message)
+    }
+  }
+
+  #entry(index: Index): Entry {
+    const record = this.#log.getBinary(numberKey(index))
+    assert(
+      record !== undefined,
+      `entry ${index} is not in the log (${this.#firstIndex} to ${this.#lastIndex})`,
+    )
+    return this.#decode(record, index, 'the log')
+  }
+
+  #truncate(from: Index): void {
+    for (let index = from; index <= this.#lastIndex; index++) this.#log.removeSync(numberKey(index))
+  }
+
+  #putRecords(entries: readonly Entry[], block: Uint8Array): void {
+    const records = recordsOf(block)
+    assert(
+      records.length === entries.length,
+      `${records.length} records for ${entries.length} entries`,
+    )
+    for (const [n, entry] of entries.entries()) {
+      const record = records[n]
+      assert(record !== undefined, `no record for entry ${entry.index}`)
+      const stored = appendSync(this.#log, numberKey(entry.index), record)
+      assert(stored, `entry ${entry.index} is not behind the end of the log`)
+    }
+  }
+
+  #read<T>(key: Buffer): T | null {
+    const bytes = this.#meta.get(key)
+    return bytes === undefined ? null : (JSON.parse(bytes.toString()) as T)
+  }
+
+  #putMeta(key: Buffer, value: object): void {
+    this.#meta.putSync(key, Buffer.from(JSON.stringify(value)))
+  }
+
+  #saveMeta(key: Buffer, value: object): void {
+    this.#transaction(() => this.#putMeta(key, value))
+  }
+
+  #transaction(change: () => void): void {
+    onDisk('writing the log', () => this.#environment.transactionSync(change))
+  }
+}
+
+function corrupt(path: string, index: Index, reason: string): SkiffError {
+  return new SkiffError(
+    'SKIFF_STORAGE',
+    'not-applied',
+    `log entry ${index} in ${path} is corrupt: ${reason}. Remove this server from the cluster, delete its directory and let it join anew`,
+  )
+}

@@ -1,0 +1,114 @@
+/**
+ * Reads of the local state, on the main thread: through LMDB's map, without a hop. Whether the state is
+ * recent enough is for the caller to know (node.ts).
+ */
+import { assert } from '../raft/assert.ts'
+import { type Environment, openStateReadOnly } from './environment.ts'
+import {
+  type KeyRecord,
+  openStateTables,
+  prefixEnd,
+  readKeyRecord,
+  type StateTables,
+} from './layout.ts'
+
+export interface RangeBounds {
+  /** First key, included. */
+  readonly from: Buffer
+  /** End, not included; `null`: the end of the store. */
+  readonly to: Buffer | null
+  readonly reverse: boolean
+}
+
+export interface ReadRecord extends KeyRecord {
+  readonly key: string
+}
+
+/** The first key there may be; LMDB has no empty keys. */
+const lowest = Buffer.from([0])
+
+export class StateReader {
+  readonly #environment: Environment
+  readonly #tables: StateTables
+
+  constructor(path: string) {
+    this.#environment = openStateReadOnly(path)
+    this.#tables = openStateTables(this.#environment)
+  }
+
+  /** Lets the next read see what other threads have committed; without it a read may be a turn old. */
+  refresh(): void {
+    this.#environment.resetReadTxn()
+  }
+
+  /** The record's value is valid until the next read. */
+  get(key: Buffer): KeyRecord | null {
+    const bytes = this.#tables.kv.getBinaryFast(key)
+    return bytes === undefined ? null : readKeyRecord(bytes)
+  }
+
+  keys(prefix: Buffer): string[] {
+    const { from, to } = prefixBounds(prefix)
+    const keys: string[] = []
+    for (const key of this.#tables.kv.getKeys(lmdbRange({ from, to, reverse: false })))
+      keys.push(key.toString())
+    return keys
+  }
+
+  prefixes(): string[] {
+    const namespaces: string[] = []
+    for (const key of this.#tables.prefixes.getKeys({ start: lowest }))
+      namespaces.push(key.subarray(1).toString())
+    return namespaces
+  }
+
+  /** One consistent snapshot, until it is closed. It pins the pages it sees: close it soon. */
+  snapshot(): Snapshot {
+    return new Snapshot(this.#environment, this.#tables)
+  }
+
+  async close(): Promise<void> {
+    await this.#environment.close()
+  }
+}
+
+export class Snapshot {
+  readonly #tables: StateTables
+  readonly #transaction: ReturnType<Environment['useReadTransaction']>
+  #open = true
+
+  constructor(environment: Environment, tables: StateTables) {
+    this.#tables = tables
+    this.#transaction = environment.useReadTransaction()
+  }
+
+  /** Up to `limit` records of the range; those returned own their bytes. */
+  page(bounds: RangeBounds, limit: number): ReadRecord[] {
+    assert(this.#open, 'a page of a closed snapshot')
+    const range = { ...lmdbRange(bounds), limit, transaction: this.#transaction }
+    const records: ReadRecord[] = []
+    for (const { key, value } of this.#tables.kv.getRange(range)) {
+      records.push({ ...readKeyRecord(value), key: key.toString() })
+    }
+    return records
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#transaction.done()
+  }
+}
+
+export function prefixBounds(prefix: Buffer): { from: Buffer; to: Buffer | null } {
+  return { from: prefix, to: prefixEnd(prefix) }
+}
+
+/** Explicit bounds at both ends: with binary keys lmdb's defaults are not the lowest and the highest. */
+function lmdbRange({ from, to, reverse }: RangeBounds) {
+  const first = from.length === 0 ? lowest : from
+  const last = to ?? Buffer.alloc(1978, 0xff)
+  return reverse
+    ? { start: last, end: first, reverse, exclusiveStart: true, inclusiveEnd: true }
+    : { start: first, end: last }
+}

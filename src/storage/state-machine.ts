@@ -1,0 +1,263 @@
+/**
+ * The state environment: what the log adds up to. Applies batches exactly once, in the order of the log,
+ * in one relaxed transaction per turn that also moves the applied index and the session table: after a
+ * crash all of it is there, or none.
+ *
+ * A batch is known by its owner (node, incarnation) and sequence. Only the next sequence is applied: an
+ * earlier one is a repetition, a later one overtook a batch that was lost, and its owner sends both again
+ * (storage/proposals.ts).
+ */
+import { type BatchOwner, batchOwner, type Command, readCommands } from '../codec/command.ts'
+import { assert } from '../raft/assert.ts'
+import type { Entry, Index } from '../raft/types.ts'
+import { appendSync, type Environment, numberKey, openStateEnvironment } from './environment.ts'
+import { onDisk } from './failure.ts'
+import {
+  keyRecordHeaderBytes,
+  namespaceKey,
+  namespaceLength,
+  openStateTables,
+  type Position,
+  positionKey,
+  readKeyRecord,
+  readPosition,
+  revisionRecord,
+  type StateTables,
+  writeKeyRecord,
+  writePosition,
+} from './layout.ts'
+
+export interface AppliedBatch {
+  readonly owner: BatchOwner
+  /** Per command the revision it made, 0 if it changed nothing; `null`: the batch was not applied. */
+  readonly revisions: Float64Array | null
+  /** Not applied because an earlier batch of the same owner is missing. */
+  readonly gap: boolean
+}
+
+/** Told of each change, in order of the revisions, from within the transaction. */
+export interface ChangeListener {
+  readonly wantsPrevious: boolean
+  changed(revision: number, command: Command, previous: Uint8Array | null): void
+}
+
+/** One key in a batch: what it was, and what it will be. */
+interface Slot {
+  readonly name: string
+  readonly key: Buffer
+  readonly existed: boolean
+  exists: boolean
+  createRevision: number
+  modRevision: number
+  version: number
+  /** The value to write; `null` while it is still the stored one, or when deleted. */
+  value: Uint8Array | null
+  previous: Uint8Array | null
+}
+
+export class StateMachine {
+  readonly #environment: Environment
+  readonly #tables: StateTables
+  #position: Position
+  #scratch = Buffer.allocUnsafe(64 * 1024)
+
+  constructor(path: string) {
+    this.#environment = openStateEnvironment(path)
+    this.#tables = openStateTables(this.#environment)
+    this.#position = readPosition(this.#tables.meta.get(positionKey))
+  }
+
+  get tables(): StateTables {
+    return this.#tables
+  }
+
+  get appliedIndex(): Index {
+    return this.#position.appliedIndex
+  }
+
+  get revision(): number {
+    return this.#position.revision
+  }
+
+  /** One transaction. The entries follow the applied index. */
+  apply(entries: readonly Entry[], listener: ChangeListener | null): readonly AppliedBatch[] {
+    const last = entries.at(-1)
+    if (last === undefined) return []
+    const before = this.#position
+    try {
+      return onDisk('applying the log', () =>
+        this.#environment.transactionSync(() => this.#applyAll(entries, listener)),
+      )
+    } catch (error) {
+      this.#position = before
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#environment.close()
+  }
+
+  #applyAll(entries: readonly Entry[], listener: ChangeListener | null): AppliedBatch[] {
+    const applied: AppliedBatch[] = []
+    for (const entry of entries) {
+      assert(
+        entry.index === this.appliedIndex + 1,
+        `applying ${entry.index} after ${this.appliedIndex}`,
+      )
+      if (entry.type === 'batch') applied.push(this.#applyBatch(entry, listener))
+      this.#position = { ...this.#position, appliedIndex: entry.index }
+    }
+    this.#tables.meta.putSync(positionKey, writePosition(this.#position))
+    return applied
+  }
+
+  #applyBatch(entry: Entry, listener: ChangeListener | null): AppliedBatch {
+    const owner = batchOwner(entry.bytes)
+    const turn = this.#sessionTurn(owner)
+    if (turn !== 'next') return { owner, revisions: null, gap: turn === 'gap' }
+    const commands = readCommands(entry.bytes)
+    const slots = this.#slotsOf(commands, listener?.wantsPrevious ?? false)
+    const revisions = this.#run(commands, slots, entry.index, listener)
+    this.#store(slots)
+    return { owner, revisions, gap: false }
+  }
+
+  /** Is this the batch its owner's session waits for? If so, the session moves on. */
+  #sessionTurn({ node, incarnation, sequence }: BatchOwner): 'next' | 'repeated' | 'gap' {
+    const key = Buffer.from(node, 'hex')
+    const stored = this.#tables.sessions.get(key)
+    const known = stored?.readDoubleBE(0) ?? 0
+    if (incarnation < known) return 'repeated'
+    const last = stored === undefined || incarnation > known ? 0 : stored.readDoubleBE(8)
+    if (sequence <= last) return 'repeated'
+    if (sequence > last + 1) return 'gap'
+    const session = Buffer.allocUnsafe(16)
+    session.writeDoubleBE(incarnation, 0)
+    session.writeDoubleBE(sequence, 8)
+    this.#tables.sessions.putSync(key, session)
+    return 'next'
+  }
+
+  /** The keys of the batch as they are now, in key order: neighbours lie on the same pages. */
+  #slotsOf(commands: readonly Command[], wantsPrevious: boolean): Map<string, Slot> {
+    const keys = new Map<string, Buffer>()
+    // One byte, one character: the order of such strings is the order of the bytes.
+    for (const { key } of commands) keys.set(key.toString('latin1'), key)
+    const slots = new Map<string, Slot>()
+    for (const name of [...keys.keys()].sort()) {
+      const key = keys.get(name)
+      assert(key !== undefined, 'a name without a key')
+      slots.set(name, this.#readSlot(name, key, wantsPrevious))
+    }
+    return slots
+  }
+
+  #readSlot(name: string, key: Buffer, wantsPrevious: boolean): Slot {
+    const fresh = {
+      name,
+      key,
+      existed: false,
+      exists: false,
+      createRevision: 0,
+      modRevision: 0,
+      version: 0,
+    }
+    const bytes = this.#tables.kv.getBinaryFast(key)
+    if (bytes === undefined) return { ...fresh, value: null, previous: null }
+    const { createRevision, modRevision, version, value } = readKeyRecord(bytes)
+    // The bytes are lmdb's, and only until the next get.
+    const previous = wantsPrevious ? Uint8Array.from(value) : null
+    return {
+      ...fresh,
+      existed: true,
+      exists: true,
+      createRevision,
+      modRevision,
+      version,
+      value: null,
+      previous,
+    }
+  }
+
+  /** In the order of the commands: gives out revisions and tells the listener. */
+  #run(
+    commands: readonly Command[],
+    slots: Map<string, Slot>,
+    index: Index,
+    listener: ChangeListener | null,
+  ): Float64Array {
+    const revisions = new Float64Array(commands.length)
+    const idle: number[] = []
+    let revision = this.#position.revision
+    for (const [n, command] of commands.entries()) {
+      const slot = slots.get(command.key.toString('latin1'))
+      assert(slot !== undefined, 'a command without a slot')
+      if (command.type === 'delete' && !slot.exists) {
+        idle.push(n)
+        continue
+      }
+      revision++
+      revisions[n] = revision
+      listener?.changed(revision, command, slot.previous)
+      change(slot, command, revision)
+    }
+    if (revision > this.#position.revision) {
+      const key = numberKey(this.#position.revision + 1)
+      assert(
+        appendSync(this.#tables.revisions, key, revisionRecord(index, idle)),
+        `revision ${revision} is not the newest`,
+      )
+    }
+    this.#position = { ...this.#position, revision }
+    return revisions
+  }
+
+  /** Writes every key once, and the namespaces that gained or lost keys. */
+  #store(slots: Map<string, Slot>): void {
+    const gained = new Map<string, number>()
+    for (const slot of slots.values()) {
+      if (slot.value !== null) this.#put(slot, slot.value)
+      else if (slot.existed && !slot.exists) this.#tables.kv.removeSync(slot.key)
+      if (slot.existed === slot.exists) continue
+      const namespace = slot.name.slice(0, namespaceLength(slot.key))
+      gained.set(namespace, (gained.get(namespace) ?? 0) + (slot.exists ? 1 : -1))
+    }
+    for (const [namespace, keys] of gained) this.#countKeys(Buffer.from(namespace, 'latin1'), keys)
+  }
+
+  #put(slot: Slot, value: Uint8Array): void {
+    const length = keyRecordHeaderBytes + value.length
+    if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafe(2 * length)
+    writeKeyRecord(this.#scratch, { ...slot, value })
+    this.#tables.kv.putSync(slot.key, this.#scratch.subarray(0, length))
+  }
+
+  /** A namespace disappears with its last key. */
+  #countKeys(namespace: Buffer, gained: number): void {
+    if (gained === 0) return
+    const key = namespaceKey(namespace)
+    const count = (this.#tables.prefixes.get(key)?.readDoubleBE(0) ?? 0) + gained
+    assert(count >= 0, `namespace ${namespace} holds ${count} keys`)
+    if (count === 0) {
+      this.#tables.prefixes.removeSync(key)
+      return
+    }
+    const bytes = Buffer.allocUnsafe(8)
+    bytes.writeDoubleBE(count, 0)
+    this.#tables.prefixes.putSync(key, bytes)
+  }
+}
+
+function change(slot: Slot, command: Command, revision: number): void {
+  slot.previous = command.value
+  slot.value = command.value
+  if (command.value === null) {
+    slot.exists = false
+    return
+  }
+  slot.createRevision = slot.exists ? slot.createRevision : revision
+  slot.version = slot.exists ? slot.version + 1 : 1
+  slot.modRevision = revision
+  slot.exists = true
+}

@@ -1,0 +1,390 @@
+/**
+ * The storage actor: consensus, log and state of one node, in turns.
+ *
+ *     drain the ports → step the core → send early → ONE durable log transaction → send late
+ *     → ONE relaxed state transaction → results and events to main
+ *
+ * Whatever arrives while a turn writes is the next turn's batch: group commit without a timer. A turn runs
+ * to its end without a pause, so what it asserts at its beginning holds.
+ *
+ * Any error stops the node at once: it neither votes nor acknowledges any more (see `#fail`).
+ */
+
+import { type Port, spread } from '../actor/port.ts'
+import { packEntries, unpackEntries } from '../codec/record.ts'
+import { SkiffError, type SkiffErrorData, toErrorData } from '../errors.ts'
+import type {
+  CodecToStorage,
+  MembershipChange,
+  NetworkToStorage,
+  NodeView,
+  PeerAddress,
+  StorageToCodec,
+  StorageToNetwork,
+  WireRpc,
+} from '../messages.ts'
+import { unreachable } from '../raft/assert.ts'
+import { decodeMembership } from '../raft/membership.ts'
+import type { Raft } from '../raft/raft.ts'
+import type { Outgoing, Rpc } from '../raft/rpc.ts'
+import type { Entry, Membership, NodeId } from '../raft/types.ts'
+import type { BoardWriter } from './board.ts'
+import type { Changes, Refusal } from './changes.ts'
+import type { LogStore } from './log-store.ts'
+import type { Proposals, Route } from './proposals.ts'
+import type { Reads } from './reads.ts'
+import type { StateMachine } from './state-machine.ts'
+import type { Watchers } from './watchers.ts'
+
+/** Entries and bytes applied in one transaction; more wait for the next turn. */
+const applyEntriesMax = 256
+const applyBytesMax = 4 * 2 ** 20
+
+export interface StoragePorts {
+  readonly network: Port<StorageToNetwork, NetworkToStorage>
+  /** Peers are spread over the codecs by their ids. */
+  readonly codecs: readonly Port<StorageToCodec, CodecToStorage>[]
+}
+
+export interface StorageParts {
+  readonly raft: Raft
+  readonly log: LogStore
+  readonly state: StateMachine
+  readonly proposals: Proposals
+  readonly reads: Reads
+  readonly changes: Changes
+  readonly watchers: Watchers
+  readonly board: BoardWriter
+  /** Why nothing may be written any more, or `null`; asked now and then. */
+  readonly diskTrouble: () => string | null
+  /** The members as applied when the node was opened. */
+  readonly members: Membership
+}
+
+export class Storage {
+  readonly #ports: StoragePorts
+  readonly #parts: StorageParts
+  #members: Membership
+  #shownView = ''
+  /** Refuses writes while the disk is nearly full. */
+  #trouble: string | null = null
+  #ticksToDiskCheck = 0
+  #running = false
+  /** There is more to do, though nothing new may come in. */
+  #again = false
+  #failed: (error: SkiffErrorData) => void = () => undefined
+
+  constructor(ports: StoragePorts, parts: StorageParts) {
+    this.#ports = ports
+    this.#parts = parts
+    this.#members = parts.members
+  }
+
+  /** Runs a turn whenever something waits. `failed` is called once, instead of any further turn. */
+  start(failed: (error: SkiffErrorData) => void): void {
+    this.#running = true
+    this.#failed = failed
+    this.#ports.network.onWaiting(this.#wake)
+    for (const codec of this.#ports.codecs) codec.onWaiting(this.#wake)
+    this.#wake()
+  }
+
+  stop(): void {
+    this.#running = false
+  }
+
+  #wake = (): void => {
+    if (!this.#running) return
+    try {
+      this.#turn()
+    } catch (error) {
+      this.#running = false
+      this.#failed(toErrorData(error))
+    }
+  }
+
+  #turn(): void {
+    const { raft } = this.#parts
+    this.#again = false
+    for (const codec of this.#ports.codecs)
+      for (const { from, rpc } of codec.receive()) this.#step(from, rpc)
+    let ticked = false
+    for (const message of this.#ports.network.receive()) ticked = this.#serve(message) || ticked
+    // Last, and at most one: what waited while we were stalled is heard before time is counted.
+    if (ticked) this.#tick()
+    do this.#runCore()
+    while (raft.hasTurn())
+    if (this.#parts.watchers.pump()) this.#again = true
+    this.#report()
+    if (this.#again) setImmediate(this.#wake)
+  }
+
+  /** The turn proper: the order of what follows is what makes a promise a promise. */
+  #runCore(): void {
+    const { raft, log, proposals, reads } = this.#parts
+    proposals.pump(this.#route())
+    reads.pump(raft.status.term, (id) => raft.read(id))
+    const refusals = this.#parts.changes.pump((to, id, change) => this.#askChange(to, id, change))
+    this.#refuseChanges(refusals)
+
+    const turn = raft.takeTurn()
+    this.#publish()
+    const block = packEntries(turn.write.entries)
+    this.#send(turn.early)
+    log.write(turn.write, block)
+    const settled = raft.settle()
+    this.#send(settled.late)
+    for (const read of settled.reads) reads.confirm(read)
+    this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const { state, proposals, watchers } = this.#parts
+    if (entries.length === 0) return
+    const applied = state.apply(entries, watchers.isEmpty ? null : watchers)
+    for (const entry of entries)
+      if (entry.type === 'membership') this.#members = decodeMembership(entry.bytes)
+    for (const batch of applied) {
+      const answer = proposals.applied(batch)
+      if (answer !== null)
+        this.#ports.network.post({ type: 'applied', ...answer }, [
+          answer.revisions.buffer as ArrayBuffer,
+        ])
+    }
+    this.#again ||= this.#parts.raft.hasCommitted
+  }
+
+  /** Everything main must know by now, as one message. */
+  #report(): void {
+    const { reads, state, watchers } = this.#parts
+    const { network } = this.#ports
+    this.#publish()
+    this.#showView()
+    for (const message of watchers.takeMessages()) network.post(message, buffersOf(message))
+    const ids = reads.release(state.appliedIndex)
+    if (ids.length > 0) network.post({ type: 'readable', ids })
+    network.flush()
+  }
+
+  #step(from: NodeId, rpc: WireRpc): void {
+    const { raft, changes } = this.#parts
+    switch (rpc.type) {
+      case 'append':
+        raft.step(from, { ...rpc, entries: unpackEntries(rpc.entries, rpc.entryCount) })
+        return
+      case 'forward':
+        // Only for our log, and only while we lead: its owner will send it again.
+        if (this.#trouble === null) raft.propose(rpc.batch)
+        return
+      case 'change':
+        this.#sendTo(from, { type: 'changeReply', id: rpc.id, answer: changes.decide(rpc.change) })
+        return
+      case 'changeReply':
+        this.#refuseChanges([changes.answered(rpc.id, rpc.answer)])
+        return
+      default:
+        raft.step(from, rpc)
+    }
+  }
+
+  /** True for a tick. */
+  #serve(message: NetworkToStorage): boolean {
+    const { raft, proposals, reads, changes, watchers } = this.#parts
+    switch (message.type) {
+      case 'tick':
+        return true
+      case 'propose':
+        this.#propose(message.batch, message.bytes)
+        return false
+      case 'cancel':
+        this.#cancelBatch(message.batch)
+        return false
+      case 'read':
+        reads.add(message.id)
+        return false
+      case 'cancelRead':
+        this.#cancelRead(message.id)
+        return false
+      case 'watch':
+        watchers.add(message.id, message.prefix, message.fromRevision, message.previous)
+        return false
+      case 'unwatch':
+        watchers.remove(message.id)
+        return false
+      case 'consumed':
+        watchers.consumed(message.id, message.bytes)
+        return false
+      case 'change':
+        changes.add(message.id, message.change, message.via)
+        return false
+      case 'cancelChange':
+        changes.cancel(message.id)
+        return false
+      case 'peer':
+        raft.linkLost(message.id)
+        if (message.id === raft.status.leaderId) proposals.resend()
+        return false
+      default:
+        return unreachable(message)
+    }
+  }
+
+  #tick(): void {
+    const { raft, proposals, reads, changes, diskTrouble } = this.#parts
+    raft.tick()
+    proposals.tick(this.#route())
+    reads.tick()
+    changes.tick()
+    this.#ticksToDiskCheck--
+    if (this.#ticksToDiskCheck > 0) return
+    this.#ticksToDiskCheck = diskCheckTicks
+    this.#trouble = diskTrouble()
+  }
+
+  #propose(batch: number, bytes: Uint8Array): void {
+    if (this.#trouble === null) this.#parts.proposals.add(batch, bytes)
+    else this.#refuse(batch, new SkiffError('SKIFF_STORAGE', 'not-applied', this.#trouble))
+  }
+
+  #cancelBatch(batch: number): void {
+    const { leaderId } = this.#parts.raft.status
+    const fate = this.#parts.proposals.cancel(batch)
+    if (fate === 'sent') {
+      this.#refuse(
+        batch,
+        new SkiffError(
+          'SKIFF_TIMEOUT',
+          'unknown',
+          'no answer within the deadline; the write may have happened, or still may',
+          { leaderId },
+        ),
+      )
+    } else if (fate === 'dropped') {
+      this.#refuse(batch, notSent(leaderId))
+    }
+  }
+
+  #cancelRead(id: number): void {
+    const { leaderId } = this.#parts.raft.status
+    const fate = this.#parts.reads.cancel(id)
+    if (fate === 'done') return
+    const error =
+      fate === 'waiting' && leaderId === null
+        ? notSent(null)
+        : new SkiffError(
+            'SKIFF_TIMEOUT',
+            'not-applied',
+            'no majority confirmed the read within the deadline',
+            { leaderId },
+          )
+    this.#ports.network.post({ type: 'readRefused', id, error: error.toData() })
+  }
+
+  #refuse(batch: number, error: SkiffError): void {
+    this.#ports.network.post({ type: 'refused', batch, error: error.toData() })
+  }
+
+  #refuseChanges(refusals: readonly (Refusal | null)[]): void {
+    for (const refusal of refusals) {
+      if (refusal !== null) this.#ports.network.post({ type: 'changed', ...refusal })
+    }
+  }
+
+  #route(): Route {
+    const { raft } = this.#parts
+    const { leaderId, term } = raft.status
+    if (raft.isLeader)
+      return { leaderId, term, isLossy: false, send: (batch) => raft.propose(batch) }
+    const forward = (batch: Uint8Array): boolean => {
+      if (leaderId !== null) this.#sendTo(leaderId, { type: 'forward', batch })
+      return leaderId !== null
+    }
+    return { leaderId, term, isLossy: true, send: forward }
+  }
+
+  #askChange(to: NodeId, id: number, change: MembershipChange): void {
+    this.#sendTo(to, { type: 'change', id, change })
+  }
+
+  #send(outgoing: readonly Outgoing[]): void {
+    for (const { to, rpc } of outgoing) this.#post(to, rpc)
+    for (const codec of this.#ports.codecs) codec.flush()
+  }
+
+  #sendTo(to: NodeId, rpc: WireRpc): void {
+    this.#codecOf(to)?.post({ type: 'rpc', to: [to], rpc })
+  }
+
+  /** One encoding serves all who hang on the same codec. */
+  #post(to: readonly NodeId[], rpc: Rpc): void {
+    const groups = new Map<Port<StorageToCodec, CodecToStorage> | undefined, NodeId[]>()
+    for (const id of to) {
+      const codec = this.#codecOf(id)
+      groups.set(codec, [...(groups.get(codec) ?? []), id])
+    }
+    for (const [codec, ids] of groups) {
+      const wire = toWire(rpc)
+      codec?.post(
+        { type: 'rpc', to: ids, rpc: wire },
+        wire.type === 'append' ? [wire.entries.buffer as ArrayBuffer] : [],
+      )
+    }
+  }
+
+  #codecOf(id: NodeId): Port<StorageToCodec, CodecToStorage> | undefined {
+    const { codecs } = this.#ports
+    return codecs[spread(id, codecs.length)]
+  }
+
+  #publish(): void {
+    const { raft, state, board } = this.#parts
+    const { term, commitIndex, lastIndex } = raft.status
+    board.write({
+      term,
+      commitIndex,
+      lastIndex,
+      appliedIndex: state.appliedIndex,
+      revision: state.revision,
+      // Applied, too: else a read here would miss what was acknowledged before we were started.
+      leadsAlone: raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0,
+    })
+  }
+
+  #showView(): void {
+    const { raft, changes } = this.#parts
+    const { role, term, leaderId } = raft.status
+    const view: NodeView = { role, term, leaderId, members: this.#members }
+    const wanted = [...raft.membership.members, ...raft.leaving, ...changes.contacts]
+    const peers = new Map<NodeId, PeerAddress>()
+    for (const { id, address } of wanted) if (id !== raft.id) peers.set(id, { id, address })
+    const message: StorageToNetwork = { type: 'view', view, peers: [...peers.values()] }
+    const shown = JSON.stringify(message)
+    if (shown === this.#shownView) return
+    this.#shownView = shown
+    this.#ports.network.post(message)
+  }
+}
+
+/** About once a second: the space on the disk changes slowly. */
+const diskCheckTicks = 40
+
+function toWire(rpc: Rpc): Exclude<WireRpc, { type: 'forward' | 'change' | 'changeReply' }> {
+  if (rpc.type !== 'append') return rpc
+  return { ...rpc, entryCount: rpc.entries.length, entries: packEntries(rpc.entries) }
+}
+
+function buffersOf(message: StorageToNetwork): ArrayBuffer[] {
+  if (message.type !== 'events' && message.type !== 'history') return []
+  return [message.events.buffer as ArrayBuffer]
+}
+
+function notSent(leaderId: NodeId | null): SkiffError {
+  return leaderId === null
+    ? new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader is known, nothing was sent')
+    : new SkiffError(
+        'SKIFF_OVERLOADED',
+        'not-applied',
+        'too much is waiting for the leader, nothing was sent',
+        { leaderId },
+      )
+}

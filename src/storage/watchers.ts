@@ -1,0 +1,243 @@
+/**
+ * The watchers of one node. Events of the present come from the state machine as it applies; events of the
+ * past are read back from the log, a slice per turn, until a watcher has caught up. Both are packed here,
+ * off the main thread.
+ *
+ * Every byte on its way to a watcher counts against it until the watcher has taken it. A live watcher that
+ * lets too much pile up is ended, with the revision to go on from: it costs memory, never time.
+ */
+import { type Command, readCommands } from '../codec/command.ts'
+import { EventWriter, eventBytes } from '../codec/event.ts'
+import { SkiffError } from '../errors.ts'
+import type { StorageToNetwork } from '../messages.ts'
+import { assert } from '../raft/assert.ts'
+import type { LogReader } from '../raft/log.ts'
+import type { Entry } from '../raft/types.ts'
+import { keyNumber, numberKey } from './environment.ts'
+import { type RevisionRecord, readRevisionRecord } from './layout.ts'
+import type { ChangeListener, StateMachine } from './state-machine.ts'
+
+interface Watcher {
+  readonly id: number
+  readonly prefix: Buffer
+  readonly previous: boolean
+  /** The first revision it has not been sent. */
+  nextRevision: number
+  unreadBytes: number
+  /** Reads the past until it has caught up. */
+  live: boolean
+}
+
+/** A batch of the past: the first revision it made, and where it is. */
+interface HistoryRow extends RevisionRecord {
+  readonly firstRevision: number
+}
+
+/** Entries read back for one watcher in one turn. */
+const historyEntriesMax = 64
+
+export class Watchers implements ChangeListener {
+  readonly #state: StateMachine
+  readonly #log: LogReader
+  readonly #unreadBytesMax: number
+  readonly #watchers = new Map<number, Watcher>()
+  #live = new EventWriter()
+  #messages: StorageToNetwork[] = []
+
+  constructor(state: StateMachine, log: LogReader, unreadBytesMax: number) {
+    this.#state = state
+    this.#log = log
+    this.#unreadBytesMax = unreadBytesMax
+  }
+
+  get isEmpty(): boolean {
+    return this.#watchers.size === 0
+  }
+
+  get wantsPrevious(): boolean {
+    for (const { previous } of this.#watchers.values()) if (previous) return true
+    return false
+  }
+
+  add(id: number, prefix: string, fromRevision: number | null, previous: boolean): void {
+    const nextRevision = fromRevision ?? this.#state.revision + 1
+    const watcher: Watcher = {
+      id,
+      prefix: Buffer.from(prefix),
+      previous,
+      nextRevision,
+      unreadBytes: 0,
+      live: false,
+    }
+    this.#watchers.set(id, watcher)
+    this.#catchUp(watcher)
+  }
+
+  remove(id: number): void {
+    this.#watchers.delete(id)
+  }
+
+  consumed(id: number, bytes: number): void {
+    const watcher = this.#watchers.get(id)
+    if (watcher !== undefined) watcher.unreadBytes -= bytes
+  }
+
+  /** From within the state transaction: one change, after all before it. */
+  changed(revision: number, command: Command, previous: Uint8Array | null): void {
+    let wanted = false
+    for (const watcher of this.#watchers.values()) {
+      if (
+        !watcher.live ||
+        revision < watcher.nextRevision ||
+        !beginsWith(command.key, watcher.prefix)
+      )
+        continue
+      wanted = this.#charge(watcher, revision, command, previous) || wanted
+    }
+    if (wanted) write(this.#live, revision, command, previous)
+  }
+
+  /** Carries on those that read the past. True: there is more to do without anything new coming in. */
+  pump(): boolean {
+    let more = false
+    for (const watcher of this.#watchers.values()) {
+      if (watcher.live) continue
+      this.#catchUp(watcher)
+      more ||= !watcher.live && this.#hasRoom(watcher) && this.#watchers.has(watcher.id)
+    }
+    return more
+  }
+
+  /** What main must hear, in order. */
+  takeMessages(): readonly StorageToNetwork[] {
+    const messages = this.#messages
+    this.#messages = []
+    if (this.#live.count > 0) {
+      messages.push({ type: 'events', events: this.#live.finish() })
+      this.#live = new EventWriter()
+    }
+    return messages
+  }
+
+  #catchUp(watcher: Watcher): void {
+    if (watcher.nextRevision <= this.#state.revision && this.#hasRoom(watcher))
+      this.#readHistory(watcher)
+    if (watcher.nextRevision <= this.#state.revision || !this.#watchers.has(watcher.id)) return
+    watcher.live = true
+    this.#messages.push({ type: 'watching', id: watcher.id, revision: this.#state.revision })
+  }
+
+  #hasRoom(watcher: Watcher): boolean {
+    return watcher.unreadBytes < this.#unreadBytesMax / 2
+  }
+
+  /** A slice of the log, from the entry that made `nextRevision` on. */
+  #readHistory(watcher: Watcher): void {
+    const events = new EventWriter()
+    const rows = this.#revisionsFrom(watcher.nextRevision)
+    if (rows.length === 0) this.#endCompacted(watcher)
+    for (const { firstRevision, index, isIdle } of rows) {
+      if (!this.#hasRoom(watcher)) break
+      const [entry] = this.#log.entries(index, 1, Number.MAX_SAFE_INTEGER)
+      assert(entry !== undefined, `no entry ${index}`)
+      this.#replay(watcher, entry, firstRevision, isIdle, events)
+    }
+    if (events.count > 0) {
+      this.#messages.push({ type: 'history', id: watcher.id, events: events.finish() })
+    }
+  }
+
+  #replay(
+    watcher: Watcher,
+    entry: Entry,
+    firstRevision: number,
+    isIdle: (command: number) => boolean,
+    events: EventWriter,
+  ): void {
+    let revision = firstRevision - 1
+    for (const [n, command] of readCommands(entry.bytes).entries()) {
+      if (isIdle(n)) continue
+      revision++
+      if (revision < watcher.nextRevision || !beginsWith(command.key, watcher.prefix)) continue
+      watcher.unreadBytes += eventBytes(command.key.length, command.value?.length ?? 0, 0)
+      write(events, revision, command, null)
+    }
+    watcher.nextRevision = revision + 1
+  }
+
+  /** The batch that made this revision, and some behind it; none if it is gone. */
+  #revisionsFrom(revision: number): HistoryRow[] {
+    const { revisions } = this.#state.tables
+    const down = { start: numberKey(revision), end: numberKey(0), reverse: true, limit: 1 }
+    const [start] = revisions.getKeys({ ...down, inclusiveEnd: true })
+    if (start === undefined) return []
+    const up = { start, end: numberKey(2 ** 53 - 1), limit: historyEntriesMax }
+    const rows: HistoryRow[] = []
+    for (const { key, value } of revisions.getRange(up)) {
+      rows.push({ firstRevision: keyNumber(key), ...readRevisionRecord(Buffer.from(value)) })
+    }
+    return (rows[0]?.index ?? 0) < this.#log.firstIndex ? [] : rows
+  }
+
+  #endCompacted(watcher: Watcher): void {
+    const [oldest] = this.#state.tables.revisions.getKeys({
+      start: numberKey(0),
+      end: numberKey(2 ** 53 - 1),
+      limit: 1,
+    })
+    const revision = oldest === undefined ? this.#state.revision + 1 : keyNumber(oldest)
+    this.#end(
+      watcher,
+      new SkiffError(
+        'SKIFF_COMPACTED',
+        'not-applied',
+        `revision ${watcher.nextRevision} is gone, the oldest is ${revision}`,
+        { revision },
+      ),
+    )
+  }
+
+  /** False: this change was one too many. */
+  #charge(
+    watcher: Watcher,
+    revision: number,
+    command: Command,
+    previous: Uint8Array | null,
+  ): boolean {
+    watcher.unreadBytes += eventBytes(
+      command.key.length,
+      command.value?.length ?? 0,
+      previous?.length ?? 0,
+    )
+    watcher.nextRevision = revision + 1
+    if (watcher.unreadBytes <= this.#unreadBytesMax) return true
+    const reason = `the watcher left more than ${this.#unreadBytesMax} bytes of events unread; go on with fromRevision: ${revision}`
+    this.#end(watcher, new SkiffError('SKIFF_SLOW_WATCHER', 'not-applied', reason, { revision }))
+    return false
+  }
+
+  #end(watcher: Watcher, error: SkiffError): void {
+    this.#watchers.delete(watcher.id)
+    this.#messages.push({ type: 'watchEnded', id: watcher.id, error: error.toData() })
+  }
+}
+
+function write(
+  events: EventWriter,
+  revision: number,
+  { type, key, value }: Command,
+  previous: Uint8Array | null,
+): void {
+  if (value === null) {
+    assert(type === 'delete', 'a put without a value')
+    events.delete(revision, key, previous)
+  } else {
+    events.put(revision, key, value, previous)
+  }
+}
+
+function beginsWith(key: Buffer, prefix: Buffer): boolean {
+  return (
+    key.length >= prefix.length && key.compare(prefix, 0, prefix.length, 0, prefix.length) === 0
+  )
+}

@@ -1,0 +1,186 @@
+/** Frames from a peer that means harm, or is broken: refused before they cost anything, never a crash. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { decodeFrame, encodeFrame, MalformedFrame } from '../../src/codec/frame.ts'
+import { packEntries } from '../../src/codec/record.ts'
+import { appendEntriesMax, frameBytesMax } from '../../src/options.ts'
+import type { Entry } from '../../src/raft/types.ts'
+import { anyRpc, goldenFrames, plain, sampleBatch } from './samples.ts'
+
+function malformed(frame: Uint8Array, reason: RegExp): void {
+  assert.throws(() => decodeFrame(frame), { name: 'MalformedFrame', message: reason })
+}
+
+function malformedHex(hex: string, reason: RegExp): void {
+  malformed(Buffer.from(hex.replaceAll(' ', ''), 'hex'), reason)
+}
+
+/** Refused as malformed, or a message that means the same when it is sent on. */
+function refusedOrSound(frame: Uint8Array): void {
+  try {
+    const rpc = decodeFrame(frame)
+    assert.deepStrictEqual(plain(decodeFrame(encodeFrame(rpc))), plain(rpc))
+  } catch (error) {
+    if (!(error instanceof MalformedFrame)) throw error
+  }
+}
+
+test('a frame cut off anywhere is malformed, and so is one with more behind it', () => {
+  for (const [, hex] of goldenFrames) {
+    const frame = Buffer.from(hex, 'hex')
+    for (let length = 0; length < frame.length; length++) {
+      assert.throws(
+        () => decodeFrame(frame.subarray(0, length)),
+        MalformedFrame,
+        `${hex} ${length}`,
+      )
+    }
+    malformed(Buffer.concat([frame, Buffer.of(0xc0)]), /behind the last field/)
+  }
+})
+
+test('every change of one byte of every kind of frame is refused or sound', () => {
+  for (const [, hex] of goldenFrames) {
+    const frame = Buffer.from(hex, 'hex')
+    for (let at = 0; at < frame.length; at++) {
+      for (let byte = 0; byte < 256; byte++) {
+        const changed = Buffer.from(frame)
+        changed[at] = byte
+        refusedOrSound(changed)
+      }
+    }
+  }
+})
+
+test('random changes, cuts and insertions are refused or sound', () => {
+  const edit = fc.record({
+    at: fc.nat(),
+    remove: fc.nat(4),
+    insert: fc.uint8Array({ maxLength: 4 }),
+  })
+  fc.assert(
+    fc.property(anyRpc, fc.array(edit, { minLength: 1, maxLength: 4 }), (rpc, edits) => {
+      let frame: Buffer = Buffer.from(encodeFrame(rpc))
+      for (const { at, remove, insert } of edits) {
+        const start = at % (frame.length + 1)
+        frame = Buffer.concat([frame.subarray(0, start), insert, frame.subarray(start + remove)])
+      }
+      refusedOrSound(frame)
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
+test('random bytes behind the version are refused or sound', () => {
+  const elements = fc.array(fc.nat(255), { maxLength: 60 })
+  fc.assert(
+    fc.property(fc.nat(15), fc.integer({ min: 1, max: 18 }), elements, (length, code, rest) => {
+      refusedOrSound(Buffer.from([1, 0x90 | length, code, ...rest]))
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
+test('headers that announce what is not there are refused unread', () => {
+  malformedHex('01 dd ffffffff', /no short array: 0xdd/)
+  malformedHex('01 dc ffff', /no short array: 0xdc/)
+  malformedHex('01 92 0c c6 ffffffff', /ends within a field/)
+  malformedHex('01 92 0c c6 ff', /ends within a field/)
+  malformedHex('01 92 0c db ffffffff', /type 0xdb/)
+  malformedHex('01 93 12 01 da ffff', /text of 65535 bytes/)
+  malformedHex('01 9f 01', /ends before its last field/)
+})
+
+test('whatever is not one flat array of plain elements is refused', () => {
+  malformedHex('01 81 01 01', /no short array: 0x81/)
+  malformedHex('01 90 01', /no short array: 0x90/)
+  malformedHex('01 92 0c 91 01', /type 0x91/)
+  malformedHex('01 92 0c 81 01 01', /type 0x81/)
+  malformedHex('01 92 0c df ffffffff', /type 0xdf/)
+  malformedHex('01 92 0c d4 72 40', /type 0xd4/)
+  malformedHex('01 92 0c c7 ff 73', /type 0xc7/)
+  malformedHex('01 92 0c c9 ffffffff', /type 0xc9/)
+  malformedHex('01 92 0c ca 00000000', /type 0xca/)
+  malformedHex('01 92 0c cf 0000000000000001', /type 0xcf/)
+  malformedHex('01 92 0c c1', /type 0xc1/)
+  malformedHex('01 92 a1 61 01', /no small number: 0xa1/)
+  malformed(Buffer.concat([Buffer.of(1), Buffer.alloc(100_000, 0x91)]), /no small number/)
+})
+
+test('another version, another type or another number of fields is refused by name', () => {
+  malformed(new Uint8Array(), /version undefined/)
+  malformedHex('02 93 09 03 09', /version 2, this node speaks 1/)
+  malformedHex('01 91 00', /unknown type 0/)
+  malformedHex('01 91 13', /unknown type 19/)
+  malformedHex('01 92 09 03', /type 9 with 1 fields/)
+  malformedHex('01 94 09 03 09 09', /type 9 with 3 fields/)
+  malformed(new Uint8Array(frameBytesMax + 1), /frame of 8388609 bytes/)
+})
+
+test('every field is validated', () => {
+  const integer = /round: expected an unsigned integer/
+  malformedHex('01 93 09 03 ff', integer)
+  malformedHex('01 93 09 03 d2 80000000', integer)
+  malformedHex('01 93 09 03 c0', integer)
+  malformedHex('01 93 09 03 c3', integer)
+  malformedHex('01 93 09 03 a1 31', integer)
+  malformedHex('01 93 09 03 cb 3ff8000000000000', integer)
+  malformedHex('01 93 09 03 cb 7ff8000000000000', integer)
+  malformedHex('01 93 09 03 cb 7ff0000000000000', integer)
+  malformedHex('01 93 09 03 cb 8000000000000000', integer)
+  malformedHex('01 93 09 03 cb 4340000000000000', integer)
+  malformedHex('01 93 04 04 01', /granted: expected a boolean/)
+  malformedHex('01 92 0c a1 61', /batch: expected bytes/)
+  malformedHex('01 93 0e 02 a1 61', /member: expected 16 hex digits/)
+  malformedHex('01 93 0e 02 b0 30313233343536373839414243444546', /member: expected 16 hex/)
+  malformedHex('01 93 11 01 c0', /reason: expected a text/)
+})
+
+test('addresses and reasons have a form and a length', () => {
+  const add = (address: string): Uint8Array =>
+    encodeFrame({
+      type: 'change',
+      id: 1,
+      change: { type: 'add', member: '0123456789abcdef', address },
+    })
+  const host = (length: number): string => `${'h'.repeat(length - 5)}:7000`
+  assert.equal(decodeFrame(add(host(255))).type, 'change')
+  for (const bad of [host(256), '', 'host', 'host:70000', 'a b:1', 'h:1\n']) {
+    malformed(add(bad), /address: expected host:port/)
+  }
+  const text = Buffer.alloc(1_001, 'x')
+  const long = Buffer.concat([Buffer.from('01931101da03e9', 'hex'), text])
+  malformed(long, /reason: expected a text of at most 1000/)
+})
+
+test('a redirection names a whole leader or none', () => {
+  malformedHex('01 94 10 01 c0 a8 686f73743a373030', /partly absent/)
+  malformedHex('01 94 10 01 b0 30313233343536373839616263646566 c0', /leader.address: expected/)
+})
+
+test('a forwarded batch is looked through', () => {
+  const batch = sampleBatch()
+  batch[29] = 9
+  malformed(encodeFrame({ type: 'forward', batch }), /command of unknown type/)
+})
+
+test('the entries of an append are looked through', () => {
+  const entry: Entry = { index: 8, term: 3, type: 'batch', bytes: Buffer.from('payload') }
+  const append = { type: 'append', term: 3, prevIndex: 7, prevTerm: 2, commitIndex: 6 } as const
+  const frame = (entries: Uint8Array, entryCount: number, changes: object = {}): Uint8Array =>
+    encodeFrame({ ...append, entryCount, entries, ...changes })
+  const block = packEntries([entry])
+  assert.equal(decodeFrame(frame(block, 1)).type, 'append')
+  malformed(frame(block, 2), /2 log records take/)
+  malformed(frame(block, 0), /0 log records take/)
+  malformed(frame(block, 1, { prevIndex: 6 }), /log record 8: follows 6/)
+  malformed(frame(block, 1, { term: 2 }), /term 3 in an append of term 2/)
+  malformed(frame(block, 1, { prevTerm: 4, term: 5 }), /term 3 follows term 4/)
+  const damaged = Buffer.from(block)
+  damaged[damaged.length - 1] = 0
+  malformed(frame(damaged, 1), /log record 8: checksum/)
+  const many = Array.from({ length: appendEntriesMax + 1 }, (_, n) => ({ ...entry, index: 8 + n }))
+  malformed(frame(packEntries(many), many.length), /append of 129 entries/)
+  malformed(frame(new Uint8Array(4 * 2 ** 20), 128), /128 log records take 512/)
+})

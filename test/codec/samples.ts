@@ -1,0 +1,162 @@
+/** Messages between nodes for the tests of this folder: one of each kind as bytes, and any of any kind. */
+import fc from 'fast-check'
+import { BatchWriter, sealBatch } from '../../src/codec/command.ts'
+import { packEntries } from '../../src/codec/record.ts'
+import type { ChangeAnswer, MembershipChange, WireRpc } from '../../src/messages.ts'
+
+const node = '0123456789abcdef'
+const address1 = '10.0.0.1:7000'
+
+export function sampleBatch(): Uint8Array {
+  const writer = new BatchWriter({ valueBytesMax: 100 })
+  writer.put('k', true)
+  const batch = writer.finish()
+  sealBatch(batch, { node, incarnation: 1, sequence: 2 })
+  return batch
+}
+
+const entries = packEntries([{ index: 8, term: 3, type: 'noop', bytes: new Uint8Array() }])
+
+function reply(answer: ChangeAnswer): WireRpc {
+  return { type: 'changeReply', id: 1, answer }
+}
+
+/** A change here is a change of the wire: it needs another wire version. */
+export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
+  [{ type: 'preVote', term: 4, lastIndex: 300, lastTerm: 3 }, '01940104cd012c03'],
+  [{ type: 'preVoteReply', term: 4, granted: true }, '01930204c3'],
+  [{ type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3 }, '01940304ce0001117003'],
+  [{ type: 'voteReply', term: 4, granted: false }, '01930404c2'],
+  [
+    { type: 'append', term: 3, prevIndex: 7, prevTerm: 2, commitIndex: 6, entryCount: 1, entries },
+    '0197050307020601c419000000158612d21c0000000000000008000000000000000301',
+  ],
+  [{ type: 'appendReply', term: 3, accepted: true, matchIndex: 8 }, '0193060308'],
+  [
+    { type: 'appendReply', term: 3, accepted: false, rejectIndex: 7, hintIndex: 5, hintTerm: 1 },
+    '01950703070501',
+  ],
+  [{ type: 'heartbeat', term: 3, commitIndex: 2 ** 32, round: 9 }, '01940803cb41f000000000000009'],
+  [{ type: 'heartbeatReply', term: 3, round: 9 }, '0193090309'],
+  [{ type: 'readIndex', term: 3, id: 1 }, '01930a0301'],
+  [{ type: 'readIndexReply', term: 3, id: 1, index: 8 }, '01940b030108'],
+  [
+    { type: 'forward', batch: sampleBatch() },
+    '01920cc426010123456789abcdef00000000000000010000000000000002000000010100016b00000001c3',
+  ],
+  [
+    { type: 'change', id: 1, change: { type: 'add', member: node, address: address1 } },
+    '01940d01b030313233343536373839616263646566ad31302e302e302e313a37303030',
+  ],
+  [
+    { type: 'change', id: 2, change: { type: 'remove', member: node } },
+    '01930e02b030313233343536373839616263646566',
+  ],
+  [reply({ type: 'accepted' }), '01920f01'],
+  [
+    reply({ type: 'redirected', leader: { id: node, address: address1 } }),
+    '01941001b030313233343536373839616263646566ad31302e302e302e313a37303030',
+  ],
+  [reply({ type: 'redirected', leader: null }), '01941001c0c0'],
+  [reply({ type: 'busy', reason: 'election' }), '01931101a8656c656374696f6e'],
+  [reply({ type: 'refused', reason: 'no' }), '01931201a26e6f'],
+]
+
+const number = fc.maxSafeNat()
+const id = fc.stringMatching(/^[0-9a-f]{16}$/)
+const address = fc.tuple(fc.domain(), fc.nat(65_535)).map(([host, port]) => `${host}:${port}`)
+const reason = fc.string({ unit: 'grapheme', maxLength: 60 })
+const candidacy = { term: number, lastIndex: number, lastTerm: number }
+const ballot = { term: number, granted: fc.boolean() }
+
+function record<T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+  return fc.record(fields, { noNullPrototype: true })
+}
+
+const is = <T extends string>(name: T): fc.Arbitrary<T> => fc.constant(name)
+
+/** `__proto__` is the one key of JSON that is refused. */
+export const storableJson: fc.Arbitrary<fc.JsonValue> = fc
+  .jsonValue()
+  .filter((value) => !JSON.stringify(value).includes('__proto__'))
+
+const batch: fc.Arbitrary<Uint8Array> = fc
+  .array(fc.tuple(fc.string({ minLength: 1 }), storableJson), { minLength: 1, maxLength: 10 })
+  .map((puts) => {
+    const writer = new BatchWriter({ valueBytesMax: 2 ** 20 })
+    for (const [key, value] of puts) writer.put(key, value)
+    return writer.finish()
+  })
+
+/** Any append that continues its own `prevIndex`. */
+export const anyAppend: fc.Arbitrary<WireRpc> = fc
+  .record({
+    term: fc.nat(),
+    prevIndex: fc.nat(2 ** 40),
+    commitIndex: number,
+    payloads: fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 }),
+  })
+  .map(({ term, prevIndex, commitIndex, payloads }) => ({
+    type: 'append',
+    term,
+    prevIndex,
+    prevTerm: Math.floor(term / 2),
+    commitIndex,
+    entryCount: payloads.length,
+    entries: packEntries(
+      payloads.map((bytes, n) => ({ index: prevIndex + 1 + n, term, type: 'batch', bytes })),
+    ),
+  }))
+
+const change: fc.Arbitrary<MembershipChange> = fc.oneof(
+  record({ type: is('add'), member: id, address }),
+  record({ type: is('remove'), member: id }),
+)
+
+const answer: fc.Arbitrary<ChangeAnswer> = fc.oneof(
+  record({ type: is('accepted') }),
+  record({ type: is('redirected'), leader: fc.option(record({ id, address })) }),
+  record({ type: is('busy'), reason }),
+  record({ type: is('refused'), reason }),
+)
+
+const appendReply: fc.Arbitrary<WireRpc> = fc.oneof(
+  record({
+    type: is('appendReply'),
+    term: number,
+    accepted: fc.constant(true as const),
+    matchIndex: number,
+  }),
+  record({
+    type: is('appendReply'),
+    term: number,
+    accepted: fc.constant(false as const),
+    rejectIndex: number,
+    hintIndex: number,
+    hintTerm: number,
+  }),
+)
+
+export const anyForward: fc.Arbitrary<WireRpc> = record({ type: is('forward'), batch })
+
+export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
+  record({ type: is('preVote'), ...candidacy }),
+  record({ type: is('preVoteReply'), ...ballot }),
+  record({ type: is('vote'), ...candidacy }),
+  record({ type: is('voteReply'), ...ballot }),
+  anyAppend,
+  appendReply,
+  record({ type: is('heartbeat'), term: number, commitIndex: number, round: number }),
+  record({ type: is('heartbeatReply'), term: number, round: number }),
+  record({ type: is('readIndex'), term: number, id: number }),
+  record({ type: is('readIndexReply'), term: number, id: number, index: number }),
+  anyForward,
+  record({ type: is('change'), id: number, change }),
+  record({ type: is('changeReply'), id: number, answer }),
+)
+
+/** With byte fields as plain arrays: a Buffer and a Uint8Array of the same bytes are equal here. */
+export function plain(rpc: WireRpc): object {
+  if (rpc.type === 'append') return { ...rpc, entries: [...rpc.entries] }
+  return rpc.type === 'forward' ? { ...rpc, batch: [...rpc.batch] } : rpc
+}

@@ -1,0 +1,59 @@
+/**
+ * A simulated disk: holds exactly what was written durably. What a crash does to a write under way is
+ * decided by the node (node.ts): it happened as a whole, or not at all, as in one LMDB transaction.
+ */
+import { assert } from '../../src/raft/assert.ts'
+import type { LogReader } from '../../src/raft/log.ts'
+import { decodeMembership, type MembershipAt } from '../../src/raft/membership.ts'
+import type { LogWrite } from '../../src/raft/turn.ts'
+import type { Entry, HardState, Index, Term } from '../../src/raft/types.ts'
+
+export class SimulatedDisk implements LogReader {
+  readonly firstIndex: Index = 1
+  hardState: HardState = { term: 0, votedFor: null }
+  #entries: Entry[] = []
+
+  get lastIndex(): Index {
+    return this.#entries.length
+  }
+
+  term(index: Index): Term {
+    return this.entry(index).term
+  }
+
+  entry(index: Index): Entry {
+    const entry = this.#entries[index - 1]
+    assert(entry !== undefined, `no entry ${index} on disk, it ends at ${this.#entries.length}`)
+    return entry
+  }
+
+  entries(from: Index, entriesMax: number, bytesMax: number): readonly Entry[] {
+    const found: Entry[] = []
+    let bytes = 0
+    for (let index = from; index <= this.lastIndex && found.length < entriesMax; index++) {
+      const entry = this.entry(index)
+      bytes += entry.bytes.length
+      if (bytes > bytesMax && found.length > 0) break
+      found.push(entry)
+    }
+    return found
+  }
+
+  memberships(): readonly MembershipAt[] {
+    return this.#entries
+      .filter(({ type }) => type === 'membership')
+      .map(({ index, bytes }) => ({ index, members: decodeMembership(bytes) }))
+  }
+
+  write({ hardState, truncateFrom, entries }: LogWrite): void {
+    if (hardState !== null) this.hardState = hardState
+    if (truncateFrom !== null) {
+      assert(truncateFrom <= this.lastIndex, `truncate ${truncateFrom} of ${this.lastIndex}`)
+      this.#entries.length = truncateFrom - 1
+    }
+    for (const entry of entries) {
+      assert(entry.index === this.lastIndex + 1, `gap: ${entry.index} after ${this.lastIndex}`)
+      this.#entries.push(entry)
+    }
+  }
+}

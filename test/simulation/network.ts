@@ -1,0 +1,94 @@
+/**
+ * The simulated network: loses, repeats, delays and so reorders messages, and has cuts that work in one
+ * direction each. In its ordered mode it behaves as links over TCP do: what arrives, arrives in order, and
+ * a loss is noticed by both ends.
+ */
+import type { NodeId } from '../../src/raft/types.ts'
+import type { Random } from './random.ts'
+import type { Schedule } from './schedule.ts'
+import { healedUnitsMax, type Swarm } from './swarm.ts'
+
+export interface NetworkOptions<Message> {
+  readonly schedule: Schedule
+  readonly random: Random
+  readonly swarm: Swarm
+  readonly deliver: (to: NodeId, from: NodeId, message: Message) => void
+  /** The link between these was lost and made anew. */
+  readonly linkLost: (a: NodeId, b: NodeId) => void
+}
+
+export class Network<Message> {
+  readonly #options: NetworkOptions<Message>
+  readonly #cuts = new Set<string>()
+  /** For the ordered mode: when the last message of a direction arrives, and which link it is on. */
+  readonly #arrivals = new Map<string, number>()
+  readonly #generations = new Map<string, number>()
+  #faulty = true
+
+  constructor(options: NetworkOptions<Message>) {
+    this.#options = options
+  }
+
+  send(from: NodeId, to: NodeId, message: Message): void {
+    const { random, swarm } = this.#options
+    // Links break more seldom than packets are lost.
+    const loss = swarm.ordered ? swarm.loss / 20 : swarm.loss
+    if (this.#faulty && random.chance(loss)) {
+      this.#lose(from, to)
+      return
+    }
+    this.#carry(from, to, message)
+    if (!swarm.ordered && this.#faulty && random.chance(swarm.duplication))
+      this.#carry(from, to, message)
+  }
+
+  cut(from: NodeId, to: NodeId): void {
+    this.#cuts.add(`${from}>${to}`)
+  }
+
+  /** No cut, no loss, no repetition from here on. */
+  heal(): void {
+    this.#faulty = false
+    this.mend()
+  }
+
+  mend(): void {
+    this.#cuts.clear()
+  }
+
+  /** A node went away, and all its links with it. */
+  drop(id: NodeId, peers: readonly NodeId[]): void {
+    for (const peer of peers) if (peer !== id) this.#breakLink(id, peer)
+  }
+
+  #carry(from: NodeId, to: NodeId, message: Message): void {
+    const { schedule, random, swarm, deliver } = this.#options
+    const direction = `${from}>${to}`
+    const generation = this.#generations.get(direction) ?? 0
+    let delay = random.between(
+      1,
+      this.#faulty ? swarm.delayMax : Math.min(swarm.delayMax, healedUnitsMax),
+    )
+    if (swarm.ordered) {
+      delay = Math.max(delay, (this.#arrivals.get(direction) ?? 0) - schedule.now)
+      this.#arrivals.set(direction, schedule.now + delay)
+    }
+    schedule.after(delay, () => {
+      const broken = generation !== (this.#generations.get(direction) ?? 0)
+      if (this.#cuts.has(direction)) this.#lose(from, to)
+      else if (!broken) deliver(to, from, message)
+    })
+  }
+
+  /** Over TCP nothing is lost in between: the link breaks, with all that is on it. */
+  #lose(from: NodeId, to: NodeId): void {
+    if (this.#options.swarm.ordered) this.#breakLink(from, to)
+  }
+
+  #breakLink(a: NodeId, b: NodeId): void {
+    if (!this.#options.swarm.ordered) return
+    for (const direction of [`${a}>${b}`, `${b}>${a}`])
+      this.#generations.set(direction, (this.#generations.get(direction) ?? 0) + 1)
+    this.#options.linkLost(a, b)
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * What kind of day the cluster has, drawn per seed. Each fault is often left out altogether: runs with all
+ * faults at once hide bugs that need one fault and peace otherwise (swarm testing).
+ */
+import type { RaftLimits } from '../../src/raft/progress.ts'
+import type { Random } from './random.ts'
+
+/** Units of simulated time between two ticks. */
+export const tickUnits: number = 10
+/** Units of time on the wire and for a write, once all is healed: the shortest election timeout is 30. */
+export const healedUnitsMax: number = 5
+
+export interface Swarm {
+  /** Founding members. */
+  readonly nodes: number
+  readonly limits: RaftLimits
+  readonly clients: number
+  /** Writes a client keeps on their way. */
+  readonly clientWindow: number
+  /** Weight of a command in bytes, at most. */
+  readonly paddingMax: number
+  /** Share of client calls that read. */
+  readonly reads: number
+  /** Per message: lost, sent twice. */
+  readonly loss: number
+  readonly duplication: number
+  /** Units of time on the wire. */
+  readonly delayMax: number
+  /** Messages between two nodes keep their order, and a lost one breaks the link, as over TCP. */
+  readonly ordered: boolean
+  /** Units of time of a durable write: usually, and when the disk is slow. */
+  readonly diskMax: number
+  readonly diskSlow: number
+  readonly diskSlowMax: number
+  /** Per turn: the node dies in the middle of it. */
+  readonly crashInTurn: number
+  /** A crash loses what the state machine had not synced: it replays the log. */
+  readonly powerLoss: number
+  /** Units of time between two faults of each kind, on average; 0: never. */
+  readonly crashEvery: number
+  readonly pauseEvery: number
+  readonly cutEvery: number
+  readonly membershipEvery: number
+  /** Units of simulated time before everything heals. */
+  readonly faultyUnits: number
+}
+
+export function drawSwarm(random: Random): Swarm {
+  const sometimes = (share: number, draw: () => number) => (random.chance(share) ? draw() : 0)
+  return {
+    nodes: random.pick([1, 2, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
+    limits: drawLimits(random),
+    clients: random.between(1, 4),
+    clientWindow: random.between(1, 8),
+    paddingMax: random.pick([0, 20, 400]),
+    reads: random.pick([0.1, 0.3, 0.6]),
+    loss: sometimes(0.5, () => random.next() * 0.3),
+    duplication: sometimes(0.5, () => random.next() * 0.3),
+    delayMax: random.pick([1, 5, 10, 30, 100]),
+    ordered: random.chance(0.4),
+    diskMax: random.pick([0, 2, 10, 30]),
+    diskSlow: sometimes(0.4, () => random.next() * 0.1),
+    diskSlowMax: random.pick([50, 200, 600]),
+    crashInTurn: sometimes(0.6, () => random.next() * random.pick([0.002, 0.02, 0.05])),
+    powerLoss: random.pick([0, 0.5, 1]),
+    crashEvery: sometimes(0.5, () => random.between(150, 1_500)),
+    pauseEvery: sometimes(0.4, () => random.between(150, 1_500)),
+    cutEvery: sometimes(0.6, () => random.between(100, 1_500)),
+    membershipEvery: sometimes(0.6, () => random.between(50, 600)),
+    faultyUnits: random.between(2_000, 6_000),
+  }
+}
+
+function drawLimits(random: Random): RaftLimits {
+  const heartbeatTicks = random.between(1, 3)
+  const electionTicksMin = heartbeatTicks * random.between(3, 6)
+  return {
+    heartbeatTicks,
+    electionTicksMin,
+    electionTicksMax: electionTicksMin * 2,
+    appendEntriesMax: random.pick([1, 3, 128]),
+    appendBytesMax: random.pick([50, 1_000, 2 ** 20]),
+    appendsInFlightMax: random.between(1, 4),
+    uncommittedBytesMax: random.pick([300, 2 ** 20, 2 ** 20]),
+  }
+}
