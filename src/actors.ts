@@ -4,7 +4,12 @@ import { Control } from './actor/control.ts'
 import { ActorHost } from './actor/host.ts'
 import { openPort, type Port, spread } from './actor/port.ts'
 import { hostCodec } from './codec/service.ts'
-import type { CodecToNetwork, NetworkToCodec, NetworkToStorage, StorageToNetwork } from './messages.ts'
+import type {
+  CodecToNetwork,
+  NetworkToCodec,
+  NetworkToStorage,
+  StorageToNetwork,
+} from './messages.ts'
 import {
   appendBytesMax,
   appendEntriesMax,
@@ -82,7 +87,8 @@ class CodecChannels {
 }
 
 function storageSettings(dir: string, options: ResolvedOptions) {
-  const { heartbeatTicks, electionTicksMin, electionTicksMax, watcherBytesMax, diskFreeBytesMin } = options
+  const { heartbeatTicks, electionTicksMin, electionTicksMax, watcherBytesMax, diskFreeBytesMin } =
+    options
   const limits = {
     heartbeatTicks,
     electionTicksMin,

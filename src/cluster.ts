@@ -1,22 +1,20 @@
 /** The public object: the local members of one cluster, and the store served by the first that lives. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ForwardingStore } from './client/forwarding.ts'
 import { SkiffError } from './errors.ts'
 import { LocalNode } from './node.ts'
 import {
   type CallOptions,
   type ClusterOptions,
-  type ReadOptions,
   type ResolvedOptions,
   resolveOptions,
-  type ScanRange,
   temporaryRoot,
   type WatchOptions,
-  type WriteOptions,
 } from './options.ts'
 import { majority } from './raft/quorum.ts'
 import type { Member } from './raft/types.ts'
-import type { Cluster, ClusterStatus, Entry, Node, Watcher, WatchEvent } from './store.ts'
+import type { Cluster, ClusterStatus, Node, WatchEvent, Watcher } from './store.ts'
 
 /**
  * Opens this process's part of a replicated key-value store: one member, or `nodes` of them. Resolves
@@ -40,7 +38,7 @@ export async function createCluster(options?: ClusterOptions): Promise<Cluster> 
   }
 }
 
-class LocalCluster implements Cluster {
+class LocalCluster extends ForwardingStore implements Cluster {
   readonly #options: ResolvedOptions
   readonly #dir: string
   /** Removed at close. */
@@ -49,6 +47,7 @@ class LocalCluster implements Cluster {
   #closing: Promise<void> | null = null
 
   constructor(options: ResolvedOptions, dir: string, temporary: string | null) {
+    super()
     this.#options = options
     this.#dir = dir
     this.#temporary = temporary
@@ -64,72 +63,56 @@ class LocalCluster implements Cluster {
     return this.#nodes
   }
 
-  put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
-    return this.#live().put(key, value, options)
-  }
-
-  get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
-    return this.#live().get<T>(key, options)
-  }
-
-  entry<T = unknown>(key: string, options?: ReadOptions): Promise<Entry<T> | undefined> {
-    return this.#live().entry<T>(key, options)
-  }
-
-  delete(key: string, options?: WriteOptions): Promise<boolean> {
-    return this.#live().delete(key, options)
-  }
-
-  keys(prefix?: string, options?: ReadOptions): Promise<string[]> {
-    return this.#live().keys(prefix, options)
-  }
-
-  prefixes(options?: ReadOptions): Promise<string[]> {
-    return this.#live().prefixes(options)
-  }
-
-  scan<T = unknown>(range?: ScanRange, options?: ReadOptions): AsyncIterableIterator<Entry<T>> {
-    return this.#live().scan<T>(range, options)
-  }
-
-  watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
-    return new MovingWatcher<T>((from) => this.#live().watch<T>(prefix, { ...options, ...from }), () => this.#hasLive(), options?.previous ?? false)
+  override watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
+    return new MovingWatcher<T>(
+      (from) => this.serving().watch<T>(prefix, { ...options, ...from }),
+      () => this.#hasLive(),
+      options?.previous ?? false,
+    )
   }
 
   status(): ClusterStatus {
     const nodes = this.#nodes.map((node) => node.status())
     const status = nodes.find(({ role }) => role !== 'stopped') ?? nodes[0]
-    if (status === undefined) throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'no node was started')
+    if (status === undefined)
+      throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'no node was started')
     const voters = status.members.filter(({ role }) => role === 'voter').length
     return { ...status, nodes, toleratedFailures: Math.max(0, voters - majority(voters)) }
   }
 
-  waitForLeader(options?: CallOptions): Promise<string> {
-    return this.#live().waitForLeader(options)
+  async waitForLeader(options?: CallOptions): Promise<string> {
+    return this.serving().waitForLeader(options)
   }
 
-  members(options?: CallOptions): Promise<readonly Member[]> {
-    return this.#live().members(options)
+  async members(options?: CallOptions): Promise<readonly Member[]> {
+    return this.serving().members(options)
   }
 
-  addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
-    return this.#live().addServer(address, options)
+  async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
+    return this.serving().addServer(address, options)
   }
 
-  removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
-    return this.#live().removeServer(id, options)
+  async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
+    return this.serving().removeServer(id, options)
   }
 
   async restart(id: string): Promise<Node> {
     const at = this.#nodes.findIndex((node) => node.id === id)
     const old = this.#nodes[at]
     if (old === undefined) throw new TypeError(`id: no local node is called ${id}`)
-    if (old.isLive) throw new SkiffError('SKIFF_CONFIG', 'not-applied', `node ${id} is running; close it first`)
-    if (this.#closing !== null) throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the cluster is closed')
+    if (old.isLive)
+      throw new SkiffError('SKIFF_CONFIG', 'not-applied', `node ${id} is running; close it first`)
+    if (this.#closing !== null)
+      throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the cluster is closed')
     await old.close()
     const others = this.#nodes.filter((node) => node.isLive).map(({ address }) => address)
     const join = others.length > 0 ? others : null
-    const node = await LocalNode.start({ dir: old.dir, options: this.#options, port: portOf(old.address), join })
+    const node = await LocalNode.start({
+      dir: old.dir,
+      options: this.#options,
+      port: portOf(old.address),
+      join,
+    })
     this.#nodes[at] = node
     return node
   }
@@ -159,9 +142,10 @@ class LocalCluster implements Cluster {
     return this.#nodes.some((node) => node.isLive)
   }
 
-  #live(): LocalNode {
+  protected override serving(): LocalNode {
     const live = this.#nodes.find((node) => node.isLive) ?? this.#nodes[0]
-    if (live === undefined) throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the cluster is closed')
+    if (live === undefined)
+      throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the cluster is closed')
     return live
   }
 }
@@ -175,7 +159,11 @@ class MovingWatcher<T> implements Watcher<T> {
   #watcher: Watcher<T>
   #closed = false
 
-  constructor(open: (from: { fromRevision?: number }) => Watcher<T>, hasLive: () => boolean, previous: boolean) {
+  constructor(
+    open: (from: { fromRevision?: number }) => Watcher<T>,
+    hasLive: () => boolean,
+    previous: boolean,
+  ) {
     this.#open = open
     this.#hasLive = hasLive
     this.#previous = previous
@@ -220,7 +208,9 @@ class MovingWatcher<T> implements Watcher<T> {
   }
 
   #mayMove(error: unknown): boolean {
-    const stopped = error instanceof SkiffError && ['SKIFF_CLOSED', 'SKIFF_CRASHED', 'SKIFF_STORAGE'].includes(error.code)
+    const stopped =
+      error instanceof SkiffError &&
+      ['SKIFF_CLOSED', 'SKIFF_CRASHED', 'SKIFF_STORAGE'].includes(error.code)
     return stopped && !this.#closed && !this.#previous && this.#hasLive()
   }
 }

@@ -22,6 +22,6 @@ export type {
   Node,
   NodeStatus,
   Store,
-  Watcher,
   WatchEvent,
+  Watcher,
 } from './store.ts'

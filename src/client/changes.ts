@@ -4,7 +4,14 @@
  */
 import type { Port } from '../actor/port.ts'
 import { SkiffError } from '../errors.ts'
-import type { ChangeAnswer, MembershipChange, NetworkToStorage, NodeView, PeerAddress, StorageToNetwork } from '../messages.ts'
+import type {
+  ChangeAnswer,
+  MembershipChange,
+  NetworkToStorage,
+  NodeView,
+  PeerAddress,
+  StorageToNetwork,
+} from '../messages.ts'
 import type { CallOptions } from '../options.ts'
 import type { ViewBoard } from './view.ts'
 
@@ -20,15 +27,25 @@ export class Changes {
   }
 
   /** @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT` */
-  async change(change: MembershipChange, via: PeerAddress | null, options?: CallOptions): Promise<NodeView> {
+  async change(
+    change: MembershipChange,
+    via: PeerAddress | null,
+    options?: CallOptions,
+  ): Promise<NodeView> {
     this.#ids++
     const id = this.#ids
     const refused = new Promise<never>((_, reject) => {
-      this.#refused.set(id, (reason) => reject(new SkiffError('SKIFF_MEMBERSHIP', 'not-applied', reason)))
+      this.#refused.set(id, (reason) =>
+        reject(new SkiffError('SKIFF_MEMBERSHIP', 'not-applied', reason)),
+      )
     })
     try {
       this.#post({ type: 'change', id, change, via })
-      const done = this.#views.until((view) => isDone(view, change), () => late(change), options)
+      const done = this.#views.until(
+        (view) => isDone(view, change),
+        () => late(change),
+        options,
+      )
       return await Promise.race([done, refused])
     } finally {
       this.#refused.delete(id)
@@ -52,6 +69,13 @@ function isDone({ members }: NodeView, change: MembershipChange): boolean {
 }
 
 function late(change: MembershipChange): SkiffError {
-  const what = change.type === 'add' ? `${change.member} at ${change.address} does not vote yet` : `${change.member} is still a member`
-  return new SkiffError('SKIFF_TIMEOUT', 'unknown', `${what}; the change may still happen. Is there a leader, and do the members reach each other?`)
+  const what =
+    change.type === 'add'
+      ? `${change.member} at ${change.address} does not vote yet`
+      : `${change.member} is still a member`
+  return new SkiffError(
+    'SKIFF_TIMEOUT',
+    'unknown',
+    `${what}; the change may still happen. Is there a leader, and do the members reach each other?`,
+  )
 }

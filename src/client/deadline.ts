@@ -19,7 +19,10 @@ export function timeoutOf(options: CallOptions | undefined, defaultMs: number): 
 }
 
 /** Calls back when the signal aborts, at once if it has; the returned function takes that back. */
-export function onAbort(signal: AbortSignal | undefined, abort: (reason: unknown) => void): () => void {
+export function onAbort(
+  signal: AbortSignal | undefined,
+  abort: (reason: unknown) => void,
+): () => void {
   if (signal === undefined) return () => undefined
   if (signal.aborted) {
     abort(signal.reason)

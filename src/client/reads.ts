@@ -87,14 +87,24 @@ export class Reads {
         question.cancelledAt = time
         this.#port.post({ type: 'cancelRead', id: question.id })
       } else if (question.cancelledAt !== null && time >= question.cancelledAt + cancelAnswerMs) {
-        this.refused(question.id, new SkiffError('SKIFF_TIMEOUT', 'not-applied', 'the storage thread does not answer').toData())
+        this.refused(
+          question.id,
+          new SkiffError(
+            'SKIFF_TIMEOUT',
+            'not-applied',
+            'the storage thread does not answer',
+          ).toData(),
+        )
       }
     }
     this.#port.flush()
   }
 
   failAll(failure: (outcome: 'not-applied' | 'unknown') => SkiffError): void {
-    const waiting = [...this.#open.values(), ...[...this.#asked.values()].map(({ callers }) => callers)]
+    const waiting = [
+      ...this.#open.values(),
+      ...[...this.#asked.values()].map(({ callers }) => callers),
+    ]
     this.#open.clear()
     this.#asked.clear()
     this.#requests = 0
@@ -105,14 +115,25 @@ export class Reads {
     const consistency = options?.consistency ?? 'linearizable'
     if (consistency === 'stale') return true
     if (consistency !== 'linearizable') {
-      throw new TypeError(`consistency: expected 'linearizable' or 'stale', got ${String(consistency)}`)
+      throw new TypeError(
+        `consistency: expected 'linearizable' or 'stale', got ${String(consistency)}`,
+      )
     }
     return this.#board.leadsAlone
   }
 
-  #wait(timeoutMs: number, run: () => void, reject: (error: unknown) => void, signal?: AbortSignal): void {
+  #wait(
+    timeoutMs: number,
+    run: () => void,
+    reject: (error: unknown) => void,
+    signal?: AbortSignal,
+  ): void {
     if (this.#requests >= this.#options.requestsMax) {
-      throw new SkiffError('SKIFF_OVERLOADED', 'not-applied', `${this.#requests} reads wait for an answer; the limit is ${this.#options.requestsMax}`)
+      throw new SkiffError(
+        'SKIFF_OVERLOADED',
+        'not-applied',
+        `${this.#requests} reads wait for an answer; the limit is ${this.#options.requestsMax}`,
+      )
     }
     this.#requests++
     const release = onAbort(signal, reject)
@@ -138,7 +159,12 @@ export class Reads {
     this.#flushScheduled = false
     for (const [timeoutMs, callers] of this.#open) {
       this.#questions++
-      this.#asked.set(this.#questions, { id: this.#questions, callers, deadline: now() + timeoutMs, cancelledAt: null })
+      this.#asked.set(this.#questions, {
+        id: this.#questions,
+        callers,
+        deadline: now() + timeoutMs,
+        cancelledAt: null,
+      })
       this.#port.post({ type: 'read', id: this.#questions })
     }
     this.#open.clear()

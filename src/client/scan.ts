@@ -3,7 +3,12 @@ import { keyBytes } from '../codec/command.ts'
 import { unpackValue } from '../codec/value.ts'
 import { SkiffError } from '../errors.ts'
 import { type ScanRange, scanAgeMsMax, scansMax } from '../options.ts'
-import { prefixBounds, type RangeBounds, type Snapshot, type StateReader } from '../storage/reader.ts'
+import {
+  prefixBounds,
+  type RangeBounds,
+  type Snapshot,
+  type StateReader,
+} from '../storage/reader.ts'
 import type { Entry } from '../store.ts'
 
 /** Entries read at a time. */
@@ -16,7 +21,8 @@ export interface ScanPlan extends RangeBounds {
 /** @throws TypeError for a range that is none */
 export function planScan(range: ScanRange = {}): ScanPlan {
   const { prefix = '', from, to, reverse = false, limit = Number.POSITIVE_INFINITY } = range
-  if (typeof prefix !== 'string') throw new TypeError(`prefix: expected a string, got ${typeof prefix}`)
+  if (typeof prefix !== 'string')
+    throw new TypeError(`prefix: expected a string, got ${typeof prefix}`)
   if (!(limit > 0)) throw new TypeError(`limit: expected a positive number, got ${String(limit)}`)
   const bounds = prefixBounds(Buffer.from(prefix))
   const first = from === undefined ? bounds.from : later(bounds.from, keyBytes(from))
@@ -36,7 +42,11 @@ export class Scans {
   /** @throws SkiffError `SKIFF_OVERLOADED` */
   open(): Snapshot {
     if (this.#open.size >= scansMax) {
-      throw new SkiffError('SKIFF_OVERLOADED', 'not-applied', `${scansMax} scans are open, the limit`)
+      throw new SkiffError(
+        'SKIFF_OVERLOADED',
+        'not-applied',
+        `${scansMax} scans are open, the limit`,
+      )
     }
     const snapshot = this.#state.snapshot()
     this.#open.add(snapshot)
@@ -87,14 +97,20 @@ function checkAlive(scans: Scans, snapshot: Snapshot, deadline: number): void {
     throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the node was closed during the scan')
   }
   if (performance.now() <= deadline) return
-  throw new SkiffError('SKIFF_TIMEOUT', 'not-applied', `the scan took longer than ${scanAgeMsMax} ms; go on with from: the last key`)
+  throw new SkiffError(
+    'SKIFF_TIMEOUT',
+    'not-applied',
+    `the scan took longer than ${scanAgeMsMax} ms; go on with from: the last key`,
+  )
 }
 
 function behind(plan: ScanPlan, lastKey: string, taken: number): ScanPlan {
   const key = Buffer.from(lastKey)
   const limit = plan.limit - taken
   // No key lies between a key and the same with a zero byte behind it.
-  return plan.reverse ? { ...plan, to: key, limit } : { ...plan, from: Buffer.concat([key, Buffer.from([0])]), limit }
+  return plan.reverse
+    ? { ...plan, to: key, limit }
+    : { ...plan, from: Buffer.concat([key, Buffer.from([0])]), limit }
 }
 
 function later(a: Buffer, b: Buffer): Buffer {

@@ -1,5 +1,5 @@
 /** What this node last heard of its cluster, and those who wait for it to change. */
-import { SkiffError } from '../errors.ts'
+import type { SkiffError } from '../errors.ts'
 import type { NodeView } from '../messages.ts'
 import type { CallOptions } from '../options.ts'
 import { now, onAbort, timeoutOf } from './deadline.ts'
@@ -62,7 +62,8 @@ export class ViewBoard {
 
   sweep(): void {
     const time = now()
-    for (const waiting of [...this.#waiting]) if (time >= waiting.deadline) waiting.reject(waiting.late())
+    for (const waiting of [...this.#waiting])
+      if (time >= waiting.deadline) waiting.reject(waiting.late())
   }
 
   failAll(error: SkiffError): void {

@@ -8,7 +8,7 @@ import { unpackValue } from '../codec/value.ts'
 import { SkiffError, type SkiffErrorData } from '../errors.ts'
 import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
 import type { ResolvedOptions, WatchOptions } from '../options.ts'
-import type { Watcher, WatchEvent } from '../store.ts'
+import type { WatchEvent, Watcher } from '../store.ts'
 import { onAbort } from './deadline.ts'
 
 export class Watchers {
@@ -28,7 +28,11 @@ export class Watchers {
     checkWatch(prefix, fromRevision, previous)
     signal?.throwIfAborted()
     if (this.#watchers.size >= this.#options.watchersMax) {
-      throw new SkiffError('SKIFF_OVERLOADED', 'not-applied', `${this.#watchers.size} watchers are open, the limit`)
+      throw new SkiffError(
+        'SKIFF_OVERLOADED',
+        'not-applied',
+        `${this.#watchers.size} watchers are open, the limit`,
+      )
     }
     this.#ids++
     const id = this.#ids
@@ -52,7 +56,8 @@ export class Watchers {
   }
 
   events(events: Uint8Array): void {
-    for (const event of readEvents(events)) for (const watcher of this.#watchers.values()) watcher.offer(event)
+    for (const event of readEvents(events))
+      for (const watcher of this.#watchers.values()) watcher.offer(event)
   }
 
   ended(id: number, error: SkiffErrorData): void {
@@ -155,7 +160,9 @@ class LocalWatcher implements Watcher {
     if (this.#ended !== null) return
     this.#ended = { error }
     this.#release()
-    this.#failReady(error ?? new SkiffError('SKIFF_CLOSED', 'not-applied', 'the watcher was closed'))
+    this.#failReady(
+      error ?? new SkiffError('SKIFF_CLOSED', 'not-applied', 'the watcher was closed'),
+    )
     for (const waiting of this.#waiting.splice(0)) this.#finish(waiting)
   }
 
@@ -216,7 +223,8 @@ class LocalWatcher implements Watcher {
 }
 
 function checkWatch(prefix: unknown, fromRevision: number | null, previous: boolean): void {
-  if (typeof prefix !== 'string') throw new TypeError(`prefix: expected a string, got ${typeof prefix}`)
+  if (typeof prefix !== 'string')
+    throw new TypeError(`prefix: expected a string, got ${typeof prefix}`)
   if (fromRevision === null) return
   if (!Number.isSafeInteger(fromRevision) || fromRevision < 1) {
     throw new TypeError(`fromRevision: expected an integer from 1 on, got ${String(fromRevision)}`)

@@ -6,7 +6,12 @@ import type { Port } from '../actor/port.ts'
 import { BatchWriter } from '../codec/command.ts'
 import { SkiffError, type SkiffErrorData } from '../errors.ts'
 import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
-import { batchBytesMax, batchCommandsMax, type ResolvedOptions, type WriteOptions } from '../options.ts'
+import {
+  batchBytesMax,
+  batchCommandsMax,
+  type ResolvedOptions,
+  type WriteOptions,
+} from '../options.ts'
 import { now, onAbort, timeoutOf } from './deadline.ts'
 
 /** One caller: told the revision its command made, 0 if it changed nothing. */
@@ -81,7 +86,11 @@ export class Writes {
         batch.cancelledAt = time
         this.#port.post({ type: 'cancel', batch: batch.id })
       } else if (batch.cancelledAt !== null && time >= batch.cancelledAt + cancelAnswerMs) {
-        const silent = new SkiffError('SKIFF_TIMEOUT', 'unknown', 'the storage thread does not answer; the write may have happened, or still may')
+        const silent = new SkiffError(
+          'SKIFF_TIMEOUT',
+          'unknown',
+          'the storage thread does not answer; the write may have happened, or still may',
+        )
         this.refused(batch.id, silent.toData())
       }
     }
@@ -90,8 +99,10 @@ export class Writes {
 
   /** Nothing will be answered any more. */
   failAll(failure: (outcome: 'not-applied' | 'unknown') => SkiffError): void {
-    for (const { callers } of this.#open.values()) for (const caller of callers) caller.reject(failure('not-applied'))
-    for (const { callers } of this.#sent.values()) for (const caller of callers) caller.reject(failure('unknown'))
+    for (const { callers } of this.#open.values())
+      for (const caller of callers) caller.reject(failure('not-applied'))
+    for (const { callers } of this.#sent.values())
+      for (const caller of callers) caller.reject(failure('unknown'))
     this.#open.clear()
     this.#sent.clear()
     this.#requests = 0
@@ -108,8 +119,13 @@ export class Writes {
       write(open.writer)
       this.#requests++
       this.#bytes += open.writer.byteLength - before
-      open.callers.push(options?.signal === undefined ? { resolve, reject } : abortable(options.signal, resolve, reject))
-      if (open.writer.byteLength >= batchBytesMax || open.writer.count === batchCommandsMax) this.#flush()
+      open.callers.push(
+        options?.signal === undefined
+          ? { resolve, reject }
+          : abortable(options.signal, resolve, reject),
+      )
+      if (open.writer.byteLength >= batchBytesMax || open.writer.count === batchCommandsMax)
+        this.#flush()
       else this.#scheduleFlush()
     })
   }
@@ -117,7 +133,11 @@ export class Writes {
   #checkLoad(): void {
     const { requestsMax, requestBytesMax } = this.#options
     if (this.#requests < requestsMax && this.#bytes < requestBytesMax) return
-    throw new SkiffError('SKIFF_OVERLOADED', 'not-applied', `${this.#requests} writes and ${this.#bytes} bytes wait for an answer; the limits are ${requestsMax} and ${requestBytesMax}`)
+    throw new SkiffError(
+      'SKIFF_OVERLOADED',
+      'not-applied',
+      `${this.#requests} writes and ${this.#bytes} bytes wait for an answer; the limits are ${requestsMax} and ${requestBytesMax}`,
+    )
   }
 
   #openBatch(timeoutMs: number): OpenBatch {
@@ -144,7 +164,13 @@ export class Writes {
       }
       this.#batches++
       const bytes = writer.finish()
-      this.#sent.set(this.#batches, { id: this.#batches, callers, bytes: bytes.length, deadline: now() + timeoutMs, cancelledAt: null })
+      this.#sent.set(this.#batches, {
+        id: this.#batches,
+        callers,
+        bytes: bytes.length,
+        deadline: now() + timeoutMs,
+        cancelledAt: null,
+      })
       this.#port.post({ type: 'propose', batch: this.#batches, bytes }, [bytes.buffer])
       this.#open.set(timeoutMs, { writer, callers: [] })
     }
@@ -162,7 +188,11 @@ export class Writes {
 }
 
 /** An aborted caller hears of it at once; its command stays in the batch, and may happen. */
-function abortable(signal: AbortSignal, resolve: (revision: number) => void, reject: (error: unknown) => void): Caller {
+function abortable(
+  signal: AbortSignal,
+  resolve: (revision: number) => void,
+  reject: (error: unknown) => void,
+): Caller {
   const release = onAbort(signal, reject)
   return {
     resolve: (revision) => {

@@ -165,7 +165,9 @@ class UwsConnection implements Connection {
   }
 
   send(bytes: Uint8Array): void {
-    if (this.#socket?.send(bytes, true) === sendDropped) this.end(1013, 'too slow')
+    const socket = this.#socket
+    // Ended behind the owner's back, who hears of it through `close` like of any other loss.
+    if (socket?.send(bytes, true) === sendDropped) socket.end(1013, 'too slow')
   }
 
   end(code: number, reason: string): void {

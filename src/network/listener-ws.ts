@@ -65,7 +65,7 @@ function serve(webSocket: WebSocket, accept: Accept): void {
   const connection: Connection = {
     send(bytes) {
       if (ended) return
-      if (webSocket.bufferedAmount > sendBytesMax) connection.end(1013, 'too slow')
+      if (webSocket.bufferedAmount > sendBytesMax) webSocket.terminate()
       else webSocket.send(bytes, (error) => error && webSocket.terminate())
     },
     end(code, reason) {

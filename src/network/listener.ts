@@ -5,7 +5,7 @@
 
 /** One accepted connection. After `end`, or once it was closed, both methods do nothing. */
 export interface Connection {
-  /** Only for the few small messages of a handshake: what finds no room ends the connection. */
+  /** Only for the few small messages of a handshake: one that finds no room closes the connection. */
   send(bytes: Uint8Array): void
   end(code: number, reason: string): void
 }

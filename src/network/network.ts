@@ -1,7 +1,7 @@
 /**
  * The network actor, on the main thread: frames in, frames out, unread. Links go one way. Each node
- * dials every peer in order to talk to it, and listens to be talked to; so the two directions between
- * two nodes come and go apart from each other, and who may talk is decided by who is talked to.
+ * dials every peer in order to talk to it, and listens to be talked to; the two directions between two
+ * nodes come and go apart from each other.
  *
  * Delivery is what Raft asks for and no more: in order and without gaps while a link is up, nothing at
  * all while it is down. Deliberately absent: encryption, compression, retransmission, and any look into

@@ -25,7 +25,9 @@ interface Ends extends Disposable {
 function startCodec(): Ends {
   const toNetwork = new MessageChannel()
   const toStorage = new MessageChannel()
-  runCodec({ network: openPort(toNetwork.port1), storage: openPort(toStorage.port1) })
+  runCodec({ network: openPort(toNetwork.port1), storage: openPort(toStorage.port1) }, (error) => {
+    throw error
+  })
   const network = openPort<NetworkToCodec, CodecToNetwork>(toNetwork.port2)
   const storage = openPort<StorageToCodec, CodecToStorage>(toStorage.port2)
   return {
@@ -135,17 +137,20 @@ class ScriptedPort<Out, In> implements Port<Out, In> {
   }
 
   flush(): void {}
+  onClosed(): void {}
   close(): void {}
 }
 
 function startScripted(): {
   network: ScriptedPort<CodecToNetwork, NetworkToCodec>
   storage: ScriptedPort<CodecToStorage, StorageToCodec>
+  errors: unknown[]
 } {
+  const errors: unknown[] = []
   const network = new ScriptedPort<CodecToNetwork, NetworkToCodec>()
   const storage = new ScriptedPort<CodecToStorage, StorageToCodec>()
-  runCodec({ network, storage })
-  return { network, storage }
+  runCodec({ network, storage }, (error) => errors.push(error))
+  return { network, storage, errors }
 }
 
 const forward: WireRpc = { type: 'forward', batch: sampleBatch() }
@@ -187,13 +192,14 @@ test('a message without bytes leaves its frame behind, an encoded frame always m
   assert.deepEqual(decodeFrame(sent.message.bytes), reply)
 })
 
-test('an error that no peer has caused ends the actor', () => {
-  const { network, storage } = startScripted()
+test('an error that no peer has caused is told to whoever hosts the actor', () => {
+  const { network, storage, errors } = startScripted()
   const unheardOf = { type: 'unheardOf' } as unknown as WireRpc
-  assert.throws(() => storage.deliver([{ type: 'rpc', to: [], rpc: unheardOf }]), {
-    name: 'AssertionError',
-  })
-  const notBytes = { type: 'frame', from, bytes: null } as unknown as NetworkToCodec
-  assert.throws(() => network.deliver([notBytes]), TypeError)
-  assert.deepEqual(network.posted, [])
+  storage.deliver([{ type: 'rpc', to: [], rpc: unheardOf }])
+  network.deliver([{ type: 'frame', from, bytes: null } as unknown as NetworkToCodec])
+  assert.deepEqual(
+    errors.map((error) => Object(error).name),
+    ['AssertionError', 'TypeError'],
+  )
+  assert.deepEqual([network.posted, storage.posted], [[], []])
 })

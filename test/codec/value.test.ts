@@ -32,7 +32,7 @@ const storable = fc.letrec<{ value: unknown }>((tie) => ({
     fc.maxSafeInteger(),
     int64,
     fc.string({ unit: 'binary', maxLength: 200 }),
-    fc.date({ noInvalidDate: false }),
+    fc.date({ noInvalidDate: true }),
     bytes,
     bytes.map((array) => Buffer.from(array)),
     fc.float32Array({ maxLength: 20 }),
@@ -56,6 +56,13 @@ test('numbers keep their sign, and stay apart from bigints', () => {
     comesBackEqual({ deep: [number, new Set([[number]])] })
   }
   for (const bigint of [0n, -1n, 2n ** 53n, -(2n ** 63n), 2n ** 64n - 1n]) comesBackEqual(bigint)
+})
+
+test('dates of every age come back, and invalid ones as invalid', () => {
+  for (const time of [0, 1, -1, 999, 2 ** 32 * 1_000, -8.64e15, 8.64e15])
+    comesBackEqual(new Date(time))
+  // assert finds no two invalid dates equal.
+  assert.equal(String(roundTrip([new Date(Number.NaN)])), 'Invalid Date')
 })
 
 test('every kind of typed array comes back as its kind', () => {

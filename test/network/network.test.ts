@@ -312,21 +312,3 @@ for (const transport of transports) {
     assert.deepEqual([a.network.links(), b.frames], [[], []])
   })
 }
-
-test('auto takes uWebSockets.js where it loads', async (t) => {
-  const options = { host: 'localhost', port: 0, secret: '', transport: 'auto' } as const
-  const network = await Network.listen(options)
-  t.after(() => network.close())
-  assert.equal(network.transport, 'uws')
-})
-
-test('a host that is not of this machine, or of none, is refused', async () => {
-  for (const transport of transports) {
-    for (const host of ['203.0.113.7', 'no-such-host.invalid']) {
-      await assert.rejects(Network.listen({ host, port: 7_001, secret: '', transport }), {
-        code: 'SKIFF_CONFIG',
-        message: new RegExp(`cannot listen on ${host}:7001`),
-      })
-    }
-  }
-})

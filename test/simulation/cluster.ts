@@ -233,12 +233,11 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     throw new Violation('a healed cluster works again', `not in time; ${this.#describe()}`)
   }
 
-  /** Entries between the shortest log of a member and the longest log. */
+  /** Entries between the shortest log, or state, and the longest log. */
   #backlog(): number {
-    const last = [...this.nodes.values()].map(({ raft }) => raft?.status.lastIndex ?? 0)
-    const members = this.#checkers.membership.map(({ id }) => this.nodes.get(id))
-    const applied = members.map((node) => node?.machine.appliedIndex ?? 0)
-    return Math.max(...last) - Math.min(...applied)
+    const nodes = [...this.nodes.values()]
+    const last = nodes.map(({ raft }) => raft?.status.lastIndex ?? 0)
+    return Math.max(...last) - Math.min(...nodes.map(({ machine }) => machine.appliedIndex))
   }
 
   /** Every client has its answer, and every member has applied all there is. */

@@ -1,0 +1,198 @@
+/**
+ * The callers' side of one node: their operations, and the promises that wait for what storage says. The
+ * parts (writes.ts, reads.ts, watchers.ts, changes.ts, view.ts) share one port and one clock.
+ */
+import type { Port } from '../actor/port.ts'
+import { keyBytes } from '../codec/command.ts'
+import { unpackValue } from '../codec/value.ts'
+import { SkiffError, type SkiffErrorData } from '../errors.ts'
+import type {
+  MembershipChange,
+  NetworkToStorage,
+  PeerAddress,
+  StorageToNetwork,
+} from '../messages.ts'
+import type {
+  CallOptions,
+  ReadOptions,
+  ResolvedOptions,
+  ScanRange,
+  WatchOptions,
+  WriteOptions,
+} from '../options.ts'
+import { unreachable } from '../raft/assert.ts'
+import type { Member } from '../raft/types.ts'
+import type { BoardReader } from '../storage/board.ts'
+import type { StateReader } from '../storage/reader.ts'
+import type { Entry, Store, Watcher } from '../store.ts'
+import { Changes } from './changes.ts'
+import { Reads } from './reads.ts'
+import { planScan, Scans, scan } from './scan.ts'
+import { ViewBoard } from './view.ts'
+import { Watchers } from './watchers.ts'
+import { Writes } from './writes.ts'
+
+export class Client implements Store {
+  readonly #views: ViewBoard
+  readonly #writes: Writes
+  readonly #reads: Reads
+  readonly #scans: Scans
+  readonly #watchers: Watchers
+  readonly #changes: Changes
+  readonly #peersChanged: (peers: readonly PeerAddress[]) => void
+  readonly #failed: (error: SkiffErrorData) => void
+
+  constructor(parts: {
+    readonly port: Port<NetworkToStorage, StorageToNetwork>
+    readonly options: ResolvedOptions
+    readonly board: BoardReader
+    readonly state: StateReader
+    /** Whom to keep links to. */
+    readonly peersChanged: (peers: readonly PeerAddress[]) => void
+    /** The node has stopped itself. */
+    readonly failed: (error: SkiffErrorData) => void
+  }) {
+    const { port, options, board, state } = parts
+    this.#views = new ViewBoard(options.timeoutMs)
+    this.#writes = new Writes(port, options)
+    this.#reads = new Reads(port, options, board, state)
+    this.#scans = new Scans(state)
+    this.#watchers = new Watchers(port, options)
+    this.#changes = new Changes(port, this.#views)
+    this.#peersChanged = parts.peersChanged
+    this.#failed = parts.failed
+    port.onWaiting(() => {
+      for (const message of port.receive()) this.#hear(message)
+    })
+  }
+
+  get views(): ViewBoard {
+    return this.#views
+  }
+
+  get pending(): { requests: number; bytes: number } {
+    const { requests, bytes } = this.#writes.pending
+    return { requests: requests + this.#reads.requests, bytes }
+  }
+
+  async put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
+    return { revision: await this.#writes.put(key, value, options) }
+  }
+
+  async delete(key: string, options?: WriteOptions): Promise<boolean> {
+    return (await this.#writes.delete(key, options)) > 0
+  }
+
+  async get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
+    const bytes = keyBytes(key)
+    return this.#reads.read(options, (state) => {
+      const record = state.get(bytes)
+      return record === null ? undefined : (unpackValue(record.value) as T)
+    })
+  }
+
+  async entry<T = unknown>(key: string, options?: ReadOptions): Promise<Entry<T> | undefined> {
+    const bytes = keyBytes(key)
+    return this.#reads.read(options, (state) => {
+      const record = state.get(bytes)
+      if (record === null) return undefined
+      const { createRevision, modRevision, version, value } = record
+      return { key, value: unpackValue(value) as T, createRevision, modRevision, version }
+    })
+  }
+
+  async keys(prefix = '', options?: ReadOptions): Promise<string[]> {
+    if (typeof prefix !== 'string')
+      throw new TypeError(`prefix: expected a string, got ${typeof prefix}`)
+    return this.#reads.read(options, (state) => state.keys(Buffer.from(prefix)))
+  }
+
+  async prefixes(options?: ReadOptions): Promise<string[]> {
+    return this.#reads.read(options, (state) => state.prefixes())
+  }
+
+  scan<T = unknown>(range?: ScanRange, options?: ReadOptions): AsyncIterableIterator<Entry<T>> {
+    const open = () => ({ scans: this.#scans, snapshot: this.#scans.open() })
+    return scan<T>(planScan(range), () => this.#reads.read(options, open))
+  }
+
+  watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
+    return this.#watchers.watch<T>(prefix, options)
+  }
+
+  async members(options?: CallOptions): Promise<readonly Member[]> {
+    return this.#reads.read(options, () => this.#views.view.members)
+  }
+
+  async waitForLeader(options?: CallOptions): Promise<string> {
+    const late = () =>
+      new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader within the deadline')
+    const { leaderId } = await this.#views.until((view) => view.leaderId !== null, late, options)
+    return leaderId ?? ''
+  }
+
+  async change(
+    change: MembershipChange,
+    via: PeerAddress | null,
+    options?: CallOptions,
+  ): Promise<readonly Member[]> {
+    return (await this.#changes.change(change, via, options)).members
+  }
+
+  /** Once a tick: who has waited too long? */
+  sweep(): void {
+    this.#writes.sweep()
+    this.#reads.sweep()
+    this.#views.sweep()
+  }
+
+  /** The node is closed or dead: nothing will be answered any more. */
+  end(failure: (outcome: 'not-applied' | 'unknown') => SkiffError): void {
+    this.#writes.failAll(failure)
+    this.#reads.failAll(failure)
+    this.#watchers.failAll(failure('not-applied'))
+    this.#views.failAll(failure('not-applied'))
+    this.#scans.closeAll()
+  }
+
+  #hear(message: StorageToNetwork): void {
+    switch (message.type) {
+      case 'applied':
+        this.#writes.applied(message.batch, message.revisions)
+        return
+      case 'refused':
+        this.#writes.refused(message.batch, message.error)
+        return
+      case 'readable':
+        this.#reads.readable(message.ids)
+        return
+      case 'readRefused':
+        this.#reads.refused(message.id, message.error)
+        return
+      case 'watching':
+        this.#watchers.watching(message.id, message.revision)
+        return
+      case 'history':
+        this.#watchers.history(message.id, message.events)
+        return
+      case 'events':
+        this.#watchers.events(message.events)
+        return
+      case 'watchEnded':
+        this.#watchers.ended(message.id, message.error)
+        return
+      case 'changed':
+        this.#changes.answered(message.id, message.answer)
+        return
+      case 'view':
+        this.#peersChanged(message.peers)
+        this.#views.show(message.view)
+        return
+      case 'failed':
+        this.#failed(message.error)
+        return
+      default:
+        unreachable(message)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+/** A store that hands every operation on, to whichever store serves at the moment. */
+import type { ReadOptions, ScanRange, WatchOptions, WriteOptions } from '../options.ts'
+import type { Entry, Store, Watcher } from '../store.ts'
+
+export abstract class ForwardingStore implements Store {
+  /** @throws SkiffError when none does */
+  protected abstract serving(): Store
+
+  async put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
+    return this.serving().put(key, value, options)
+  }
+
+  async get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
+    return this.serving().get<T>(key, options)
+  }
+
+  async entry<T = unknown>(key: string, options?: ReadOptions): Promise<Entry<T> | undefined> {
+    return this.serving().entry<T>(key, options)
+  }
+
+  async delete(key: string, options?: WriteOptions): Promise<boolean> {
+    return this.serving().delete(key, options)
+  }
+
+  async keys(prefix?: string, options?: ReadOptions): Promise<string[]> {
+    return this.serving().keys(prefix, options)
+  }
+
+  async prefixes(options?: ReadOptions): Promise<string[]> {
+    return this.serving().prefixes(options)
+  }
+
+  scan<T = unknown>(range?: ScanRange, options?: ReadOptions): AsyncIterableIterator<Entry<T>> {
+    return this.serving().scan<T>(range, options)
+  }
+
+  watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
+    return this.serving().watch<T>(prefix, options)
+  }
+}

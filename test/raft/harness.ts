@@ -1,0 +1,187 @@
+/** A single real core, driven by hand: what a test sends it, and everything it answers. */
+import assert from 'node:assert/strict'
+import { encodeMembership } from '../../src/raft/membership.ts'
+import type { RaftLimits } from '../../src/raft/progress.ts'
+import { Raft } from '../../src/raft/raft.ts'
+import type { Append, Outgoing, Rpc } from '../../src/raft/rpc.ts'
+import type { LogWrite, ReadyRead } from '../../src/raft/turn.ts'
+import type { Entry, HardState, Index, Member, NodeId, Term } from '../../src/raft/types.ts'
+import { SimulatedDisk } from '../simulation/disk.ts'
+
+export const limits: RaftLimits = {
+  heartbeatTicks: 2,
+  electionTicksMin: 10,
+  electionTicksMax: 20,
+  appendEntriesMax: 100,
+  appendBytesMax: 1_000,
+  appendsInFlightMax: 3,
+  uncommittedBytesMax: 1_000,
+}
+
+export interface ServerSetup {
+  readonly id?: NodeId
+  readonly voters?: readonly NodeId[]
+  readonly learners?: readonly NodeId[]
+  /** Terms of the entries on its disk; the first entry is the membership. */
+  readonly terms?: readonly Term[]
+  readonly hardState?: HardState
+  readonly limits?: Partial<RaftLimits>
+  readonly appliedIndex?: Index
+}
+
+export interface Sent {
+  readonly to: NodeId
+  readonly rpc: Rpc
+}
+
+export interface TurnDone {
+  readonly early: readonly Sent[]
+  readonly write: LogWrite
+  readonly late: readonly Sent[]
+  readonly reads: readonly ReadyRead[]
+}
+
+export class TestServer {
+  readonly disk: SimulatedDisk = new SimulatedDisk()
+  raft: Raft
+  readonly #setup: ServerSetup
+
+  constructor(setup: ServerSetup = {}) {
+    const { voters = ['a', 'b', 'c'], learners = [], terms = [1] } = setup
+    this.#setup = setup
+    this.disk.write({
+      hardState: setup.hardState ?? { term: terms.at(-1) ?? 0, votedFor: null },
+      truncateFrom: null,
+      entries: terms.map((term, at) =>
+        at === 0 ? membershipEntry(1, term, voters, learners) : batch(at + 1, term),
+      ),
+    })
+    this.raft = this.#open()
+  }
+
+  /** Forgets all but the disk. */
+  restart(): void {
+    this.raft = this.#open()
+  }
+
+  step(from: NodeId, rpc: Rpc): this {
+    this.raft.step(from, rpc)
+    return this
+  }
+
+  tick(times: number = 1): this {
+    for (let n = 0; n < times; n++) this.raft.tick()
+    return this
+  }
+
+  turn(): TurnDone {
+    const { early, write } = this.raft.takeTurn()
+    this.disk.write(write)
+    const { late, reads } = this.raft.settle()
+    return { early: flatten(early), write, late: flatten(late), reads }
+  }
+
+  /** All that was sent in a turn, early and late. */
+  sent(): readonly Sent[] {
+    const { early, late } = this.turn()
+    return [...early, ...late]
+  }
+
+  /** Ticks until it asks for promises, and answers so that it asks for votes. */
+  campaign(...supporters: readonly NodeId[]): this {
+    this.tick(limits.electionTicksMax).turn()
+    const { term } = this.raft.status
+    for (const id of supporters)
+      this.step(id, { type: 'preVoteReply', term: term + 1, granted: true })
+    this.turn()
+    assert.equal(this.raft.status.term, term + 1)
+    return this
+  }
+
+  /** Elected by these, in the next term; its no-op is on its disk. */
+  lead(...supporters: readonly NodeId[]): this {
+    this.campaign(...supporters)
+    const { term } = this.raft.status
+    for (const id of supporters) this.step(id, { type: 'voteReply', term, granted: true })
+    this.turn()
+    this.turn()
+    assert.equal(this.raft.status.role, 'leader')
+    return this
+  }
+
+  /** These hold everything up to `matchIndex`, by default all there is. */
+  acknowledge(ids: readonly NodeId[], matchIndex: Index = this.raft.status.lastIndex): this {
+    const { term } = this.raft.status
+    for (const id of ids) this.step(id, { type: 'appendReply', term, accepted: true, matchIndex })
+    return this
+  }
+
+  /** Terms on the disk. */
+  get terms(): readonly Term[] {
+    return Array.from({ length: this.disk.lastIndex }, (_, at) => this.disk.term(at + 1))
+  }
+
+  #open(): Raft {
+    const { hardState } = this.disk
+    return new Raft({
+      id: this.#setup.id ?? 'a',
+      limits: { ...limits, ...this.#setup.limits },
+      random: () => 0,
+      disk: this.disk,
+      hardState,
+      memberships: this.disk.memberships(),
+      appliedIndex: this.#setup.appliedIndex ?? 0,
+    })
+  }
+}
+
+export function batch(index: Index, term: Term, size: number = 1): Entry {
+  return { index, term, type: 'batch', bytes: new Uint8Array(size) }
+}
+
+export function membersOf(voters: readonly NodeId[], learners: readonly NodeId[] = []): Member[] {
+  return [
+    ...voters.map((id): Member => ({ id, address: id, role: 'voter' })),
+    ...learners.map((id): Member => ({ id, address: id, role: 'learner' })),
+  ]
+}
+
+export function membershipEntry(
+  index: Index,
+  term: Term,
+  voters: readonly NodeId[],
+  learners: readonly NodeId[] = [],
+): Entry {
+  const bytes = encodeMembership(membersOf(voters, learners))
+  return { index, term, type: 'membership', bytes }
+}
+
+/** An append of entries of these terms behind `prevIndex`. */
+export function append(
+  term: Term,
+  prevIndex: Index,
+  prevTerm: Term,
+  terms: readonly Term[],
+  commitIndex: Index = 0,
+): Append {
+  const entries = terms.map((each, at) => batch(prevIndex + 1 + at, each))
+  return { type: 'append', term, prevIndex, prevTerm, commitIndex, entries }
+}
+
+export function heartbeat(term: Term, commitIndex: Index = 0, round: number = 1): Rpc {
+  return { type: 'heartbeat', term, commitIndex, round }
+}
+
+/** The messages of one type. */
+export function ofType<Type extends Rpc['type']>(
+  sent: readonly Sent[],
+  type: Type,
+): readonly { to: NodeId; rpc: Extract<Rpc, { type: Type }> }[] {
+  return sent.filter((each): each is { to: NodeId; rpc: Extract<Rpc, { type: Type }> } => {
+    return each.rpc.type === type
+  })
+}
+
+function flatten(messages: readonly Outgoing[]): readonly Sent[] {
+  return messages.flatMap(({ to, rpc }) => to.map((id) => ({ to: id, rpc })))
+}

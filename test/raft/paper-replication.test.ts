@@ -1,0 +1,303 @@
+/** Raft paper §5.3, §5.4.2 and thesis §10.2.1: log replication and commitment. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { append, batch, heartbeat, limits, ofType, TestServer } from './harness.ts'
+
+const bytes = new Uint8Array(10)
+
+describe('paper §5.3: a follower', () => {
+  test('stores what fits, and acknowledges it only once it is on disk', () => {
+    const { early, write, late } = new TestServer().step('b', append(1, 1, 1, [1, 1])).turn()
+    assert.deepEqual(early, [])
+    assert.deepEqual(write.entries, [batch(2, 1), batch(3, 1)])
+    const acknowledged = { type: 'appendReply', term: 1, accepted: true, matchIndex: 3 } as const
+    assert.deepEqual(late, [{ to: 'b', rpc: acknowledged }])
+  })
+
+  test('refuses what leaves a gap, and says where its log ends', () => {
+    const server = new TestServer({ terms: [1, 1] }).step('b', append(1, 5, 1, [1]))
+    const [reply] = ofType(server.turn().late, 'appendReply')
+    assert.deepEqual(reply?.rpc, {
+      type: 'appendReply',
+      term: 1,
+      accepted: false,
+      rejectIndex: 5,
+      hintIndex: 2,
+      hintTerm: 1,
+    })
+  })
+
+  test('removes what conflicts, and all behind it, in the same write', () => {
+    const server = new TestServer({ terms: [1, 1, 2, 2] }).step('b', append(3, 2, 1, [3]))
+    const { write } = server.turn()
+    assert.equal(write.truncateFrom, 3)
+    assert.deepEqual(server.terms, [1, 1, 3])
+  })
+
+  test('a late append does not truncate what came after it', () => {
+    const server = new TestServer().step('b', append(1, 1, 1, [1, 1, 1]))
+    server.turn()
+    server.step('b', append(1, 1, 1, [1])).step('b', append(1, 1, 1, []))
+    const { write, late } = server.turn()
+    assert.equal(write.truncateFrom, null)
+    assert.equal(server.disk.lastIndex, 4)
+    const matches = ofType(late, 'appendReply').map(({ rpc }) => rpc.accepted && rpc.matchIndex)
+    assert.deepEqual(matches, [2, 1])
+  })
+
+  test('commits what the leader has, but no more than it knows to be equal', () => {
+    const server = new TestServer({ terms: [1, 1, 1] }).step('b', append(2, 1, 1, [], 3))
+    assert.equal(server.raft.status.commitIndex, 1)
+    server.step('b', append(2, 1, 1, [1], 3))
+    assert.equal(server.raft.status.commitIndex, 2)
+  })
+
+  test('a truncation within the turn of the append leaves one consistent write', () => {
+    const server = new TestServer().step('b', append(1, 1, 1, [1, 1]))
+    server.step('c', append(2, 1, 1, [2]))
+    const { write } = server.turn()
+    assert.equal(write.truncateFrom, null)
+    assert.deepEqual(write.entries, [batch(2, 2)])
+    assert.deepEqual(server.terms, [1, 2])
+  })
+
+  test('never removes what is committed', () => {
+    const server = new TestServer({ terms: [1, 1] }).step('b', append(1, 2, 1, [], 2))
+    assert.throws(() => server.step('c', append(2, 1, 1, [2])), /truncate 2, but 2 is committed/)
+  })
+
+  test('a heartbeat spreads the commit index without a look at the log', () => {
+    const server = new TestServer({ terms: [1, 1] }).step('b', heartbeat(1, 2))
+    assert.equal(server.raft.status.commitIndex, 2)
+    assert.throws(() => server.step('b', heartbeat(1, 3)), /log ends at 2/)
+  })
+
+  test('applies only what is committed and on its own disk, in bounded steps', () => {
+    const server = new TestServer({ terms: [1, 1, 1] }).step('b', append(1, 3, 1, [1], 4))
+    const indexes = (max: number) => server.raft.takeCommitted(max, 1_000).map(({ index }) => index)
+    assert.deepEqual(indexes(2), [1, 2])
+    assert.deepEqual(indexes(9), [3])
+    assert.deepEqual(indexes(9), [])
+    server.turn()
+    assert.deepEqual(indexes(9), [4])
+  })
+})
+
+describe('paper §5.3: a leader', () => {
+  test('appends and heartbeats are early: followers write while it writes', () => {
+    const server = new TestServer().lead('b').acknowledge(['b', 'c'])
+    server.turn()
+    server.raft.propose(bytes)
+    const { early, write, late } = server.turn()
+    assert.equal(ofType(early, 'append').length, 2)
+    assert.equal(write.entries.length, 1)
+    assert.deepEqual(late, [])
+  })
+
+  test('sends each follower at most one append a turn, with all that came', () => {
+    const server = new TestServer().lead('b').acknowledge(['b', 'c'])
+    server.turn()
+    for (let n = 0; n < 3; n++) server.raft.propose(bytes)
+    const appends = ofType(server.turn().early, 'append')
+    assert.deepEqual(
+      appends.map(({ to, rpc }) => [to, rpc.entries.length]),
+      [
+        ['b', 3],
+        ['c', 3],
+      ],
+    )
+  })
+
+  test('a refusal makes it go back, and skip a whole term by the hint', () => {
+    const server = new TestServer({ terms: [1, 2, 2, 4, 4, 4] }).lead('b')
+    const refusal = { accepted: false, rejectIndex: 6, hintIndex: 6, hintTerm: 3 } as const
+    server.step('b', { type: 'appendReply', term: 5, ...refusal })
+    const [probe] = ofType(server.turn().early, 'append')
+    assert.deepEqual([probe?.to, probe?.rpc.prevIndex, probe?.rpc.prevTerm], ['b', 3, 2])
+  })
+
+  test('two logs that differ in whole terms meet after one refusal each', () => {
+    const leader = new TestServer({ id: 'b', terms: [1, 1, 4, 4, 5, 5, 6, 6, 6] }).lead('a')
+    const follower = new TestServer({ terms: [1, 1, 2, 2, 2, 3, 3, 3, 3, 3, 3] })
+    let probe = append(7, 9, 6, [])
+    let refusals = 0
+    for (; refusals < 9; refusals++) {
+      const [reply] = ofType(follower.step('b', probe).turn().late, 'appendReply')
+      if (reply === undefined || reply.rpc.accepted) break
+      leader.step('a', reply.rpc)
+      const next = ofType(leader.sent(), 'append').find(({ to }) => to === 'a')
+      if (next !== undefined) probe = next.rpc
+    }
+    assert.equal(refusals, 1)
+    assert.deepEqual(follower.terms, [1, 1, 4, 4, 5, 5, 6, 6, 6, 7])
+  })
+
+  test('a refusal that comes late is ignored', () => {
+    const server = new TestServer({ terms: [1, 1, 1] }).lead('b').acknowledge(['b'])
+    server.turn()
+    const refusal = { accepted: false, rejectIndex: 3, hintIndex: 1, hintTerm: 1 } as const
+    server.step('b', { type: 'appendReply', term: 2, ...refusal })
+    assert.deepEqual(ofType(server.turn().early, 'append'), [])
+  })
+
+  test('probes with one append at a time, and opens the window once one is accepted', () => {
+    const server = new TestServer().lead('b')
+    const appendsOf = (to: string) =>
+      ofType(server.sent(), 'append').filter((each) => each.to === to)
+    for (let n = 0; n < 3; n++) {
+      server.raft.propose(bytes)
+      assert.equal(appendsOf('b').length, 0)
+    }
+    server.acknowledge(['b'], 2)
+    assert.equal(appendsOf('b').length, 1)
+    for (const expected of [1, 1, 0, 0]) {
+      server.raft.propose(bytes)
+      assert.equal(appendsOf('b').length, expected)
+    }
+  })
+
+  test('an append holds no more entries and bytes than allowed, but at least one', () => {
+    const few = new TestServer({ limits: { appendEntriesMax: 2 } }).lead('b').acknowledge(['b'])
+    few.turn()
+    for (let n = 0; n < 5; n++) few.raft.propose(bytes)
+    assert.equal(ofType(few.sent(), 'append')[0]?.rpc.entries.length, 2)
+    const small = new TestServer({ limits: { appendBytesMax: 25 } }).lead('b').acknowledge(['b'])
+    small.turn()
+    for (let n = 0; n < 5; n++) small.raft.propose(bytes)
+    assert.equal(ofType(small.sent(), 'append')[0]?.rpc.entries.length, 2)
+    const large = new TestServer({ limits: { appendBytesMax: 5 } }).lead('b').acknowledge(['b'])
+    large.turn()
+    large.raft.propose(bytes)
+    assert.equal(ofType(large.sent(), 'append')[0]?.rpc.entries.length, 1)
+  })
+
+  test('what is lost is sent again: at once when the link breaks, after a timeout when it does not', () => {
+    const server = new TestServer().lead('b').acknowledge(['b', 'c'])
+    server.turn()
+    server.raft.propose(bytes)
+    server.turn()
+    server.raft.linkLost('b')
+    assert.equal(server.raft.hasTurn(), true)
+    const again = ofType(server.sent(), 'append')
+    assert.deepEqual(
+      again.map(({ to, rpc }) => [to, rpc.prevIndex]),
+      [['b', 2]],
+    )
+    server.tick(limits.electionTicksMin)
+    assert.deepEqual(
+      ofType(server.sent(), 'append').map(({ to }) => to),
+      ['b', 'c'],
+    )
+  })
+
+  test('an acknowledgement of an older append does not hide that entries are missing', () => {
+    const server = new TestServer({ terms: [1, 1, 1, 1] }).lead('b').acknowledge(['b'], 2)
+    const [next] = ofType(server.turn().early, 'append')
+    assert.deepEqual([next?.to, next?.rpc.prevIndex, next?.rpc.entries.length], ['b', 2, 3])
+  })
+
+  test('refuses proposals while too much is uncommitted, and takes them again after', () => {
+    const server = new TestServer({ limits: { uncommittedBytesMax: 25 } }).lead('b')
+    const proposed = () => server.raft.propose(bytes)
+    assert.deepEqual([proposed(), proposed(), proposed(), proposed()], [true, true, true, false])
+    server.turn()
+    server.acknowledge(['b'])
+    assert.equal(proposed(), true)
+  })
+
+  test('followers hear of a commit at once', () => {
+    const server = new TestServer().lead('b').acknowledge(['b', 'c'])
+    const told = ofType(server.turn().early, 'heartbeat').map(({ to, rpc }) => [
+      to,
+      rpc.commitIndex,
+    ])
+    assert.deepEqual(told, [
+      ['b', 2],
+      ['c', 2],
+    ])
+  })
+
+  test('there is a turn to do whenever there is something to send', () => {
+    const server = new TestServer().lead('b')
+    assert.equal(server.raft.hasTurn(), false)
+    server.acknowledge(['b'])
+    assert.equal(server.raft.hasTurn(), true)
+    server.turn()
+    assert.equal(server.raft.hasTurn(), false)
+    server.raft.read(1)
+    assert.equal(server.raft.hasTurn(), true)
+  })
+})
+
+describe('paper §5.4.2 and thesis §10.2.1: commitment', () => {
+  test('a leader counts its own entry only once it is durable', () => {
+    const server = new TestServer({ voters: ['a', 'b'] }).lead('b')
+    server.raft.propose(bytes)
+    server.raft.takeTurn()
+    assert.equal(server.raft.status.commitIndex, 0)
+    const alone = new TestServer({ voters: ['a'] }).tick()
+    alone.turn()
+    const { write } = alone.raft.takeTurn()
+    assert.equal(alone.raft.status.commitIndex, 0)
+    alone.disk.write(write)
+    alone.raft.settle()
+    assert.equal(alone.raft.status.commitIndex, 2)
+  })
+
+  test('a leader commits an entry that two followers hold before its own disk does', () => {
+    const server = new TestServer().lead('b').acknowledge(['b', 'c'])
+    server.turn()
+    server.raft.takeCommitted(9, 1_000)
+    server.raft.propose(bytes)
+    server.acknowledge(['b', 'c'], 3)
+    assert.equal(server.raft.status.commitIndex, 3)
+    assert.deepEqual(server.raft.takeCommitted(9, 1_000), [])
+    server.turn()
+    assert.equal(server.raft.takeCommitted(9, 1_000).length, 1)
+  })
+
+  test('figure 8: entries of older terms are committed only by one of the own', () => {
+    const server = new TestServer({ terms: [1, 2, 3] }).lead('b').acknowledge(['b', 'c'], 3)
+    assert.equal(server.raft.status.commitIndex, 0)
+    server.acknowledge(['b'], 4)
+    assert.equal(server.raft.status.commitIndex, 4)
+  })
+
+  test('learners do not count', () => {
+    const server = new TestServer({ learners: ['d', 'e'] }).lead('b').acknowledge(['d', 'e'])
+    assert.equal(server.raft.status.commitIndex, 0)
+    server.acknowledge(['c'])
+    assert.equal(server.raft.status.commitIndex, 2)
+  })
+
+  test('an acknowledgement never takes back an earlier one', () => {
+    const server = new TestServer({ terms: [1, 1, 1] }).lead('b').acknowledge(['b'], 3)
+    server.acknowledge(['b'], 1).acknowledge(['c'], 4)
+    assert.equal(server.raft.status.commitIndex, 4)
+  })
+
+  test('an acknowledgement beyond the log ends the server', () => {
+    const server = new TestServer().lead('b')
+    assert.throws(() => server.acknowledge(['b'], 99), /b holds 99/)
+  })
+})
+
+describe('paper §5.4: the order of a turn', () => {
+  test('nothing may happen between the turn and its settling', () => {
+    const server = new TestServer()
+    server.raft.takeTurn()
+    assert.throws(() => server.tick(), /middle of a turn/)
+    assert.throws(() => server.step('b', heartbeat(1)), /middle of a turn/)
+    assert.throws(() => server.raft.takeTurn(), /turn within a turn/)
+    server.raft.settle()
+    assert.throws(() => server.raft.settle(), /settled without a turn/)
+  })
+
+  test('an answer that carries a term not yet on disk waits for it', () => {
+    const fresh = new TestServer().step('b', heartbeat(5)).turn()
+    assert.deepEqual(ofType(fresh.early, 'heartbeatReply'), [])
+    assert.equal(ofType(fresh.late, 'heartbeatReply').length, 1)
+    const known = new TestServer().step('b', heartbeat(1)).turn()
+    assert.equal(ofType(known.early, 'heartbeatReply').length, 1)
+  })
+})
