@@ -63,7 +63,7 @@ export type WireRpc =
   | Change
   | ChangeReply
 
-/** `Append` whose entries are records back to back, as the log stores them (storage/record.ts). */
+/** `Append` whose entries are records back to back, as the log stores them (codec/record.ts). */
 export interface WireAppend {
   readonly type: 'append'
   readonly term: Term

@@ -37,6 +37,22 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
   return () => chunks.join('')
 }
 
+/** Sends Ctrl-C when the text appears; once, since a second one ends the process at once. */
+function interruptAt(
+  child: ChildProcess,
+  stream: NodeJS.ReadableStream | null,
+  text: string,
+): () => string {
+  const collected = collect(stream)
+  const listen = () => {
+    if (!collected().includes(text)) return
+    stream?.off('data', listen)
+    child.kill('SIGINT')
+  }
+  stream?.on('data', listen)
+  return collected
+}
+
 async function makeFolder(name: string): Promise<string> {
   const folder = join(work, name)
   for (let index = 0; index < fileCount; index++) {
@@ -65,27 +81,19 @@ test('the job stores a folder, survives the death of the leader, and finds all n
 test('--keep leaves the cluster running until it is interrupted, and then nothing behind', async () => {
   const child = spawnStart([await makeFolder('kept'), '--keep'])
   const stderr = collect(child.stderr)
-  let stdout = ''
-  child.stdout?.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString()
-    if (stdout.includes('Ctrl-C closes')) child.kill('SIGINT')
-  })
+  const stdout = interruptAt(child, child.stdout, 'Ctrl-C closes')
   const [code] = await once(child, 'close')
   assert.equal(code, 0, stderr())
-  assert.match(stdout, new RegExp(`all ${fileCount} keys identical on 3 nodes`))
-  assert.match(stdout, /127\.0\.0\.1:\d+/)
+  assert.match(stdout(), new RegExp(`all ${fileCount} keys identical on 3 nodes`))
+  assert.match(stdout(), /127\.0\.0\.1:\d+/)
   await assertNothingLeft()
 })
 
 test('an interrupt in the middle closes the cluster and removes its data', async () => {
   const child = spawnStart([await makeFolder('interrupted')])
-  let stderr = ''
-  child.stderr?.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString()
-    if (stderr.includes('killing the leader')) child.kill('SIGINT')
-  })
+  const stderr = interruptAt(child, child.stderr, 'killing the leader')
   const [code] = await once(child, 'close')
-  assert.equal(code, 130, stderr)
+  assert.equal(code, 130, stderr())
   await assertNothingLeft()
 })
 

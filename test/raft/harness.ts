@@ -116,6 +116,16 @@ export class TestServer {
     return this
   }
 
+  /** Indexes of all that can be applied by now. */
+  applied(): readonly Index[] {
+    const indexes: Index[] = []
+    for (;;) {
+      const entries = this.raft.takeCommitted(100, 10_000)
+      if (entries.length === 0) return indexes
+      indexes.push(...entries.map(({ index }) => index))
+    }
+  }
+
   /** Terms on the disk. */
   get terms(): readonly Term[] {
     return Array.from({ length: this.disk.lastIndex }, (_, at) => this.disk.term(at + 1))

@@ -129,7 +129,7 @@ describe('paper §5.3: a leader', () => {
       if (next !== undefined) probe = next.rpc
     }
     assert.equal(refusals, 1)
-    assert.deepEqual(follower.terms, [1, 1, 4, 4, 5, 5, 6, 6, 6, 7])
+    assert.deepEqual(follower.terms, [1, 1, 4, 4, 5, 5, 6, 6, 6])
   })
 
   test('a refusal that comes late is ignored', () => {
@@ -193,7 +193,7 @@ describe('paper §5.3: a leader', () => {
   test('an acknowledgement of an older append does not hide that entries are missing', () => {
     const server = new TestServer({ terms: [1, 1, 1, 1] }).lead('b').acknowledge(['b'], 2)
     const [next] = ofType(server.turn().early, 'append')
-    assert.deepEqual([next?.to, next?.rpc.prevIndex, next?.rpc.entries.length], ['b', 2, 3])
+    assert.deepEqual([next?.to, next?.rpc.prevIndex, next?.rpc.entries[0]?.index], ['b', 2, 3])
   })
 
   test('refuses proposals while too much is uncommitted, and takes them again after', () => {
@@ -247,13 +247,13 @@ describe('paper §5.4.2 and thesis §10.2.1: commitment', () => {
   test('a leader commits an entry that two followers hold before its own disk does', () => {
     const server = new TestServer().lead('b').acknowledge(['b', 'c'])
     server.turn()
-    server.raft.takeCommitted(9, 1_000)
+    assert.deepEqual(server.applied(), [1, 2])
     server.raft.propose(bytes)
     server.acknowledge(['b', 'c'], 3)
     assert.equal(server.raft.status.commitIndex, 3)
-    assert.deepEqual(server.raft.takeCommitted(9, 1_000), [])
+    assert.deepEqual(server.applied(), [])
     server.turn()
-    assert.equal(server.raft.takeCommitted(9, 1_000).length, 1)
+    assert.deepEqual(server.applied(), [3])
   })
 
   test('figure 8: entries of older terms are committed only by one of the own', () => {
