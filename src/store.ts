@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The public shapes: what a program that imports this package sees and holds. */
 import type { CallOptions, ReadOptions, ScanRange, WatchOptions, WriteOptions } from './options.ts'
 import type { Member, RoleName } from './raft/types.ts'

@@ -47,7 +47,10 @@ test('an entry tells the members, sorted by id, and nothing else will do', () =>
   const members = [...membersOf(['b']), ...membersOf([], ['a'])]
   assert.deepEqual(decodeMembership(encodeMembership(members)), [...members].reverse())
   for (const text of ['{}', '[1]', '[["a","b"]]', '[["a","b","king"]]', '[[1,"b","voter"]]'])
-    assert.throws(() => decodeMembership(new TextEncoder().encode(text)), undefined, text)
+    assert.throws(
+      () => decodeMembership(new TextEncoder().encode(text)),
+      /a membership|no member|no role/,
+    )
 })
 
 const from = membersOf(['a', 'b', 'c'], ['d'])

@@ -66,8 +66,7 @@ describe('thesis §4.1: safety of a change', () => {
   })
 
   test('a change in the log of a former leader keeps a new one from beginning another', () => {
-    const setup = { terms: [1] }
-    const server = new TestServer(setup)
+    const server = new TestServer()
     server.step('b', {
       ...append(1, 1, 1, []),
       entries: [membershipEntry(2, 1, ['a', 'b', 'c', 'd'])],
@@ -117,7 +116,7 @@ describe('thesis §4.2.1: learners', () => {
     server.raft.changeMembership(membersOf(['a', 'b', 'c'], ['d']))
     server.turn()
     server.acknowledge(['b'], 3)
-    assert.deepEqual(receivers(ofType(server.turn().write.entries.length ? [] : [], 'append')), [])
+    server.turn()
     assert.equal(server.raft.membership.index, 3)
     server.acknowledge(['d'], 3)
     server.turn()

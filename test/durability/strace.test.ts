@@ -1,0 +1,202 @@
+/**
+ * What the kernel saw: a promise leaves a process only after the log is on its disk. Each member runs
+ * under strace; the frames it sends are decoded from the bytes of its system calls.
+ */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { before, test } from 'node:test'
+import { decodeFrame } from '../../src/codec/frame.ts'
+import type { WireRpc } from '../../src/messages.ts'
+import { type RemoteMember, startMember } from '../support/member.ts'
+import { until } from '../support/until.ts'
+
+const marker = 'the-value-that-is-looked-for-in-the-trace'
+let canTrace = false
+
+before(() => {
+  try {
+    execFileSync('strace', ['-o', '/dev/null', 'true'])
+    canTrace = true
+  } catch {
+    // Not installed, or not permitted: the tests say that they were skipped.
+    canTrace = false
+  }
+})
+
+test('a follower syncs its log before its acknowledgement leaves', {
+  timeout: 60_000,
+}, async (t) => {
+  if (!canTrace) return t.skip('strace cannot run here')
+  const { members, folder } = await startThree()
+  try {
+    await members[0]?.put('key', marker)
+    const hasApplied = async (n: number): Promise<boolean> =>
+      ((await members[n]?.status())?.revision ?? 0) > 0
+    for (const n of [1, 2]) await until(() => hasApplied(n), `follower ${n} applies the put`)
+    await closeAll(members)
+    for (const n of [1, 2]) checkFollower(readTrace(join(folder, `trace-${n}`)))
+  } finally {
+    await killAll(members)
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('a candidate syncs its term and vote before its vote request leaves', {
+  timeout: 60_000,
+}, async (t) => {
+  if (!canTrace) return t.skip('strace cannot run here')
+  const { members, folder } = await startThree()
+  try {
+    const old = await members[0]?.status()
+    await members[0]?.kill()
+    const isNew = (leaderId: string | null): boolean => leaderId !== null && leaderId !== old?.id
+    await until(async () => isNew((await members[1]?.status())?.leaderId ?? null), 'another leader')
+    await closeAll(members.slice(1))
+    const candidacies = [1, 2].map((n) => countCandidacies(readTrace(join(folder, `trace-${n}`))))
+    assert.ok(
+      candidacies.some((count) => count > 0),
+      'nobody asked for votes',
+    )
+  } finally {
+    await killAll(members)
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+async function startThree(): Promise<{ members: RemoteMember[]; folder: string }> {
+  const folder = mkdtempSync(join(tmpdir(), 'skiff-strace-'))
+  const calls = 'trace=fdatasync,fsync,pwrite64,pwritev,write,writev,sendto,sendmsg,read,recvfrom'
+  const members = [0, 1, 2].map((n) =>
+    startMember([
+      'strace',
+      '-f',
+      '-yy',
+      '-xx',
+      '-s',
+      '4096',
+      '-o',
+      join(folder, `trace-${n}`),
+      '-e',
+      calls,
+    ]),
+  )
+  const first = await members[0]?.open({ dir: join(folder, '0') })
+  for (const n of [1, 2])
+    await members[n]?.open({ dir: join(folder, `${n}`), join: [first?.address ?? ''] })
+  return { members, folder }
+}
+
+async function closeAll(members: readonly RemoteMember[]): Promise<void> {
+  for (const member of members) await member.close()
+}
+
+async function killAll(members: readonly RemoteMember[]): Promise<void> {
+  await Promise.all(members.map((member) => member.kill()))
+}
+
+/** One thing that happened, in the order of the trace. */
+type Happening =
+  | { readonly type: 'received'; readonly bytes: Buffer }
+  | { readonly type: 'synced' }
+  | { readonly type: 'sent'; readonly rpc: WireRpc }
+
+function checkFollower(happenings: readonly Happening[]): void {
+  const received = happenings.findIndex((h) => h.type === 'received' && h.bytes.includes(marker))
+  assert.ok(received >= 0, 'the append never came')
+  const acknowledged = happenings.findIndex(
+    (h, n) => n > received && h.type === 'sent' && h.rpc.type === 'appendReply' && h.rpc.accepted,
+  )
+  assert.ok(acknowledged > received, 'no acknowledgement left')
+  const between = happenings.slice(received, acknowledged)
+  assert.ok(
+    between.some(({ type }) => type === 'synced'),
+    'acknowledged before the log was synced',
+  )
+}
+
+function countCandidacies(happenings: readonly Happening[]): number {
+  let count = 0
+  for (const [n, happening] of happenings.entries()) {
+    if (happening.type !== 'sent' || happening.rpc.type !== 'vote') continue
+    const asked = happenings.findLastIndex(
+      (h, at) => at < n && h.type === 'sent' && h.rpc.type === 'preVote',
+    )
+    if (happenings.slice(asked, n).every(({ type }) => type !== 'synced')) {
+      assert.fail('asked for votes before term and vote were synced')
+    }
+    count++
+  }
+  return count
+}
+
+/**
+ * A call that another thread interrupts stands in two lines. What left counts from where it began; a sync
+ * or what was received from where it ended.
+ */
+function readTrace(file: string): Happening[] {
+  const happenings: Happening[] = []
+  const begun = new Map<string, string>()
+  for (const line of readFileSync(file, 'utf8').split('\n').map(readablePaths)) {
+    const [, thread = '', call = ''] = /^(\d+)\s+(.*)$/.exec(line) ?? []
+    const isSend = /^(write|writev|sendto|sendmsg)\(\d+<TCP/.test(call)
+    if (isSend) happenings.push(...sentRpcs(call))
+    if (call.endsWith('<unfinished ...>')) begun.set(thread, call)
+    const resumed = /^<\.\.\. \w+ resumed>/.test(call)
+    const whole = resumed ? `${begun.get(thread) ?? ''}${call}` : call
+    if (call.endsWith('<unfinished ...>')) continue
+    if (/^f(data)?sync\(\d+<[^>]*\/log\/data\.mdb>/.test(whole) && /= 0$/.test(whole))
+      happenings.push({ type: 'synced' })
+    if (/^(read|recvfrom)\(\d+<TCP/.test(whole))
+      happenings.push({ type: 'received', bytes: payloadOf(whole) })
+  }
+  return happenings
+}
+
+/** strace -xx prints paths in hexadecimal, too. */
+function readablePaths(line: string): string {
+  return line.replace(
+    /<((?:\\x[0-9a-f]{2})+)>/g,
+    (_, path: string) => `<${fromHex(path).toString()}>`,
+  )
+}
+
+function fromHex(text: string): Buffer {
+  return Buffer.from(text.replaceAll('\\x', ''), 'hex')
+}
+
+/** Every byte as \xhh. */
+function payloadOf(call: string): Buffer {
+  const strings = [...call.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map((match) => match[1] ?? '')
+  return fromHex(strings.join(''))
+}
+
+/** WebSocket frames of a client whose mask is all zeros, one after another. */
+function sentRpcs(call: string): Happening[] {
+  const bytes = payloadOf(call)
+  const happenings: Happening[] = []
+  for (let at = 0; bytes[at] === 0x82; ) {
+    const short = (bytes[at + 1] ?? 0) & 0x7f
+    const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0
+    const length =
+      lengthBytes === 0
+        ? short
+        : bytes.readUIntBE(at + 2 + (lengthBytes === 8 ? 2 : 0), lengthBytes === 8 ? 6 : 2)
+    const start = at + 2 + lengthBytes + 4
+    const rpc = tryDecode(bytes.subarray(start + 4, start + length))
+    if (rpc !== null) happenings.push({ type: 'sent', rpc })
+    at = start + length
+  }
+  return happenings
+}
+
+/** Handshake messages, and frames that strace cut, are no RPCs. */
+function tryDecode(frame: Buffer): WireRpc | null {
+  try {
+    return decodeFrame(Uint8Array.from(frame))
+  } catch {
+    return null
+  }
+}
