@@ -34,24 +34,27 @@ export interface KeyRecord {
 /** Two float64 revisions and a uint32 version in front of the value. */
 export const keyRecordHeaderBytes: number = 20
 
-export function readKeyRecord(bytes: Uint8Array): KeyRecord {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, keyRecordHeaderBytes)
-  // lmdb's reused buffer reports its filled part as `length`; `subarray` alone would go beyond it.
+export function readKeyRecord(bytes: Buffer): KeyRecord {
   return {
-    createRevision: view.getFloat64(0),
-    modRevision: view.getFloat64(8),
-    version: view.getUint32(16),
+    createRevision: bytes.readDoubleBE(0),
+    modRevision: bytes.readDoubleBE(8),
+    version: bytes.readUInt32BE(16),
+    // lmdb's reused buffer reports its filled part as `length`; `subarray` alone would go beyond it.
     value: bytes.subarray(keyRecordHeaderBytes, bytes.length),
   }
 }
 
 /** Into `target`, which must be large enough; returns the bytes written. */
-export function writeKeyRecord(target: Buffer, record: KeyRecord): number {
-  target.writeDoubleBE(record.createRevision, 0)
-  target.writeDoubleBE(record.modRevision, 8)
-  target.writeUInt32BE(record.version, 16)
-  target.set(record.value, keyRecordHeaderBytes)
-  return keyRecordHeaderBytes + record.value.length
+export function writeKeyRecord(
+  target: Buffer,
+  history: Omit<KeyRecord, 'value'>,
+  value: Uint8Array,
+): number {
+  target.writeDoubleBE(history.createRevision, 0)
+  target.writeDoubleBE(history.modRevision, 8)
+  target.writeUInt32BE(history.version, 16)
+  target.set(value, keyRecordHeaderBytes)
+  return keyRecordHeaderBytes + value.length
 }
 
 /** Which entry made a run of revisions, and which of its commands made none (deletes of nothing). */

@@ -13,6 +13,7 @@ import type { Entry, Index } from '../raft/types.ts'
 import { appendSync, type Environment, numberKey, openStateEnvironment } from './environment.ts'
 import { onDisk } from './failure.ts'
 import {
+  type KeyRecord,
   keyRecordHeaderBytes,
   namespaceKey,
   namespaceLength,
@@ -41,18 +42,47 @@ export interface ChangeListener {
   changed(revision: number, command: Command, previous: Uint8Array | null): void
 }
 
-/** One key in a batch: what it was, and what it will be. */
-interface Slot {
+/** One key in a batch: what it was, and what it will be. A class, for there are many and all alike. */
+class Slot {
+  /** One byte, one character: the order of such strings is the order of the bytes. */
   readonly name: string
   readonly key: Buffer
-  readonly existed: boolean
-  exists: boolean
-  createRevision: number
-  modRevision: number
-  version: number
+  existed = false
+  exists = false
+  createRevision = 0
+  modRevision = 0
+  version = 0
   /** The value to write; `null` while it is still the stored one, or when deleted. */
-  value: Uint8Array | null
-  previous: Uint8Array | null
+  value: Uint8Array | null = null
+  previous: Uint8Array | null = null
+
+  constructor(name: string, key: Buffer) {
+    this.name = name
+    this.key = key
+  }
+
+  found({ createRevision, modRevision, version }: KeyRecord): void {
+    this.existed = true
+    this.exists = true
+    this.createRevision = createRevision
+    this.modRevision = modRevision
+    this.version = version
+  }
+
+  put(value: Uint8Array, revision: number): void {
+    this.createRevision = this.exists ? this.createRevision : revision
+    this.version = this.exists ? this.version + 1 : 1
+    this.modRevision = revision
+    this.exists = true
+    this.value = value
+    this.previous = value
+  }
+
+  delete(): void {
+    this.exists = false
+    this.value = null
+    this.previous = null
+  }
 }
 
 export class StateMachine {
@@ -117,8 +147,10 @@ export class StateMachine {
     const turn = this.#sessionTurn(owner)
     if (turn !== 'next') return { owner, revisions: null, gap: turn === 'gap' }
     const commands = readCommands(entry.bytes)
-    const slots = this.#slotsOf(commands, listener?.wantsPrevious ?? false)
-    const revisions = this.#run(commands, slots, entry.index, listener)
+    const touched = slotsOf(commands)
+    const slots = [...new Set(touched)].sort(byName)
+    for (const slot of slots) this.#read(slot, listener?.wantsPrevious ?? false)
+    const revisions = this.#run(commands, touched, entry.index, listener)
     this.#store(slots)
     return { owner, revisions, gap: false }
   }
@@ -139,51 +171,19 @@ export class StateMachine {
     return 'next'
   }
 
-  /** The keys of the batch as they are now, in key order: neighbours lie on the same pages. */
-  #slotsOf(commands: readonly Command[], wantsPrevious: boolean): Map<string, Slot> {
-    const keys = new Map<string, Buffer>()
-    // One byte, one character: the order of such strings is the order of the bytes.
-    for (const { key } of commands) keys.set(key.toString('latin1'), key)
-    const slots = new Map<string, Slot>()
-    for (const name of [...keys.keys()].sort()) {
-      const key = keys.get(name)
-      assert(key !== undefined, 'a name without a key')
-      slots.set(name, this.#readSlot(name, key, wantsPrevious))
-    }
-    return slots
-  }
-
-  #readSlot(name: string, key: Buffer, wantsPrevious: boolean): Slot {
-    const fresh = {
-      name,
-      key,
-      existed: false,
-      exists: false,
-      createRevision: 0,
-      modRevision: 0,
-      version: 0,
-    }
-    const bytes = this.#tables.kv.getBinaryFast(key)
-    if (bytes === undefined) return { ...fresh, value: null, previous: null }
-    const { createRevision, modRevision, version, value } = readKeyRecord(bytes)
+  #read(slot: Slot, wantsPrevious: boolean): void {
+    const bytes = this.#tables.kv.getBinaryFast(slot.key)
+    if (bytes === undefined) return
+    const record = readKeyRecord(bytes)
+    slot.found(record)
     // The bytes are lmdb's, and only until the next get.
-    const previous = wantsPrevious ? Uint8Array.from(value) : null
-    return {
-      ...fresh,
-      existed: true,
-      exists: true,
-      createRevision,
-      modRevision,
-      version,
-      value: null,
-      previous,
-    }
+    if (wantsPrevious) slot.previous = Uint8Array.from(record.value)
   }
 
   /** In the order of the commands: gives out revisions and tells the listener. */
   #run(
     commands: readonly Command[],
-    slots: Map<string, Slot>,
+    touched: readonly Slot[],
     index: Index,
     listener: ChangeListener | null,
   ): Float64Array {
@@ -191,16 +191,17 @@ export class StateMachine {
     const idle: number[] = []
     let revision = this.#position.revision
     for (const [n, command] of commands.entries()) {
-      const slot = slots.get(command.key.toString('latin1'))
+      const slot = touched[n]
       assert(slot !== undefined, 'a command without a slot')
-      if (command.type === 'delete' && !slot.exists) {
+      if (command.value === null && !slot.exists) {
         idle.push(n)
         continue
       }
       revision++
       revisions[n] = revision
       listener?.changed(revision, command, slot.previous)
-      change(slot, command, revision)
+      if (command.value === null) slot.delete()
+      else slot.put(command.value, revision)
     }
     if (revision > this.#position.revision) {
       const key = numberKey(this.#position.revision + 1)
@@ -214,9 +215,9 @@ export class StateMachine {
   }
 
   /** Writes every key once, and the namespaces that gained or lost keys. */
-  #store(slots: Map<string, Slot>): void {
+  #store(slots: readonly Slot[]): void {
     const gained = new Map<string, number>()
-    for (const slot of slots.values()) {
+    for (const slot of slots) {
       if (slot.value !== null) this.#put(slot, slot.value)
       else if (slot.existed && !slot.exists) this.#tables.kv.removeSync(slot.key)
       if (slot.existed === slot.exists) continue
@@ -229,7 +230,7 @@ export class StateMachine {
   #put(slot: Slot, value: Uint8Array): void {
     const length = keyRecordHeaderBytes + value.length
     if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafe(2 * length)
-    writeKeyRecord(this.#scratch, { ...slot, value })
+    writeKeyRecord(this.#scratch, slot, value)
     this.#tables.kv.putSync(slot.key, this.#scratch.subarray(0, length))
   }
 
@@ -249,15 +250,20 @@ export class StateMachine {
   }
 }
 
-function change(slot: Slot, command: Command, revision: number): void {
-  slot.previous = command.value
-  slot.value = command.value
-  if (command.value === null) {
-    slot.exists = false
-    return
-  }
-  slot.createRevision = slot.exists ? slot.createRevision : revision
-  slot.version = slot.exists ? slot.version + 1 : 1
-  slot.modRevision = revision
-  slot.exists = true
+/** The slot that each command touches; commands on one key share one. */
+function slotsOf(commands: readonly Command[]): Slot[] {
+  const slots = new Map<string, Slot>()
+  return commands.map(({ key }) => {
+    const name = key.toString('latin1')
+    const known = slots.get(name)
+    if (known !== undefined) return known
+    const slot = new Slot(name, key)
+    slots.set(name, slot)
+    return slot
+  })
+}
+
+/** In key order neighbours lie on the same pages. */
+function byName(a: Slot, b: Slot): number {
+  return a.name < b.name ? -1 : 1
 }

@@ -110,13 +110,16 @@ export class Watchers implements ChangeListener {
 
   /** What main must hear, in order. */
   takeMessages(): readonly StorageToNetwork[] {
+    this.#queueLive()
     const messages = this.#messages
     this.#messages = []
-    if (this.#live.count > 0) {
-      messages.push({ type: 'events', events: this.#live.finish() })
-      this.#live = new EventWriter()
-    }
     return messages
+  }
+
+  #queueLive(): void {
+    if (this.#live.count === 0) return
+    this.#messages.push({ type: 'events', events: this.#live.finish() })
+    this.#live = new EventWriter()
   }
 
   #catchUp(watcher: Watcher): void {
@@ -218,6 +221,8 @@ export class Watchers implements ChangeListener {
 
   #end(watcher: Watcher, error: SkiffError): void {
     this.#watchers.delete(watcher.id)
+    // The end comes behind the events before it, and before those that it does not cover.
+    this.#queueLive()
     this.#messages.push({ type: 'watchEnded', id: watcher.id, error: error.toData() })
   }
 }
