@@ -1,5 +1,4 @@
 /** Entrance of `npm run bench`: which suites, with what, and where the numbers go. */
-import { rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageRoot } from '../src/cli/package-root.ts'
@@ -39,18 +38,19 @@ async function main(args: BenchArguments): Promise<number> {
 }
 
 async function runBench(args: Run): Promise<void> {
-  const scratch = await openScratch('bench')
-  // Threads of an interrupted bench are in the middle of anything: nothing is closed, only cleared away.
-  const interrupt = () => {
-    rmSync(scratch.dir, { recursive: true, force: true })
-    process.exit(130)
+  const scratch = openScratch('bench')
+  // The handler is gone by then, so the signal ends the process. `process.exit` would wait for ever for
+  // a thread that it cut off inside an LMDB transaction.
+  const interrupt = (name: NodeJS.Signals) => {
+    scratch.remove()
+    process.kill(process.pid, name)
   }
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, interrupt)
   try {
     const report = await runSuites(args, scratch.dir)
     await writeReport(report, args)
   } finally {
-    await scratch.remove()
+    scratch.remove()
   }
 }
 

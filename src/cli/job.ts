@@ -5,21 +5,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { createCluster } from '../cluster.ts'
 import type { Cluster } from '../store.ts'
-import { type Comparison, compare } from './compare.ts'
+import { compare } from './compare.ts'
 import { forEachConcurrently } from './concurrently.ts'
 import { type Drill, killLeader, waitUntilApplied } from './drill.ts'
 import { type Load, putFiles } from './load.ts'
 import { Progress } from './progress.ts'
-import {
-  namespaceOf,
-  namespaceTree,
-  percentileMs,
-  renderBytes,
-  renderCount,
-  renderFacts,
-  renderTable,
-  renderTree,
-} from './report.ts'
+import { namespaceOf, renderCount, renderTable } from './report.ts'
+import { renderDifferences, renderSummary } from './summary.ts'
 import { type FileValue, filesPrefix, type Walk, walkFolder } from './walk.ts'
 
 export interface Job {
@@ -50,7 +42,7 @@ export async function runJob(job: Job): Promise<boolean> {
   const { load, drill } = await loadAndKill(cluster, before.files, job.signal)
   await deleteGone(cluster, before.files)
   await waitUntilApplied(cluster, job.signal)
-  await printReport(cluster, job, before, load, drill)
+  await printSummary(cluster, { folder: job.folder, walk: before, load, drill })
 
   const now = await readFolder('re-reading', job)
   const identical = await compareNodes(cluster, before.files, now.files)
@@ -82,7 +74,7 @@ async function loadAndKill(
       if (done !== Math.ceil(total / 2)) return
       progress.note('killing the leader')
       drill = await killLeader(cluster, signal)
-      progress.note(`another leader after ${renderCount(drill.leaderlessMs)} ms`)
+      progress.note(`another leader after ${renderCount(drill.electedAtMs - drill.killedAtMs)} ms`)
     },
   })
   progress.end()
@@ -105,39 +97,18 @@ function printUnreadable({ unreadable }: Walk): void {
   if (more > 0) console.error(`… and ${more} more`)
 }
 
-async function printReport(
+async function printSummary(
   cluster: Cluster,
-  job: Job,
-  { files, unreadable }: Walk,
-  { elapsedMs, latencies, retries }: Load,
-  drill: Drill | null,
+  run: { folder: string; walk: Walk; load: Load; drill: Drill | null },
 ): Promise<void> {
-  const tree = namespaceTree(await cluster.keys(filesPrefix))
-  const bytes = [...files.values()].reduce((sum, file) => sum + file.bytes, 0)
-  const servingMs = Math.max(1, elapsedMs - (drill?.leaderlessMs ?? 0))
-  const perSecond = (ms: number) => `${renderCount((files.size * 1_000) / Math.max(1, ms))} puts/s`
-  const facts: [string, string][] = [
-    ['folder', job.folder],
-    ['files', `${renderCount(files.size)}, ${renderBytes(bytes)}; ${unreadable.length} unreadable`],
-    ['cluster', `${nodeCount} nodes in this process, listening with ${cluster.status().transport}`],
-    ['throughput', `${perSecond(elapsedMs)}; ${perSecond(servingMs)} while there was a leader`],
-    ['latency', `p50 ${percentileMs(latencies, 50)} ms, p99 ${percentileMs(latencies, 99)} ms`],
-    ['no leader', drill === null ? 'nothing to kill for' : describeDrill(drill)],
-    ['retries', describeRetries(retries)],
-    ['namespaces', `${renderCount((await cluster.prefixes()).length)}, the largest:`],
-  ]
-  console.log(`\n${renderFacts(facts)}\n\n${renderTree(tree)}\n`)
-}
-
-function describeDrill({ killedId, leaderId, leaderlessMs, restartMs }: Drill): string {
-  const outage = `${renderCount(leaderlessMs)} ms (${killedId} killed, then ${leaderId})`
-  return `${outage}; killed node restarted in ${renderCount(restartMs)} ms`
-}
-
-function describeRetries(retries: ReadonlyMap<string, number>): string {
-  const total = [...retries.values()].reduce((sum, count) => sum + count, 0)
-  const codes = [...retries].map(([code, count]) => `${code} ${renderCount(count)}`)
-  return total === 0 ? '0' : `${renderCount(total)} (${codes.join(', ')})`
+  const { transport, workers } = cluster.status()
+  const text = renderSummary({
+    ...run,
+    cluster: `${nodeCount} nodes in this process, ${workers} workers each, listening with ${transport}`,
+    keys: await cluster.keys(filesPrefix),
+    namespaces: (await cluster.prefixes()).filter(isOurs),
+  })
+  console.log(`\n${text}\n`)
 }
 
 async function compareNodes(cluster: Cluster, before: Files, now: Files): Promise<boolean> {
@@ -147,7 +118,7 @@ async function compareNodes(cluster: Cluster, before: Files, now: Files): Promis
     const comparison = await compare(before, now, state)
     const prefixes = await node.prefixes({ consistency: 'stale' })
     const prefixesRight = isDeepStrictEqual(prefixes.filter(isOurs), namespacesOf(now))
-    if (comparison.differenceCount > 0) printDifferences(node.id, comparison)
+    if (comparison.differenceCount > 0) console.log(renderDifferences(node.id, comparison))
     else if (!prefixesRight)
       console.log(`node ${node.id}: its namespaces are not those of its keys`)
     identical &&= comparison.differenceCount === 0 && prefixesRight
@@ -163,16 +134,6 @@ function isOurs(namespace: string): boolean {
 function namespacesOf(files: Files): string[] {
   const namespaces = [...new Set([...files.keys()].map(namespaceOf))]
   return namespaces.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-}
-
-function printDifferences(
-  id: string,
-  { identical, differenceCount, differences }: Comparison,
-): void {
-  console.log(`node ${id}: ${differenceCount} keys differ, ${identical} are identical`)
-  for (const { key, problem } of differences) console.log(`  ${key}: ${problem}`)
-  const more = differenceCount - differences.length
-  if (more > 0) console.log(`  … and ${more} more`)
 }
 
 async function stay(cluster: Cluster, signal: AbortSignal): Promise<void> {

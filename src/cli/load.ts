@@ -17,8 +17,10 @@ export interface LoadOptions {
 }
 
 export interface Load {
-  /** Until the last acknowledgement. */
-  readonly elapsedMs: number
+  /** By the clock of `performance.now()`. */
+  readonly startedAtMs: number
+  /** The last acknowledgement. */
+  readonly endedAtMs: number
   /** Microseconds from the first attempt of a put to its acknowledgement. */
   readonly latencies: RecordableHistogram
   /** How often a put was tried again, by the code of the error. */
@@ -47,18 +49,17 @@ export async function putFiles(
   const latencies = openHistogram()
   const retries = new Map<string, number>()
   const onRetry = (code: string) => retries.set(code, (retries.get(code) ?? 0) + 1)
-  const startMs = performance.now()
+  const startedAtMs = performance.now()
+  let endedAtMs = startedAtMs
   let done = 0
-  let elapsedMs = 0
   await forEachConcurrently(files, putsInFlightMax, async ([key, value]) => {
     const putMs = performance.now()
     await retrying(() => store.put(key, value, { signal }), onRetry, signal)
-    const nowMs = performance.now()
-    recordMs(latencies, nowMs - putMs)
-    elapsedMs = nowMs - startMs
+    endedAtMs = performance.now()
+    recordMs(latencies, endedAtMs - putMs)
     await onPut?.(++done, files.size)
   })
-  return { elapsedMs, latencies, retries }
+  return { startedAtMs, endedAtMs, latencies, retries }
 }
 
 async function retrying(

@@ -42,12 +42,12 @@ async function runIn(
   keptDir: string | null,
   job: { folder: string; keep: boolean; signal: AbortSignal },
 ): Promise<number> {
-  const scratch = keptDir === null ? await openScratch('start') : null
+  const scratch = keptDir === null ? openScratch('start') : null
   const dir = scratch?.dir ?? resolve(String(keptDir))
   try {
     return (await runJob({ ...job, dir, exclude: [scratchRoot, dir] })) ? 0 : 1
   } finally {
-    await scratch?.remove()
+    scratch?.remove()
   }
 }
 

@@ -1,52 +1,65 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { startClock } from '../../src/network/clock.ts'
+import { type TestContext, test } from 'node:test'
+import { type Clock, startClock } from '../../src/network/clock.ts'
 
-/** Resolves at the given tick, counted from 1. */
-function ticking(tickMs: number): {
-  count: () => number
-  at(n: number): Promise<void>
-  stop(): void
-} {
-  let count = 0
-  const waiting = new Map<number, () => void>()
-  const clock = startClock(tickMs, () => {
-    count += 1
-    waiting.get(count)?.()
-  })
-  return {
-    count: () => count,
-    at: (n) => new Promise((resolve) => waiting.set(n, resolve)),
-    stop: () => clock.stop(),
+const tickMs = 20
+
+/** A clock in a world where time passes when the test says so. */
+class World {
+  readonly clock: Clock
+  ticks = 0
+  readonly #timers: TestContext['mock']['timers']
+  #nowMs = 1_000
+
+  constructor({ mock }: TestContext) {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    mock.method(performance, 'now', () => this.#nowMs)
+    this.#timers = mock.timers
+    this.clock = startClock(tickMs, () => {
+      this.ticks += 1
+    })
+  }
+
+  /** Time passes, and the event loop comes to its timers `lateMs` behind it. */
+  pass(ms: number, lateMs = 0): number {
+    this.#nowMs += ms + lateMs
+    this.#timers.tick(ms)
+    return this.ticks
   }
 }
 
-function block(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
-}
-
-test('no more ticks come than time has passed for', async () => {
-  const startMs = performance.now()
-  const clock = ticking(5)
-  await clock.at(20)
-  clock.stop()
-  // Late is allowed, early is not: a timer may fire up to a millisecond before its time.
-  assert.ok(performance.now() - startMs >= 20 * 5 - 1)
+test('a tick comes whenever its time has passed, and not before', (t) => {
+  const world = new World(t)
+  for (let tick = 1; tick <= 5; tick++) {
+    assert.equal(world.pass(tickMs - 1), tick - 1)
+    assert.equal(world.pass(1), tick)
+  }
 })
 
-test('a blocked event loop costs one tick, and the ticks after it come at their usual pace', async () => {
-  const clock = ticking(20)
-  await clock.at(1)
-  block(400)
-  const freedMs = performance.now()
-  await clock.at(2)
-  await clock.at(7)
-  clock.stop()
-  // Five ticks after the one for the stall; had the missed ones been made up for, they came at once.
-  assert.ok(performance.now() - freedMs >= 5 * 20 - 1)
+test('a late tick does not delay the ones after it', (t) => {
+  const world = new World(t)
+  assert.equal(world.pass(tickMs, 15), 1)
+  assert.equal(world.pass(4), 1)
+  assert.equal(world.pass(1), 2)
+  assert.equal(world.pass(tickMs), 3)
 })
 
-test('a stopped clock is silent, also when it is stopped by its own tick', async () => {
+test('a blocked event loop costs one tick, and the ticks after it come at their usual pace', (t) => {
+  const world = new World(t)
+  assert.equal(world.pass(tickMs, 50 * tickMs), 1)
+  assert.equal(world.pass(tickMs - 1), 1)
+  assert.equal(world.pass(1), 2)
+  assert.equal(world.pass(tickMs), 3)
+})
+
+test('a stopped clock is silent', (t) => {
+  const world = new World(t)
+  world.pass(tickMs)
+  world.clock.stop()
+  assert.equal(world.pass(10 * tickMs), 1)
+})
+
+test('a clock stopped by its own tick is silent, in real time', async () => {
   let ticks = 0
   await new Promise<void>((resolve) => {
     const clock = startClock(1, () => {
@@ -55,8 +68,13 @@ test('a stopped clock is silent, also when it is stopped by its own tick', async
       resolve()
     })
   })
-  const other = ticking(1)
-  await other.at(20)
-  other.stop()
+  await new Promise<void>((resolve) => {
+    let others = 0
+    const other = startClock(1, () => {
+      others += 1
+      if (others === 20) resolve()
+      if (others === 20) other.stop()
+    })
+  })
   assert.equal(ticks, 1)
 })

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { WebSocketServer } from 'ws'
 import { pingIntervalMs, pingsMissedMax } from '../../src/network/dialer.ts'
 import { ListenerHandshake } from '../../src/network/handshake.ts'
-import { encodeHello } from '../../src/network/hello.ts'
+import { encodeHello, handshakeBytesMax } from '../../src/network/hello.ts'
 import { failureOf, helloOf, nodeId, openNode, until } from './fixture.ts'
 
 const timeoutMs = 5_000
@@ -141,6 +141,12 @@ test('a listener that cannot prove the secret is not linked to', async (t) => {
   a.network.setPeers([{ id: nodeId(), address: liar.address }])
   await until(() => failureOf(a).includes('cannot prove'), 'the refusal')
   assert.deepEqual(a.peers, [])
+})
+
+test('a listener that says more than a handshake holds is not heard out', async (t) => {
+  const a = await node(t)
+  const { address } = await fakeListener(t, () => new Uint8Array(handshakeBytesMax + 1))
+  await assert.rejects(a.network.probe(address, { timeoutMs }), /Max payload size exceeded/)
 })
 
 test('a listener of another protocol version is told from rubbish', async (t) => {

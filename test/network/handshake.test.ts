@@ -175,9 +175,9 @@ test('a hello with fields that no node can have is refused', () => {
 })
 
 test('whatever bytes arrive, neither end throws nor believes them', () => {
-  const anything = fc.array(fc.uint8Array({ maxLength: 600 }), { maxLength: 4 })
+  const anything = fc.array(fc.uint8Array({ maxLength: 600, size: 'max' }), { maxLength: 4 })
   const almost = fc
-    .tuple(fc.uint8Array({ maxLength: 200 }), fc.nat({ max: 92 }))
+    .tuple(fc.uint8Array({ maxLength: 200, size: 'max' }), fc.nat({ max: 92 }))
     .map(([bytes, at]) => [Buffer.concat([encodeHello(helloOf()).subarray(0, at), bytes])])
   fc.assert(
     fc.property(fc.oneof(anything, almost), (messages) => {
@@ -228,7 +228,7 @@ test('each refusal crosses the wire as a close code and arrives as its error', (
 
 test('a reason of any length fits into a close frame, cut between characters', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
+    fc.property(fc.string({ unit: 'binary', maxLength: 300, size: 'max' }), (text) => {
       const { reason } = closeFrame(refusal('malformed', text))
       assert.ok(Buffer.byteLength(reason) <= 123)
       assert.ok(text.startsWith(reason))

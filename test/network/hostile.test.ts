@@ -145,7 +145,11 @@ for (const transport of transports) {
     const node = await openNode(t, { transport })
     const raw = Array.from({ length: linksMax }, () => dialRaw(t, node))
     await Promise.all(raw.map(({ socket }) => new Promise((done) => socket.on('connect', done))))
-    await dialRaw(t, node).closed
+    const peer = await openNode(t, { transport: 'ws' })
+    await assert.rejects(peer.network.probe(node.identity.address, { timeoutMs: 5_000 }), {
+      code: 'SKIFF_CONFIG',
+      message: /cannot connect to .*: (socket hang up|read ECONNRESET)/,
+    })
     for (const { socket } of raw) socket.destroy()
     await assertHealthy(t, node)
   })

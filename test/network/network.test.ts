@@ -140,6 +140,9 @@ for (const transport of transports) {
     const older = await openNode(t, { transport, id, incarnation: 4 })
     await link(older, b)
     const newer = await openNode(t, { transport, id, incarnation: 5 })
+    // A probe is enough to show that the older one is no more.
+    await newer.network.probe(b.identity.address, { timeoutMs: 5_000 })
+    await until(() => !older.linked(b), 'the old link is gone')
     await link(newer, b)
     await until(() => failureOf(older).includes('stale'), 'the old process is refused')
     assert.deepEqual(older.peers.at(-1), { id: b.id, up: false })
@@ -259,7 +262,9 @@ for (const transport of transports) {
     await link(a, b)
     // In one turn of the event loop, so that nothing but the kernel's buffers can take any of it.
     const frame = new Uint8Array(8 * 2 ** 20)
-    for (let n = 0; n < 16 && a.linked(b); n++) a.network.send(b.id, frame)
+    for (let n = 0; n < 7; n++) a.network.send(b.id, frame)
+    assert.equal(a.linked(b), true)
+    for (let n = 0; n < 5; n++) a.network.send(b.id, frame)
     assert.equal(a.linked(b), false)
     assert.match(failureOf(a), new RegExp(`more than ${linkBytesMax} bytes`))
     a.network.send(b.id, frame)
