@@ -2,6 +2,7 @@
  * One member, in this process: the network actor, wired to the two others. It starts them, passes on what
  * they say, and stops them; what callers want of it is the client's matter (client/client.ts).
  */
+import { beforeExit } from './actor/exit.ts'
 import { Actors } from './actors.ts'
 import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
@@ -41,6 +42,7 @@ export class LocalNode extends ForwardingStore implements Node {
   #stopping: Promise<void> | null = null
   #flushScheduled = false
   #die: (error: SkiffError) => void = () => undefined
+  readonly #forgetExit: () => void
   /** Rejects with the first failure of an actor; never resolves. */
   readonly #death: Promise<never>
 
@@ -55,6 +57,7 @@ export class LocalNode extends ForwardingStore implements Node {
     this.#death.catch(() => undefined)
     this.#actors = new Actors(dir, options, (error) => this.#failed(describe(error)))
     this.#board = new BoardReader(this.#actors.board)
+    this.#forgetExit = beforeExit(() => this.#board.halt())
   }
 
   /**
@@ -154,7 +157,7 @@ export class LocalNode extends ForwardingStore implements Node {
     const opened = await this.#alive(control.call('open'))
     const network = await this.#listen(settings, opened)
     const { nodeId, incarnation } = opened
-    const address = formatAddress(this.#options.host, network.port)
+    const address = formatAddress(this.#options.advertisedHost, network.port)
     if (address !== opened.address) await this.#alive(control.call('listening', address))
     const founds = opened.clusterId === null && settings.join === null
     const clusterId = founds ? await this.#alive(control.call('found')) : opened.clusterId
@@ -171,8 +174,8 @@ export class LocalNode extends ForwardingStore implements Node {
   }
 
   async #listen({ port }: NodeSettings, opened: OpenedNode): Promise<Network> {
-    const { host, secret, transport } = this.#options
-    const wanted = port === 0 ? lastPort(opened.address, host) : port
+    const { host, advertisedHost, secret, transport } = this.#options
+    const wanted = port === 0 ? lastPort(opened.address, advertisedHost) : port
     this.#network = await Network.listen({ host, port: wanted, secret, transport })
     return this.#network
   }
@@ -313,6 +316,7 @@ export class LocalNode extends ForwardingStore implements Node {
     await this.#network?.close()
     await stored
     await this.#actors.close()
+    this.#forgetExit()
   }
 
   /** What callers are told who come, or still wait, when we have stopped. */

@@ -19,6 +19,11 @@ export interface ClusterOptions {
    */
   listen?: string
   /**
+   * Host at which the others reach this process, where `listen` names none that they could dial, such as
+   * 0.0.0.0 in a container. Default: the host of `listen`.
+   */
+  advertise?: string
+  /**
    * Addresses of members of an existing cluster: the node enters that one instead of founding its own,
    * unless `dir` says it is a member already. An empty array: wait until a member calls `addServer`.
    */
@@ -130,6 +135,8 @@ export interface ResolvedOptions {
   readonly nodes: number
   readonly workers: number
   readonly host: string
+  /** Part of the address that peers are told. */
+  readonly advertisedHost: string
   /** 0: any free port, or the one kept in the directory. */
   readonly port: number
   readonly join: readonly string[] | null
@@ -161,6 +168,7 @@ export function resolveOptions(options: ClusterOptions = {}): ResolvedOptions {
     nodes: integer(options.nodes ?? 1, 'nodes', 1, membersMax),
     workers: integer(options.workers ?? 2, 'workers', 1, 16),
     host,
+    advertisedHost: advertisedHost(options.advertise, host),
     port,
     join: options.join ?? null,
     secret: typeof options.secret === 'undefined' ? '' : text(options.secret, 'secret'),
@@ -198,8 +206,25 @@ export function parseAddress(address: string, name: string): { host: string; por
   return { host: match[1] ?? match[2] ?? '', port }
 }
 
+function advertisedHost(advertise: string | undefined, host: string): string {
+  const advertised = parseAddress(
+    `${advertise === undefined ? bracketed(host) : text(advertise, 'advertise')}:0`,
+    'advertise',
+  ).host
+  if (!['0.0.0.0', '::'].includes(advertised)) return advertised
+  throw new SkiffError(
+    'SKIFF_CONFIG',
+    'not-applied',
+    `listen: no peer can dial ${advertised}; say with advertise which host they can`,
+  )
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
 export function formatAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return `${bracketed(host)}:${port}`
 }
 
 /** Where clusters without a `dir` live. */

@@ -18,6 +18,9 @@ export function timeoutOf(options: CallOptions | undefined, defaultMs: number): 
   return timeoutMs
 }
 
+/** Who waits for each signal. One listener serves all: thousands of calls may share one signal. */
+const waitingFor = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>()
+
 /** Calls back when the signal aborts, at once if it has; the returned function takes that back. */
 export function onAbort(
   signal: AbortSignal | undefined,
@@ -28,7 +31,18 @@ export function onAbort(
     abort(signal.reason)
     return () => undefined
   }
-  const listener = (): void => abort(signal.reason)
-  signal.addEventListener('abort', listener, { once: true })
-  return () => signal.removeEventListener('abort', listener)
+  const waiting = waitingFor.get(signal) ?? listenTo(signal)
+  waiting.add(abort)
+  return () => waiting.delete(abort)
+}
+
+function listenTo(signal: AbortSignal): Set<(reason: unknown) => void> {
+  const waiting = new Set<(reason: unknown) => void>()
+  waitingFor.set(signal, waiting)
+  const tellAll = (): void => {
+    for (const abort of waiting) abort(signal.reason)
+    waiting.clear()
+  }
+  signal.addEventListener('abort', tellAll, { once: true })
+  return waiting
 }

@@ -15,37 +15,56 @@ type Field = (typeof fields)[number]
 
 export type Board = Readonly<Record<Field, number>>
 
-/** Int32 sequence, padding, then one float64 for each field. */
-const boardBytes = 8 + 8 * fields.length
+/** Three int32 (sequence, busy, halted), padding, then one float64 for each field. */
+const boardBytes = 16 + 8 * fields.length
+const sequenceAt = 0
+const busyAt = 1
+const haltedAt = 2
+
+/** How long a process that exits waits for a turn that is under way. */
+const haltWaitMs = 2_000
 
 export function createBoard(): SharedArrayBuffer {
   return new SharedArrayBuffer(boardBytes)
 }
 
 export class BoardWriter {
-  readonly #sequence: Int32Array
+  readonly #flags: Int32Array
   readonly #numbers: Float64Array
 
   constructor(memory: SharedArrayBuffer) {
-    this.#sequence = new Int32Array(memory, 0, 1)
-    this.#numbers = new Float64Array(memory, 8)
+    this.#flags = new Int32Array(memory, 0, 3)
+    this.#numbers = new Float64Array(memory, 16)
+  }
+
+  /** Before anything that must not be cut off. False: the process is exiting, begin nothing. */
+  enter(): boolean {
+    Atomics.store(this.#flags, busyAt, 1)
+    if (Atomics.load(this.#flags, haltedAt) === 0) return true
+    this.leave()
+    return false
+  }
+
+  leave(): void {
+    Atomics.store(this.#flags, busyAt, 0)
+    Atomics.notify(this.#flags, busyAt)
   }
 
   /** Odd while writing. */
   write(board: Board): void {
-    Atomics.add(this.#sequence, 0, 1)
+    Atomics.add(this.#flags, sequenceAt, 1)
     for (const [n, field] of fields.entries()) this.#numbers[n] = board[field]
-    Atomics.add(this.#sequence, 0, 1)
+    Atomics.add(this.#flags, sequenceAt, 1)
   }
 }
 
 export class BoardReader {
-  readonly #sequence: Int32Array
+  readonly #flags: Int32Array
   readonly #numbers: Float64Array
 
   constructor(memory: SharedArrayBuffer) {
-    this.#sequence = new Int32Array(memory, 0, 1)
-    this.#numbers = new Float64Array(memory, 8)
+    this.#flags = new Int32Array(memory, 0, 3)
+    this.#numbers = new Float64Array(memory, 16)
   }
 
   /**
@@ -56,11 +75,21 @@ export class BoardReader {
     return this.#numbers[fields.indexOf('leadsAlone')] === 1
   }
 
+  /**
+   * The process exits: lets a turn that is under way end and no other begin. Node ends threads wherever they
+   * are, and one that holds LMDB's lock would wait for itself for ever.
+   */
+  halt(): void {
+    Atomics.store(this.#flags, haltedAt, 1)
+    Atomics.wait(this.#flags, busyAt, 1, haltWaitMs)
+  }
+
   read(): Board {
     for (;;) {
-      const before = Atomics.load(this.#sequence, 0)
+      const before = Atomics.load(this.#flags, sequenceAt)
       const numbers = Float64Array.from(this.#numbers)
-      if (before % 2 === 0 && Atomics.load(this.#sequence, 0) === before) return toBoard(numbers)
+      if (before % 2 === 0 && Atomics.load(this.#flags, sequenceAt) === before)
+        return toBoard(numbers)
     }
   }
 }
