@@ -148,6 +148,19 @@ describe('paper §5.2: elections', () => {
     assert.equal(ofType(server.turn().late, 'voteReply')[0]?.rpc.granted, true)
   })
 
+  test('a new term frees the vote', () => {
+    const server = new TestServer().step('b', vote(2)).step('c', vote(3))
+    const { late, write } = server.turn()
+    assert.deepEqual(
+      ofType(late, 'voteReply').map(({ to, rpc }) => [to, rpc.term, rpc.granted]),
+      [
+        ['b', 2, true],
+        ['c', 3, true],
+      ],
+    )
+    assert.deepEqual(write.hardState, { term: 3, votedFor: 'c' })
+  })
+
   test('a restart in the middle of a campaign does not free the own vote', () => {
     const server = new TestServer().campaign('b')
     server.restart()

@@ -57,10 +57,11 @@ describe('thesis §4.1: safety of a change', () => {
   })
 
   test('no change before an entry of the own term is committed (errata of 2015)', () => {
-    const server = new TestServer().lead('b')
-    assert.equal(server.raft.changeMembership(without('c'))?.type, 'busy')
+    const server = new TestServer({ appliedIndex: 1 }).lead('b')
+    const reason = 'the leader has not committed an entry of its term yet'
+    assert.deepEqual(server.raft.changeMembership(without('c')), { type: 'busy', reason })
     server.acknowledge(['b'], 1)
-    assert.equal(server.raft.changeMembership(without('c'))?.type, 'busy')
+    assert.deepEqual(server.raft.changeMembership(without('c')), { type: 'busy', reason })
     server.acknowledge(['b'], 2)
     assert.equal(server.raft.changeMembership(without('c'))?.type, 'accepted')
   })
@@ -175,6 +176,16 @@ describe('thesis §4.2.2: removal of the leader', () => {
     assert.equal(server.raft.status.role, 'follower')
     const told = ofType(server.sent(), 'heartbeat').filter(({ rpc }) => rpc.commitIndex === 3)
     assert.deepEqual(receivers(told), ['b', 'c'])
+  })
+
+  test('an earlier commit does not make it leave', () => {
+    const server = leader()
+    server.raft.propose(new Uint8Array(1))
+    server.raft.changeMembership(without('a'))
+    server.turn()
+    server.acknowledge(['b', 'c'], 3)
+    assert.equal(server.raft.status.commitIndex, 3)
+    assert.equal(server.raft.status.role, 'leader')
   })
 
   test('afterwards it campaigns no more', () => {

@@ -217,6 +217,17 @@ describe('paper §5.3: a leader', () => {
     ])
   })
 
+  test('a heartbeat tells no more of the commit index than the follower has acknowledged', () => {
+    const server = new TestServer().lead('b').acknowledge(['b'])
+    server.turn()
+    server.tick(limits.heartbeatTicks)
+    const told = ofType(server.sent(), 'heartbeat').map(({ to, rpc }) => [to, rpc.commitIndex])
+    assert.deepEqual(told, [
+      ['b', 2],
+      ['c', 0],
+    ])
+  })
+
   test('there is a turn to do whenever there is something to send', () => {
     const server = new TestServer().lead('b')
     assert.equal(server.raft.hasTurn(), false)
@@ -231,10 +242,13 @@ describe('paper §5.3: a leader', () => {
 
 describe('paper §5.4.2 and thesis §10.2.1: commitment', () => {
   test('a leader counts its own entry only once it is durable', () => {
-    const server = new TestServer({ voters: ['a', 'b'] }).lead('b')
-    server.raft.propose(bytes)
-    server.raft.takeTurn()
-    assert.equal(server.raft.status.commitIndex, 0)
+    const pair = new TestServer({ voters: ['a', 'b'] }).lead('b').acknowledge(['b'])
+    pair.turn()
+    pair.raft.propose(bytes)
+    pair.acknowledge(['b'], 3)
+    assert.equal(pair.raft.status.commitIndex, 2)
+    pair.turn()
+    assert.equal(pair.raft.status.commitIndex, 3)
     const alone = new TestServer({ voters: ['a'] }).tick()
     alone.turn()
     const { write } = alone.raft.takeTurn()

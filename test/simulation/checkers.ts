@@ -7,7 +7,7 @@ import type { Raft } from '../../src/raft/raft.ts'
 import type { Outgoing } from '../../src/raft/rpc.ts'
 import type { LogWrite } from '../../src/raft/turn.ts'
 import type { Entry, HardState, Index, Membership, NodeId, Term } from '../../src/raft/types.ts'
-import type { SimulatedNode } from './node.ts'
+import type { Message, SimulatedNode } from './node.ts'
 
 /** A broken promise. */
 export class Violation extends Error {
@@ -96,13 +96,17 @@ export class Checkers {
       this.#checkLeader(node, term)
   }
 
+  /** Early or late: a granted vote, or the request of one who thereby votes for himself. */
+  onSend(from: NodeId, to: NodeId, message: Message): void {
+    if (message.type === 'voteReply' && message.granted) this.#checkVote(from, message.term, to)
+    if (message.type === 'vote') this.#checkVote(from, message.term, from)
+  }
+
   /** A late message is a promise: what it says must be on the disk by now. */
-  onLate(node: SimulatedNode, { to, rpc }: Outgoing): void {
+  onLate(node: SimulatedNode, { rpc }: Outgoing): void {
     const { term } = node.disk.hardState
     if (rpc.type !== 'preVoteReply' && rpc.term > term)
       throw new Violation('a term is durable before it is told', `${node.id} tells ${rpc.term}`)
-    if (rpc.type === 'voteReply' && rpc.granted) this.#checkVote(node.id, rpc.term, to)
-    if (rpc.type === 'vote') this.#checkVote(node.id, rpc.term, [node.id])
     if (rpc.type !== 'appendReply' || !rpc.accepted || rpc.term < term) return
     if (rpc.matchIndex > node.disk.lastIndex)
       throw new Violation(
@@ -151,8 +155,7 @@ export class Checkers {
   }
 
   /** Also across restarts: nobody here forgets. */
-  #checkVote(voter: NodeId, term: Term, to: readonly NodeId[]): void {
-    const [candidate = ''] = to
+  #checkVote(voter: NodeId, term: Term, candidate: NodeId): void {
     const key = `${voter} in t${term}`
     const before = this.#votes.get(key)
     if (before !== undefined && before !== candidate)

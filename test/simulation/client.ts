@@ -14,6 +14,8 @@ import type { Swarm } from './swarm.ts'
 
 /** Units of time between two calls of a client, at most. */
 const thinkUnitsMax = 50
+/** Units of time between two looks for leaders that are none. */
+const doubtUnits = 7
 /** Without an answer for so many units of time, everything is sent again. */
 const retryUnits = 250
 /** The same once all is healed; then one batch after the other, so that each can only be the next in turn. */
@@ -46,6 +48,14 @@ export class Clients {
 
   constructor(world: ClientWorld) {
     for (let n = 0; n < world.swarm.clients; n++) this.#clients.push(new Client(world, this))
+    this.#doubt(world)
+  }
+
+  /** Where several believe that they lead, each is asked for a read: there reads may be stale. */
+  #doubt(world: ClientWorld): void {
+    const leaders = [...world.nodes.values()].filter(({ raft }) => raft?.isLeader)
+    if (leaders.length > 1) for (const node of leaders) this.read(node)
+    world.schedule.after(doubtUnits, () => this.#doubt(world))
   }
 
   get acknowledged(): number {
@@ -152,7 +162,8 @@ class Client {
     if (this.#home === null) return
     const late = schedule.now - this.#lastSent > (this.#finishing ? healedRetryUnits : retryUnits)
     if (this.#unanswered.length > 0 && late) this.#resubmit()
-    else if (random.chance(swarm.reads)) this.#clients.read(this.#home)
+    else if (random.chance(swarm.reads))
+      this.#clients.read(random.pick([this.#home, ...this.#world.homes()]))
     else if (!this.#finishing && this.#unanswered.length < swarm.clientWindow) this.#write()
   }
 

@@ -21,12 +21,14 @@ import { sayMessage, sayWrite } from './transcript.ts'
 
 /**
  * After everything has healed, the cluster must work again within so many of its longest election timeouts,
- * and so many units of time for each entry to be caught up: in some runs an append carries only one.
+ * so many units of time for each entry to be caught up (in some runs an append carries only one), and so
+ * many for each batch that a client has still to write, one after the other.
  */
 const recoveryElectionsMax = 20
 const catchUpUnitsMax = 30
-/** And then keep its leader for so many. */
-const stableElections = 5
+const writeUnitsMax = 150
+/** And then keep its leader for so many, or replace it within so many. */
+const endingElections = 8
 
 export interface Report {
   readonly seed: number
@@ -69,6 +71,7 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
   readonly #say: ((line: string) => void) | null
   readonly #checkers = new Checkers(this.nodes)
   readonly #clients: Clients
+  readonly #faults: Faults
   #hash = 0
   #crashes = 0
 
@@ -86,7 +89,7 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     })
     this.#found()
     this.#clients = new Clients(this)
-    new Faults(this)
+    this.#faults = new Faults(this)
   }
 
   run(): void {
@@ -94,7 +97,7 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     this.schedule.runUntil(this.swarm.faultyUnits)
     this.#heal()
     this.#awaitRecovery()
-    this.#checkStable()
+    this.#checkEnding()
   }
 
   report(broken: Report['broken']): Report {
@@ -128,6 +131,7 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
 
   send(from: NodeId, to: NodeId, message: Message): void {
     this.#trace(from, to, message)
+    this.#checkers.onSend(from, to, message)
     this.network.send(from, to, message)
   }
 
@@ -137,7 +141,11 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
   }
 
   onStep(node: SimulatedNode, raft: Raft): void {
+    const leaders = this.#checkers.leadersSeen
     this.#checkers.onStep(node, raft)
+    const elected = this.#checkers.leadersSeen > leaders
+    if (elected && this.faulty && this.swarm.membershipEvery > 0 && this.random.chance(0.3))
+      this.#faults.wish(node)
   }
 
   onLate(node: SimulatedNode, message: Outgoing): void {
@@ -159,7 +167,7 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     this.#crashes++
     this.say(() => `${node.id} dies (${point}), disk ends at ${node.disk.lastIndex}`)
     this.network.drop(node.id, [...this.nodes.keys()])
-    this.schedule.after(this.random.between(5, 1_500), () => this.#restart(node))
+    this.schedule.after(this.random.between(1, this.swarm.downMax), () => this.#restart(node))
   }
 
   /** The founders' first entry names them all; it is on their disks before they start. */
@@ -211,6 +219,7 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     this.faulty = false
     this.network.heal()
     for (const node of this.nodes.values()) {
+      node.clockStopped = false
       if (node.raft === null) this.#restart(node)
       else if (node.paused) node.resume()
     }
@@ -225,7 +234,8 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     const deadline =
       this.schedule.now +
       recoveryElectionsMax * this.#electionUnits +
-      catchUpUnitsMax * this.#backlog()
+      catchUpUnitsMax * this.#backlog() +
+      writeUnitsMax * (this.swarm.clientWindow + 1)
     while (this.schedule.now < deadline) {
       this.schedule.runUntil(this.schedule.now + this.#electionUnits)
       if (this.#recovered()) return
@@ -240,21 +250,55 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     return Math.max(...last) - Math.min(...nodes.map(({ machine }) => machine.appliedIndex))
   }
 
-  /** Every client has its answer, and every member has applied all there is. */
+  /** Every client has its answer, every member has applied all there is, and a voter leads. */
   #recovered(): boolean {
     const members = this.#checkers.membership
     const last = this.#checkers.committed.length
     const level = members.every(({ id }) => this.nodes.get(id)?.machine.appliedIndex === last)
-    return this.#clients.finished && level && this.#leaders().length === 1
+    const [leader, second] = this.#leaders().map(({ id }) => id)
+    const voterLeads = members.some(({ id, role }) => id === leader && role === 'voter')
+    return this.#clients.finished && level && voterLeads && second === undefined
   }
 
-  /** Without faults there is no reason for an election, whoever was removed and not told. */
-  #checkStable(): void {
-    const before = this.#leaders().map(({ status }) => status.term)
-    this.schedule.runUntil(this.schedule.now + stableElections * this.#electionUnits)
-    const after = this.#leaders().map(({ status }) => status.term)
-    if (String(before) !== String(after))
-      throw new Violation('a healthy cluster keeps its leader', `terms ${before}, then ${after}`)
+  /** How it ends: in peace, with one follower that the leader cannot reach, or with a deaf leader. */
+  #checkEnding(): void {
+    const [leader] = this.#leaders()
+    assert(leader !== undefined, 'nobody leads')
+    const others = leader.membership.members.filter(({ id }) => id !== leader.id)
+    const voters = others.filter(({ role }) => role === 'voter')
+    const ending =
+      voters.length < 2
+        ? 'peace'
+        : this.random.pick(['peace', 'cutFollower', 'deafLeader'] as const)
+    this.say(() => `${ending} around ${leader.id}`)
+    if (ending === 'deafLeader') {
+      for (const id of this.nodes.keys()) this.network.cut(id, leader.id)
+      this.#checkReplaced(leader)
+      return
+    }
+    if (ending === 'cutFollower') {
+      const { id } = this.random.pick(voters)
+      this.network.cut(leader.id, id)
+      if (this.random.chance(0.5)) this.network.cut(id, leader.id)
+    }
+    this.#checkStable(leader)
+  }
+
+  /** Without a fault at a majority there is no reason for an election, whoever was removed and not told. */
+  #checkStable(leader: Raft): void {
+    const { term } = leader.status
+    this.schedule.runUntil(this.schedule.now + endingElections * this.#electionUnits)
+    if (!leader.isLeader || leader.status.term !== term)
+      throw new Violation('a healthy cluster keeps its leader', `${leader.id} led in term ${term}`)
+  }
+
+  /** It can still speak, and so keep the others from campaigning, unless it notices (check quorum). */
+  #checkReplaced(deaf: Raft): void {
+    for (let elections = 0; elections < endingElections; elections++) {
+      this.schedule.runUntil(this.schedule.now + this.#electionUnits)
+      if (this.#leaders().some(({ id }) => id !== deaf.id)) return
+    }
+    throw new Violation('a deaf leader is replaced', this.#describe())
   }
 
   #leaders(): readonly Raft[] {

@@ -66,29 +66,62 @@ export class Faults {
 
   /** Replaces the cuts there are. */
   #cut(): void {
-    const { random, network, schedule, nodes, say } = this.#world
-    const ids = [...nodes.keys()]
+    const { random, network, schedule, say } = this.#world
+    const ids = this.#drawOrder()
     network.mend()
     const shape = random.pick(['isolate', 'split', 'oneWay', 'bridge', 'mend'] as const)
-    say(() => `the network: ${shape}`)
+    say(() => `the network: ${shape} ${ids}`)
     for (const from of ids) {
       for (const to of ids)
         if (from !== to && cuts(shape, ids, from, to, random)) network.cut(from, to)
     }
-    schedule.after(random.between(50, 1_500), () => network.mend())
+    const [front] = this.#nodesOf(ids)
+    const stops = front?.raft?.isLeader && random.chance(this.#world.swarm.stoppedClocks)
+    if (front !== undefined && stops) front.clockStopped = true
+    schedule.after(random.between(50, 1_500), () => {
+      if (front !== undefined) front.clockStopped = false
+      // Later cuts are no faults, but questions (cluster.ts, how it ends).
+      if (this.#world.faulty) network.mend()
+    })
   }
 
-  /** Asks whoever leads, or believes so. */
+  #nodesOf(ids: readonly NodeId[]): readonly SimulatedNode[] {
+    return ids.flatMap((id) => this.#world.nodes.get(id) ?? [])
+  }
+
+  /** Any order, but often with a leader in front: there cuts hurt. */
+  #drawOrder(): readonly NodeId[] {
+    const { random, nodes } = this.#world
+    const rest = [...nodes.values()]
+    const order: SimulatedNode[] = []
+    while (rest.length > 0) order.push(...rest.splice(random.below(rest.length), 1))
+    if (random.chance(0.5))
+      order.sort((a, b) => Number(b.raft?.isLeader ?? false) - Number(a.raft?.isLeader ?? false))
+    return order.map(({ id }) => id)
+  }
+
+  /** Asks whoever leads, or believes so; sometimes for several things at once. */
   #changeMembership(): void {
-    const { random, nodes, say } = this.#world
-    const leaders = [...nodes.values()].filter(({ raft }) => raft?.isLeader)
-    if (leaders.length === 0) return
-    const leader = random.pick(leaders)
+    for (let wishes = this.#world.random.between(1, 3); wishes > 0; wishes--) this.#askLeader()
+  }
+
+  #askLeader(): void {
+    const leaders = [...this.#world.nodes.values()].filter(({ raft }) => raft?.isLeader)
+    if (leaders.length > 0) this.wish(this.#world.random.pick(leaders))
+  }
+
+  /** Asks this one, who may have just been elected. */
+  wish(leader: SimulatedNode): void {
+    const { random, say } = this.#world
+    const { cutEvery } = this.#world.swarm
     leader.request((raft) => {
       const members = this.#drawMembers(raft)
       if (members === null) return
       const outcome = raft.changeMembership(members)
       const names = members.map(({ id, role }) => (role === 'voter' ? id : `(${id})`)).join(' ')
+      // A leader cut off with a change on its way is where unsafe changes show.
+      const cutOff = this.#world.faulty && cutEvery > 0 && outcome?.type === 'accepted'
+      if (cutOff && random.chance(0.2)) this.#cut()
       say(() => `${leader.id} is asked for the members ${names}: ${outcome?.type ?? 'no leader'}`)
     })
   }
@@ -96,9 +129,10 @@ export class Faults {
   #drawMembers(raft: Raft): Membership | null {
     const { random } = this.#world
     const { members } = raft.membership
+    if (members.length === 0) return null
+    // Mostly too much at once, and then to be refused.
+    if (random.chance(0.1)) return members.filter(() => random.chance(0.5))
     if (random.chance(0.5)) return this.#drawAddition(members)
-    const [first] = members
-    if (first === undefined) return null
     const chosen = random.pick(members)
     if (random.chance(0.8)) return members.filter((member) => member !== chosen)
     return members.map(

@@ -6,7 +6,7 @@
 import type { NodeId } from '../../src/raft/types.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
-import { healedUnitsMax, type Swarm } from './swarm.ts'
+import { delaySlowMax, healedUnitsMax, type Swarm } from './swarm.ts'
 
 export interface NetworkOptions<Message> {
   readonly schedule: Schedule
@@ -62,22 +62,27 @@ export class Network<Message> {
   }
 
   #carry(from: NodeId, to: NodeId, message: Message): void {
-    const { schedule, random, swarm, deliver } = this.#options
+    const { schedule, swarm, deliver } = this.#options
     const direction = `${from}>${to}`
+    // A cut stops what is sent from now on. What is in the air arrives, and may be very late.
+    if (!swarm.ordered && this.#cuts.has(direction)) return
     const generation = this.#generations.get(direction) ?? 0
-    let delay = random.between(
-      1,
-      this.#faulty ? swarm.delayMax : Math.min(swarm.delayMax, healedUnitsMax),
-    )
+    let delay = this.#drawDelay()
     if (swarm.ordered) {
       delay = Math.max(delay, (this.#arrivals.get(direction) ?? 0) - schedule.now)
       this.#arrivals.set(direction, schedule.now + delay)
     }
     schedule.after(delay, () => {
       const broken = generation !== (this.#generations.get(direction) ?? 0)
-      if (this.#cuts.has(direction)) this.#lose(from, to)
+      if (swarm.ordered && this.#cuts.has(direction)) this.#lose(from, to)
       else if (!broken) deliver(to, from, message)
     })
+  }
+
+  #drawDelay(): number {
+    const { random, swarm } = this.#options
+    if (!this.#faulty) return random.between(1, Math.min(swarm.delayMax, healedUnitsMax))
+    return random.between(1, random.chance(swarm.delaySlow) ? delaySlowMax : swarm.delayMax)
   }
 
   /** Over TCP nothing is lost in between: the link breaks, with all that is on it. */

@@ -21,6 +21,10 @@ export type Message = Rpc | { readonly type: 'forward'; readonly bytes: Uint8Arr
 export type CrashPoint = 'beforeWrite' | 'afterWrite' | 'afterLate'
 const crashPoints: readonly CrashPoint[] = ['beforeWrite', 'afterWrite', 'afterLate']
 
+/** Applied at once; small, so that applying falls behind now and then. */
+const entriesPerApply = 16
+const bytesPerApply = 4_000
+
 /** What a node does to the world around it; implemented by the cluster. */
 export interface NodeWorld {
   readonly schedule: Schedule
@@ -46,6 +50,8 @@ export class SimulatedNode {
   /** `null` while it is down. */
   raft: Raft | null = null
   paused = false
+  /** It works, but no time passes for it. */
+  clockStopped = false
   /** Until it is on disk. */
   pendingWrite: LogWrite | null = null
   readonly #world: NodeWorld
@@ -135,8 +141,10 @@ export class SimulatedNode {
   /** However long the node was paused or waited for its disk, it is one tick. */
   #tickAfter(delay: number): void {
     this.#planned(delay, () => {
-      this.#tickDue = true
-      this.#wake()
+      if (!this.clockStopped) {
+        this.#tickDue = true
+        this.#wake()
+      }
       this.#tickAfter(tickUnits)
     })
   }
@@ -153,6 +161,8 @@ export class SimulatedNode {
       return
     }
     this.#step(raft)
+    // Mostly it applies behind its write; in front of it would be right as well.
+    if (this.#world.random.chance(0.1)) this.#apply(raft)
     if (raft.hasTurn()) {
       this.#write(raft)
     } else {
@@ -166,7 +176,7 @@ export class SimulatedNode {
     this.#world.onWrite(this, write)
     this.pendingWrite = write
     this.#world.onStep(this, raft)
-    const crashPoint = this.#drawCrashPoint()
+    const crashPoint = this.#drawCrashPoint(write.hardState !== null)
     this.#send(early)
     if (crashPoint === 'beforeWrite') {
       this.crash('beforeWrite')
@@ -195,13 +205,16 @@ export class SimulatedNode {
     else this.#endTurn(raft)
   }
 
-  #endTurn(raft: Raft): void {
-    const { entriesPerApply, bytesPerApply } = SimulatedNode
+  #apply(raft: Raft): void {
     for (const entry of raft.takeCommitted(entriesPerApply, bytesPerApply)) {
       this.machine.apply(entry)
       this.#world.onApplied(this, entry)
     }
     this.#serveReads()
+  }
+
+  #endTurn(raft: Raft): void {
+    this.#apply(raft)
     this.#busy = false
     const backlog = raft.status.commitIndex > this.machine.appliedIndex
     const waiting = this.#inbox.length > 0 || this.#requests.length > 0 || this.#tickDue
@@ -237,9 +250,10 @@ export class SimulatedNode {
     for (const { id } of ready) this.#world.onRead(this, id)
   }
 
-  #drawCrashPoint(): CrashPoint | null {
+  #drawCrashPoint(storesVote: boolean): CrashPoint | null {
     const { random, swarm, faulty } = this.#world
-    return faulty && random.chance(swarm.crashInTurn) ? random.pick(crashPoints) : null
+    const probability = swarm.crashInTurn * (storesVote ? 10 : 1)
+    return faulty && random.chance(probability) ? random.pick(crashPoints) : null
   }
 
   #drawDiskTime(): number {
@@ -247,8 +261,4 @@ export class SimulatedNode {
     if (!faulty) return random.between(0, Math.min(swarm.diskMax, healedUnitsMax))
     return random.between(0, random.chance(swarm.diskSlow) ? swarm.diskSlowMax : swarm.diskMax)
   }
-
-  /** Small, so that applying falls behind now and then. */
-  static readonly entriesPerApply: number = 16
-  static readonly bytesPerApply: number = 4_000
 }
