@@ -44,6 +44,8 @@ class LocalCluster extends ForwardingStore implements Cluster {
   /** Removed at close. */
   readonly #temporary: string | null
   readonly #nodes: LocalNode[] = []
+  /** One at a time; settles with the last. */
+  #restarting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | null = null
 
   constructor(options: ResolvedOptions, dir: string, temporary: string | null) {
@@ -67,7 +69,7 @@ class LocalCluster extends ForwardingStore implements Cluster {
     return new MovingWatcher<T>(
       (from) => this.serving().watch<T>(prefix, { ...options, ...from }),
       () => this.#hasLive(),
-      options?.previous ?? false,
+      options,
     )
   }
 
@@ -96,7 +98,23 @@ class LocalCluster extends ForwardingStore implements Cluster {
     return this.serving().removeServer(id, options)
   }
 
-  async restart(id: string): Promise<Node> {
+  restart(id: string): Promise<Node> {
+    const node = this.#restarting.then(() => this.#restart(id))
+    // Whoever asked for it hears of its failure.
+    this.#restarting = node.catch(() => undefined)
+    return node
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #restart(id: string): Promise<Node> {
     const at = this.#nodes.findIndex((node) => node.id === id)
     const old = this.#nodes[at]
     if (old === undefined) throw new TypeError(`id: no local node is called ${id}`)
@@ -117,18 +135,16 @@ class LocalCluster extends ForwardingStore implements Cluster {
     return node
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
-  }
-
   async #close(): Promise<void> {
-    await Promise.all(this.#nodes.map((node) => node.close()))
+    await this.#closeNodes()
+    // One more may just have been started.
+    await this.#restarting
+    await this.#closeNodes()
     if (this.#temporary !== null) await rm(this.#temporary, { recursive: true, force: true })
+  }
+
+  async #closeNodes(): Promise<void> {
+    await Promise.all(this.#nodes.map((node) => node.close()))
   }
 
   async #startNode(n: number, port: number, join_: readonly string[] | null): Promise<LocalNode> {
@@ -150,28 +166,34 @@ class LocalCluster extends ForwardingStore implements Cluster {
   }
 }
 
+/** Opens a watcher on a node that lives; without a revision it begins with the present. */
+type OpenWatcher<T> = (from: { fromRevision?: number }) => Watcher<T>
+
 /** A watcher that moves to another local node when its own stops, from the revision it had reached. */
 class MovingWatcher<T> implements Watcher<T> {
-  readonly #open: (from: { fromRevision?: number }) => Watcher<T>
+  readonly ready: Promise<void>
+  readonly #open: OpenWatcher<T>
   readonly #hasLive: () => boolean
   /** Old values are not in the log, so such a watcher cannot go on elsewhere without a gap. */
   readonly #previous: boolean
   #watcher: Watcher<T>
+  /** It is known where it began, so that it can go on from there. */
+  #begun: boolean
   #closed = false
 
   constructor(
-    open: (from: { fromRevision?: number }) => Watcher<T>,
+    open: OpenWatcher<T>,
     hasLive: () => boolean,
-    previous: boolean,
+    { fromRevision, previous = false }: WatchOptions = {},
   ) {
     this.#open = open
     this.#hasLive = hasLive
     this.#previous = previous
+    this.#begun = fromRevision !== undefined
     this.#watcher = open({})
-  }
-
-  get ready(): Promise<void> {
-    return this.#watcher.ready
+    this.ready = this.#become()
+    // Whoever iterates sees the error there; it must not also count as unhandled here.
+    this.ready.catch(() => undefined)
   }
 
   get revision(): number {
@@ -180,11 +202,13 @@ class MovingWatcher<T> implements Watcher<T> {
 
   async next(): Promise<IteratorResult<WatchEvent<T>>> {
     for (;;) {
+      const watcher = this.#watcher
       try {
-        return await this.#watcher.next()
+        const result = await watcher.next()
+        // Of several takers one is told why a watcher ended; the others go where that one goes.
+        if (!result.done || watcher === this.#watcher) return result
       } catch (error) {
-        if (!this.#mayMove(error)) throw error
-        this.#watcher = this.#open({ fromRevision: this.#watcher.revision + 1 })
+        this.#leave(watcher, error)
       }
     }
   }
@@ -205,6 +229,26 @@ class MovingWatcher<T> implements Watcher<T> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  async #become(): Promise<void> {
+    for (;;) {
+      const watcher = this.#watcher
+      try {
+        await watcher.ready
+        this.#begun = true
+        return
+      } catch (error) {
+        this.#leave(watcher, error)
+      }
+    }
+  }
+
+  /** Moves on from a watcher that ended with `error`, or throws that. */
+  #leave(watcher: Watcher<T>, error: unknown): void {
+    if (!this.#mayMove(error)) throw error
+    if (watcher !== this.#watcher) return
+    this.#watcher = this.#open(this.#begun ? { fromRevision: watcher.revision + 1 } : {})
   }
 
   #mayMove(error: unknown): boolean {

@@ -27,6 +27,9 @@ export interface NodeSettings {
   readonly join: readonly string[] | null
 }
 
+/** How long a member that starts waits to hear that it belongs elsewhere. */
+const belongingProbeMs = 1_000
+
 export class LocalNode extends ForwardingStore implements Node {
   readonly dir: string
   readonly #options: ResolvedOptions
@@ -185,13 +188,26 @@ export class LocalNode extends ForwardingStore implements Node {
     { join }: NodeSettings,
     { members, nodeId }: OpenedNode,
   ): Promise<PeerAddress | null> {
-    if (join === null || join.length === 0 || members.some(({ id }) => id === nodeId)) return null
+    if (join === null || join.length === 0) return null
+    if (members.some(({ id }) => id === nodeId)) {
+      await this.#checkBelonging(join)
+      return null
+    }
     const seed = await this.#probeAny(join)
     if (this.#identity?.clusterId === null) {
       await this.#alive(this.#actors.control.call('adopt', seed.clusterId))
       this.#identity.clusterId = seed.clusterId
     }
     return seed
+  }
+
+  /** A member needs nobody in order to start. But if those it should join refuse it, it is none of theirs. */
+  async #checkBelonging(addresses: readonly string[]): Promise<void> {
+    const network = this.#running()
+    const probes = addresses.map((address) =>
+      network.probe(address, { timeoutMs: belongingProbeMs }).catch(silence),
+    )
+    await Promise.all(probes)
   }
 
   /** The first of the addresses where a member answers. A refusal is final, silence is not. */
@@ -204,8 +220,7 @@ export class LocalNode extends ForwardingStore implements Node {
         if (clusterId !== null) return { id: nodeId, address, clusterId }
         failures.push(`${address} belongs to no cluster yet`)
       } catch (error) {
-        if (!(error instanceof SkiffError) || error.code !== 'SKIFF_CONFIG') throw error
-        failures.push(error.message)
+        failures.push(silence(error).message)
       }
     }
     const message = `no member answers where this node should join: ${failures.join('; ')}`
@@ -331,6 +346,12 @@ function describe(error: unknown): SkiffErrorData {
   if (error instanceof SkiffError) return error.toData()
   const reason = error instanceof Error ? error.message : String(error)
   return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${reason}`).toData()
+}
+
+/** Nobody there, or nobody yet. Anything else is a refusal. */
+function silence(error: unknown): SkiffError {
+  if (error instanceof SkiffError && error.code === 'SKIFF_CONFIG') return error
+  throw error
 }
 
 /** The port it had last, if it still listens on the same host. */

@@ -26,6 +26,7 @@ import type { BoardReader } from '../storage/board.ts'
 import type { StateReader } from '../storage/reader.ts'
 import type { Entry, Store, Watcher } from '../store.ts'
 import { Changes } from './changes.ts'
+import { prefixBytes } from './prefix.ts'
 import { Reads } from './reads.ts'
 import { planScan, Scans, scan } from './scan.ts'
 import { ViewBoard } from './view.ts'
@@ -102,9 +103,8 @@ export class Client implements Store {
   }
 
   async keys(prefix = '', options?: ReadOptions): Promise<string[]> {
-    if (typeof prefix !== 'string')
-      throw new TypeError(`prefix: expected a string, got ${typeof prefix}`)
-    return this.#reads.read(options, (state) => state.keys(Buffer.from(prefix)))
+    const bytes = prefixBytes(prefix)
+    return this.#reads.read(options, (state) => state.keys(bytes))
   }
 
   async prefixes(options?: ReadOptions): Promise<string[]> {
@@ -112,8 +112,8 @@ export class Client implements Store {
   }
 
   scan<T = unknown>(range?: ScanRange, options?: ReadOptions): AsyncIterableIterator<Entry<T>> {
-    const open = () => ({ scans: this.#scans, snapshot: this.#scans.open() })
-    return scan<T>(planScan(range), () => this.#reads.read(options, open))
+    const open = () => ({ scans: this.#scans, scan: this.#scans.open() })
+    return scan<T>(planScan(range), () => this.#reads.read(options, open), options?.signal)
   }
 
   watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
@@ -144,6 +144,7 @@ export class Client implements Store {
     this.#writes.sweep()
     this.#reads.sweep()
     this.#views.sweep()
+    this.#scans.sweep()
   }
 
   /** The node is closed or dead: nothing will be answered any more. */

@@ -10,6 +10,8 @@ import {
   type StateReader,
 } from '../storage/reader.ts'
 import type { Entry } from '../store.ts'
+import { now } from './deadline.ts'
+import { prefixBytes } from './prefix.ts'
 
 /** Entries read at a time. */
 const pageEntries = 256
@@ -21,26 +23,32 @@ export interface ScanPlan extends RangeBounds {
 /** @throws TypeError for a range that is none */
 export function planScan(range: ScanRange = {}): ScanPlan {
   const { prefix = '', from, to, reverse = false, limit = Number.POSITIVE_INFINITY } = range
-  if (typeof prefix !== 'string')
-    throw new TypeError(`prefix: expected a string, got ${typeof prefix}`)
-  if (!(limit > 0)) throw new TypeError(`limit: expected a positive number, got ${String(limit)}`)
-  const bounds = prefixBounds(Buffer.from(prefix))
+  if (!(Number.isInteger(limit) || limit === Number.POSITIVE_INFINITY) || limit < 1) {
+    throw new TypeError(`limit: expected an integer from 1 on, got ${String(limit)}`)
+  }
+  const bounds = prefixBounds(prefixBytes(prefix))
   const first = from === undefined ? bounds.from : later(bounds.from, keyBytes(from))
   const end = to === undefined ? bounds.to : earlier(bounds.to, keyBytes(to))
   return { from: first, to: end, reverse, limit }
 }
 
-/** The snapshots open in one node. */
+/** A scan under way: what it reads, and until when. */
+export interface OpenScan {
+  readonly snapshot: Snapshot
+  readonly deadline: number
+}
+
+/** The scans under way in one node. */
 export class Scans {
   readonly #state: StateReader
-  readonly #open = new Set<Snapshot>()
+  readonly #open = new Set<OpenScan>()
 
   constructor(state: StateReader) {
     this.#state = state
   }
 
   /** @throws SkiffError `SKIFF_OVERLOADED` */
-  open(): Snapshot {
+  open(): OpenScan {
     if (this.#open.size >= scansMax) {
       throw new SkiffError(
         'SKIFF_OVERLOADED',
@@ -48,38 +56,54 @@ export class Scans {
         `${scansMax} scans are open, the limit`,
       )
     }
-    const snapshot = this.#state.snapshot()
-    this.#open.add(snapshot)
-    return snapshot
+    const scan = { snapshot: this.#state.snapshot(), deadline: now() + scanAgeMsMax }
+    this.#open.add(scan)
+    return scan
   }
 
-  close(snapshot: Snapshot): void {
-    this.#open.delete(snapshot)
-    snapshot.close()
+  close(scan: OpenScan): void {
+    this.#open.delete(scan)
+    scan.snapshot.close()
   }
 
   closeAll(): void {
-    for (const snapshot of this.#open) this.close(snapshot)
+    for (const scan of this.#open) this.close(scan)
   }
 
-  isOpen(snapshot: Snapshot): boolean {
-    return this.#open.has(snapshot)
+  /** Once a tick: ends those that take too long, also where nobody comes back for the next entry. */
+  sweep(): void {
+    const time = now()
+    for (const scan of this.#open) if (time >= scan.deadline) this.close(scan)
+  }
+
+  /** @throws SkiffError if it was ended */
+  check(scan: OpenScan): void {
+    if (this.#open.has(scan)) return
+    if (now() < scan.deadline) {
+      throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the node was closed during the scan')
+    }
+    throw new SkiffError(
+      'SKIFF_TIMEOUT',
+      'not-applied',
+      `the scan took longer than ${scanAgeMsMax} ms; go on with from: the last key`,
+    )
   }
 }
 
 /** Opens its snapshot when the first entry is taken, and closes it when the last is, or at `break`. */
 export async function* scan<T>(
   plan: ScanPlan,
-  open: () => Promise<{ scans: Scans; snapshot: Snapshot }>,
+  open: () => Promise<{ scans: Scans; scan: OpenScan }>,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<Entry<T>, void, void> {
-  const { scans, snapshot } = await open()
-  const deadline = performance.now() + scanAgeMsMax
+  const { scans, scan } = await open()
   try {
     let rest = plan
     for (;;) {
-      checkAlive(scans, snapshot, deadline)
-      const page = snapshot.page(rest, Math.min(pageEntries, rest.limit))
+      scans.check(scan)
+      const page = scan.snapshot.page(rest, Math.min(pageEntries, rest.limit))
       for (const { key, value, createRevision, modRevision, version } of page) {
+        signal?.throwIfAborted()
         yield { key, value: unpackValue(value) as T, createRevision, modRevision, version }
       }
       const last = page.at(-1)
@@ -88,20 +112,8 @@ export async function* scan<T>(
       if (rest.limit <= 0) return
     }
   } finally {
-    scans.close(snapshot)
+    scans.close(scan)
   }
-}
-
-function checkAlive(scans: Scans, snapshot: Snapshot, deadline: number): void {
-  if (!scans.isOpen(snapshot)) {
-    throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the node was closed during the scan')
-  }
-  if (performance.now() <= deadline) return
-  throw new SkiffError(
-    'SKIFF_TIMEOUT',
-    'not-applied',
-    `the scan took longer than ${scanAgeMsMax} ms; go on with from: the last key`,
-  )
 }
 
 function behind(plan: ScanPlan, lastKey: string, taken: number): ScanPlan {

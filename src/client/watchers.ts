@@ -10,6 +10,7 @@ import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
 import type { ResolvedOptions, WatchOptions } from '../options.ts'
 import type { WatchEvent, Watcher } from '../store.ts'
 import { onAbort } from './deadline.ts'
+import { prefixBytes } from './prefix.ts'
 
 export class Watchers {
   readonly #port: Port<NetworkToStorage, StorageToNetwork>
@@ -223,8 +224,7 @@ class LocalWatcher implements Watcher {
 }
 
 function checkWatch(prefix: unknown, fromRevision: number | null, previous: boolean): void {
-  if (typeof prefix !== 'string')
-    throw new TypeError(`prefix: expected a string, got ${typeof prefix}`)
+  prefixBytes(prefix)
   if (fromRevision === null) return
   if (!Number.isSafeInteger(fromRevision) || fromRevision < 1) {
     throw new TypeError(`fromRevision: expected an integer from 1 on, got ${String(fromRevision)}`)

@@ -12,8 +12,10 @@ import type { Membership, NodeId } from '../raft/types.ts'
 interface Request {
   readonly id: number
   readonly change: MembershipChange
-  /** Whom to ask while no leader is known. */
-  via: PeerAddress | null
+  /** Whom to ask while no leader is known here. */
+  readonly via: PeerAddress | null
+  /** The leader that one has named. It may be gone, so `via` is asked as well. */
+  leader: PeerAddress | null
   ticksToAsk: number
 }
 
@@ -22,10 +24,19 @@ export interface Refusal {
   readonly answer: ChangeAnswer & { readonly type: 'refused' }
 }
 
+/** A server that asks us for admission. */
+interface Applicant extends PeerAddress {
+  ticksLeft: number
+}
+
+/** An applicant that has not asked again for so many times its interval has gone elsewhere. */
+const applicantAsksMissed = 20
+
 export class Changes {
   readonly #raft: Raft
   readonly #askTicks: number
   readonly #requests = new Map<number, Request>()
+  readonly #applicants = new Map<NodeId, Applicant>()
 
   constructor(raft: Raft, askTicks: number) {
     this.#raft = raft
@@ -33,20 +44,25 @@ export class Changes {
   }
 
   add(id: number, change: MembershipChange, via: PeerAddress | null): void {
-    this.#requests.set(id, { id, change, via, ticksToAsk: 0 })
+    this.#requests.set(id, { id, change, via, leader: null, ticksToAsk: 0 })
   }
 
   cancel(id: number): void {
     this.#requests.delete(id)
   }
 
-  /** Non-members that a request goes through; links to them are needed. */
+  /** Those who need not be members of ours, but to whom a request or an answer goes: keep a link. */
   get contacts(): readonly PeerAddress[] {
-    return [...this.#requests.values()].flatMap(({ via }) => (via === null ? [] : [via]))
+    const asked = [...this.#requests.values()].flatMap(({ via, leader }) => [via, leader])
+    return [...asked.filter((peer) => peer !== null), ...this.#applicants.values()]
   }
 
   tick(): void {
     for (const request of this.#requests.values()) request.ticksToAsk--
+    for (const applicant of this.#applicants.values()) {
+      applicant.ticksLeft--
+      if (applicant.ticksLeft <= 0) this.#applicants.delete(applicant.id)
+    }
   }
 
   /** Asks whoever may know; `ask` sends a request over the wire. Returns what was refused. */
@@ -65,15 +81,24 @@ export class Changes {
   answered(id: number, answer: ChangeAnswer): Refusal | null {
     const request = this.#requests.get(id)
     if (request === undefined) return null
-    if (answer.type === 'redirected' && answer.leader !== null) {
-      request.via = answer.leader
+    if (answer.type === 'redirected' && answer.leader?.id !== request.leader?.id) {
+      request.leader = answer.leader
       request.ticksToAsk = 1
     }
     return answer.type === 'refused' ? this.#refuse(request, answer) : null
   }
 
+  /** Another node asks. Who wants to enter is no member yet, so nobody else keeps a link to it. */
+  asked(from: NodeId, change: MembershipChange): ChangeAnswer {
+    if (change.type === 'add' && change.member === from) {
+      const ticksLeft = applicantAsksMissed * this.#askTicks
+      this.#applicants.set(from, { id: from, address: change.address, ticksLeft })
+    }
+    return this.#decide(change)
+  }
+
   /** What we, as far as we lead, say to a change. */
-  decide(change: MembershipChange): ChangeAnswer {
+  #decide(change: MembershipChange): ChangeAnswer {
     const { members } = this.#raft.membership
     if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }
     const next = apply(members, change)
@@ -88,11 +113,12 @@ export class Changes {
   ): Refusal | null {
     const { leaderId } = this.#raft.status
     if (this.#raft.isLeader) {
-      const answer = this.decide(request.change)
+      const answer = this.#decide(request.change)
       return answer.type === 'refused' ? this.#refuse(request, answer) : null
     }
-    const to = leaderId ?? request.via?.id
-    if (to !== undefined) ask(to, request.id, request.change)
+    const { via, leader } = request
+    const known = leaderId === null ? [via?.id, leader?.id] : [leaderId]
+    for (const to of new Set(known)) if (to !== undefined) ask(to, request.id, request.change)
     return null
   }
 

@@ -12,6 +12,7 @@ import type { LogReader } from '../raft/log.ts'
 import { decodeMembership, type MembershipAt } from '../raft/membership.ts'
 import type { LogWrite } from '../raft/turn.ts'
 import type { Entry, HardState, Index, NodeId, Term } from '../raft/types.ts'
+import { checkDatabaseFile } from './database-file.ts'
 import {
   appendSync,
   type Environment,
@@ -63,6 +64,7 @@ export class LogStore implements LogReader {
    * @throws SkiffError `SKIFF_STORAGE` that names the entry that is corrupt
    */
   static open(path: string): { store: LogStore; memberships: readonly MembershipAt[] } {
+    checkDatabaseFile(path, remedy)
     const store = new LogStore(openLogEnvironment(path))
     try {
       store.#checkFormat(path)
@@ -237,10 +239,12 @@ export class LogStore implements LogReader {
   }
 }
 
+const remedy = 'Remove this server from the cluster, delete its directory and let it join anew'
+
 function corrupt(path: string, index: Index, reason: string): SkiffError {
   return new SkiffError(
     'SKIFF_STORAGE',
     'not-applied',
-    `log entry ${index} in ${path} is corrupt: ${reason}. Remove this server from the cluster, delete its directory and let it join anew`,
+    `log entry ${index} in ${path} is corrupt: ${reason}. ${remedy}`,
   )
 }

@@ -7,15 +7,21 @@ import type { Index, Term } from '../raft/types.ts'
 
 export class Reads {
   readonly #retryTicks: number
-  #questions = 0
+  /** Number of the newest question. */
+  #questions: number
   /** Not asked for yet. */
   #waiting: number[] = []
   #asked: { readonly id: number; reads: number[]; readonly term: Term; ticks: number } | null = null
   /** Confirmed; each waits until its index is applied. */
   #confirmed: { readonly index: Index; reads: number[] }[] = []
 
-  constructor(retryTicks: number) {
+  /**
+   * `firstQuestion` is drawn at random: a leader may still answer what this node asked before it was
+   * started again, and that answer is too old for any question of now.
+   */
+  constructor(retryTicks: number, firstQuestion: number) {
     this.#retryTicks = retryTicks
+    this.#questions = firstQuestion
   }
 
   add(id: number): void {

@@ -21,6 +21,7 @@ import { Raft } from '../raft/raft.ts'
 import type { Entry, Member, Membership, NodeId } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
 import { Changes } from './changes.ts'
+import { checkDatabaseFile } from './database-file.ts'
 import {
   bootId,
   type Directory,
@@ -80,6 +81,9 @@ export type StorageControl = {
 
 /** How far an incarnation counts the starts; below are random bits that tell copies apart. */
 const incarnationRandom = 2 ** 20
+
+/** Range of the first question's number (reads.ts); what is left above it is never used up. */
+const questionsRandom = 2 ** 47
 
 /** Runs the actor; settles when it has been closed, rejects when it failed. */
 export function runStorage(init: StorageInit): Promise<void> {
@@ -168,6 +172,10 @@ class StorageService {
     if (mark === null || !(mark.clean || mark.bootId === boot)) discardState(this.#directory)
     // Durable before the first write: a clean mark must never stand beside a state that is in use.
     log.saveStateMark({ bootId: boot, clean: false })
+    checkDatabaseFile(
+      this.#directory.state,
+      `Delete ${this.#directory.state}: the log makes it anew`,
+    )
     const state = new StateMachine(this.#directory.state)
     if (state.appliedIndex > log.lastIndex) {
       throw new SkiffError(
@@ -222,7 +230,7 @@ class StorageService {
       log,
       state,
       proposals: new Proposals(nodeId, this.#incarnation, limits.electionTicksMin),
-      reads: new Reads(limits.electionTicksMin),
+      reads: new Reads(limits.electionTicksMin, randomInt(questionsRandom)),
       changes: new Changes(raft, limits.heartbeatTicks),
       watchers: new Watchers(state, log, watcherBytesMax),
       board: new BoardWriter(board),

@@ -94,12 +94,14 @@ export class Storage {
   }
 
   #wake = (): void => {
-    if (!this.#running) return
+    if (!this.#running || !this.#parts.board.enter()) return
     try {
       this.#turn()
     } catch (error) {
       this.#running = false
       this.#failed(toErrorData(error))
+    } finally {
+      this.#parts.board.leave()
     }
   }
 
@@ -177,7 +179,11 @@ export class Storage {
         if (this.#trouble === null) raft.propose(rpc.batch)
         return
       case 'change':
-        this.#sendTo(from, { type: 'changeReply', id: rpc.id, answer: changes.decide(rpc.change) })
+        this.#sendTo(from, {
+          type: 'changeReply',
+          id: rpc.id,
+          answer: changes.asked(from, rpc.change),
+        })
         return
       case 'changeReply':
         this.#refuseChanges([changes.answered(rpc.id, rpc.answer)])
@@ -354,7 +360,9 @@ export class Storage {
     const { raft, changes } = this.#parts
     const { role, term, leaderId } = raft.status
     const view: NodeView = { role, term, leaderId, members: this.#members }
-    const wanted = [...raft.membership.members, ...raft.leaving, ...changes.contacts]
+    // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
+    const members = [...this.#members, ...raft.membership.members, ...raft.leaving]
+    const wanted = [...changes.contacts, ...members]
     const peers = new Map<NodeId, PeerAddress>()
     for (const { id, address } of wanted) if (id !== raft.id) peers.set(id, { id, address })
     const message: StorageToNetwork = { type: 'view', view, peers: [...peers.values()] }

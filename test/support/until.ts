@@ -7,11 +7,11 @@ const capMs = 20_000
 export async function until<T>(
   condition: () => T | Promise<T>,
   what: string,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, false | null | undefined>> {
   const deadline = performance.now() + capMs
   for (;;) {
     const answer = await condition()
-    if (answer) return answer
+    if (answer) return answer as Exclude<T, false | null | undefined>
     assert.ok(performance.now() < deadline, `never happened: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

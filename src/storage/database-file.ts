@@ -1,0 +1,64 @@
+/**
+ * A look at an LMDB file before it is mapped: where it is something else, or ends before its last page,
+ * lmdb 3.5.6 does not throw but takes the process down (SIGSEGV, SIGBUS). Only sizes and headers; damage
+ * within a page is for the checksums of the log (log-store.ts).
+ */
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { SkiffError } from '../errors.ts'
+
+/** Both first pages are meta pages; little-endian, as on every machine lmdb is built for. */
+const magicAt = 24
+const versionAt = 28
+const pageBytesAt = 48
+const lastPageAt = 144
+const transactionAt = 152
+const metaBytes = 160
+const magic = 0xbeefc0de
+const version = 2
+
+interface Meta {
+  readonly pageBytes: number
+  readonly lastPage: bigint
+  readonly transaction: bigint
+}
+
+/**
+ * @param remedy what to do, for the message
+ * @throws SkiffError `SKIFF_STORAGE` for a file that cannot be opened; none at all is fine
+ */
+export function checkDatabaseFile(directory: string, remedy: string): void {
+  const path = join(directory, 'data.mdb')
+  if (!existsSync(path)) return
+  const file = openSync(path, 'r')
+  try {
+    const defect = defectOf(file)
+    if (defect === null) return
+    throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${path} ${defect}. ${remedy}`)
+  } finally {
+    closeSync(file)
+  }
+}
+
+function defectOf(file: number): string | null {
+  const { size } = fstatSync(file)
+  // Made, but nothing was written before the process died: LMDB begins anew.
+  if (size === 0) return null
+  const first = readMeta(file, 0)
+  const second = first === null ? null : readMeta(file, first.pageBytes)
+  if (first === null || second === null) return 'is not a database of this program'
+  const newest = first.transaction > second.transaction ? first : second
+  const bytes = (newest.lastPage + 1n) * BigInt(newest.pageBytes)
+  return bytes <= BigInt(size) ? null : `was cut short: ${size} bytes of ${bytes}`
+}
+
+function readMeta(file: number, at: number): Meta | null {
+  const meta = Buffer.alloc(metaBytes)
+  if (readSync(file, meta, 0, metaBytes, at) < metaBytes) return null
+  if (meta.readUInt32LE(magicAt) !== magic || meta.readUInt32LE(versionAt) !== version) return null
+  return {
+    pageBytes: meta.readUInt32LE(pageBytesAt),
+    lastPage: meta.readBigUInt64LE(lastPageAt),
+    transaction: meta.readBigUInt64LE(transactionAt),
+  }
+}

@@ -1,0 +1,62 @@
+/** Options that are wrong or cannot work are refused, with the name of the option, before anything is left behind. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ClusterOptions, createCluster } from '../../src/index.ts'
+import { openCluster, skiff } from '../support/cluster.ts'
+
+const wrongKinds: Record<string, readonly unknown[]> = {
+  dir: ['', 5, null],
+  nodes: [0, -1, 1.5, 8, '3'],
+  workers: [0, 17, 2.5, '2'],
+  listen: ['', 'localhost', ':80', '127.0.0.1:', '127.0.0.1:99999', 8080, 'http://a:1'],
+  join: ['127.0.0.1:1', [5], ['nowhere'], [null]],
+  secret: ['', 5, null],
+  transport: ['tcp', '', 5],
+  heartbeatMs: [0, 24, 75.5, '75', Number.NaN],
+  electionTimeoutMs: [1_000, [], [1_000], [1_000, 2_000, 3_000], ['1000', '2000'], [0, 2_000]],
+  timeoutMs: [0, -1, '1', Number.POSITIVE_INFINITY],
+  requestsMax: [0, -5, '1'],
+  requestBytesMax: [0, 1.5],
+  valueBytesMax: [0, 4 * 2 ** 20 + 1],
+  watchersMax: [-1, '0'],
+  watcherBytesMax: [0],
+  diskFreeBytesMin: [-1, '0'],
+}
+
+for (const [name, values] of Object.entries(wrongKinds)) {
+  test(`${name} of the wrong kind is a TypeError that names it`, async () => {
+    for (const value of values) {
+      await assert.rejects(
+        createCluster({ [name]: value } as ClusterOptions),
+        { name: 'TypeError', message: new RegExp(`^${name}`) },
+        `${name}: ${JSON.stringify(value)}`,
+      )
+    }
+  })
+}
+
+test('an election timeout below four heartbeats is SKIFF_CONFIG', async () => {
+  for (const electionTimeoutMs of [
+    [299, 600],
+    [300, 400],
+  ] as const) {
+    await assert.rejects(
+      createCluster({ heartbeatMs: 75, electionTimeoutMs }),
+      skiff('SKIFF_CONFIG', 'not-applied', /electionTimeoutMs/),
+    )
+  }
+})
+
+test('a server id that is none is a TypeError', async (t) => {
+  const cluster = await openCluster(t)
+  for (const id of ['', 'node-1', 5, undefined, 'ABCDEF0123456789'] as string[]) {
+    await assert.rejects(cluster.removeServer(id), { name: 'TypeError', message: /^id: / })
+  }
+})
+
+test('an address that is none is a TypeError', async (t) => {
+  const cluster = await openCluster(t)
+  for (const address of ['', 'nowhere', '127.0.0.1:0x5', 5, undefined] as string[]) {
+    await assert.rejects(cluster.addServer(address), { name: 'TypeError', message: /^address: / })
+  }
+})

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { packEntries } from '../../src/codec/record.ts'
+import { encodeMembership } from '../../src/raft/membership.ts'
+import type { Entry } from '../../src/raft/types.ts'
+import { numberKey, openLogEnvironment, openTable } from '../../src/storage/environment.ts'
+import { LogStore } from '../../src/storage/log-store.ts'
+import { batchEntry, noop } from '../support/batches.ts'
+import { defer, temporaryDir } from '../support/cleanup.ts'
+import { skiff } from '../support/cluster.ts'
+
+const nothing = { hardState: null, truncateFrom: null, entries: [] }
+
+async function openLog(test: TestContext, path?: string): Promise<{ log: LogStore; path: string }> {
+  const at = path ?? join(await temporaryDir(test), 'log')
+  const { store: log } = LogStore.open(at)
+  defer(test, () => log.close())
+  return { log, path: at }
+}
+
+function append(log: LogStore, entries: readonly Entry[], truncateFrom: number | null = null) {
+  log.write({ ...nothing, truncateFrom, entries }, packEntries(entries))
+}
+
+function plain({ bytes, ...entry }: Entry) {
+  return { ...entry, bytes: Buffer.from(bytes).toString('hex') }
+}
+
+test('a fresh log is empty and knows nothing', async (t) => {
+  const { log } = await openLog(t)
+  assert.deepEqual([log.firstIndex, log.lastIndex], [1, 0])
+  assert.deepEqual(log.hardState, { term: 0, votedFor: null })
+  assert.deepEqual([log.identity, log.stateMark], [null, null])
+})
+
+test('entries, term and vote are there after the log is opened again', async (t) => {
+  const { log, path } = await openLog(t)
+  const entries = [noop(1), batchEntry(2, [['put', 'k', 1]]), noop(3, 4)]
+  const hardState = { term: 4, votedFor: '00000000000000bb' }
+  log.write({ hardState, truncateFrom: null, entries }, packEntries(entries))
+  await log.close()
+  const { log: again } = await openLog(t, path)
+  assert.deepEqual(again.hardState, hardState)
+  assert.equal(again.lastIndex, 3)
+  assert.equal(again.term(3), 4)
+  assert.deepEqual(again.entries(1, 10, 1_000_000).map(plain), entries.map(plain))
+})
+
+test('a truncation removes an entry and all behind it, in the transaction that appends', async (t) => {
+  const { log, path } = await openLog(t)
+  append(log, [noop(1), noop(2), noop(3), noop(4)])
+  append(log, [noop(3, 2)], 3)
+  assert.deepEqual([log.lastIndex, log.term(2), log.term(3)], [3, 1, 2])
+  append(log, [], 2)
+  assert.equal(log.lastIndex, 1)
+  await log.close()
+  const { log: again } = await openLog(t, path)
+  assert.equal(again.lastIndex, 1)
+})
+
+test('reads are bounded by entries and bytes, but give at least one', async (t) => {
+  const { log } = await openLog(t)
+  append(
+    log,
+    [1, 2, 3, 4].map((n) => batchEntry(n, [['put', 'k', 'x'.repeat(100)]])),
+  )
+  const indexes = (from: number, entries: number, bytes: number) =>
+    log.entries(from, entries, bytes).map(({ index }) => index)
+  assert.deepEqual(indexes(1, 10, 1_000_000), [1, 2, 3, 4])
+  assert.deepEqual(indexes(2, 2, 1_000_000), [2, 3])
+  assert.deepEqual(indexes(1, 10, 300), [1, 2])
+  assert.deepEqual(indexes(3, 10, 1), [3])
+  assert.deepEqual(indexes(5, 10, 1_000_000), [])
+})
+
+test('a gap between entries is never written', async (t) => {
+  const { log, path } = await openLog(t)
+  append(log, [noop(1), noop(2)])
+  assert.throws(() => append(log, [noop(2)]), /not behind the end/)
+  await log.close()
+  const { log: again } = await openLog(t, path)
+  assert.equal(again.lastIndex, 2)
+})
+
+test('founding writes the cluster id and the first entry together, into an empty log only', async (t) => {
+  const { log, path } = await openLog(t)
+  const identity = {
+    nodeId: '00000000000000aa',
+    clusterId: 'c'.repeat(32),
+    address: '127.0.0.1:1',
+    starts: 1,
+  }
+  const members = [{ id: identity.nodeId, address: identity.address, role: 'voter' as const }]
+  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  assert.throws(() => log.found(identity, first, new Uint8Array([1, 2, 3])))
+  assert.deepEqual([log.identity, log.lastIndex], [null, 0], 'neither without the other')
+  log.found(identity, first, packEntries([first]))
+  assert.throws(() => log.found(identity, first, packEntries([first])), /only an empty log/)
+  await log.close()
+  const { store, memberships } = LogStore.open(path)
+  defer(t, () => store.close())
+  assert.deepEqual(store.identity, identity)
+  assert.deepEqual(store.hardState, { term: 1, votedFor: null })
+  assert.deepEqual(memberships, [{ index: 1, members }])
+})
+
+/** Does something to a closed log by hand. */
+async function tamper(path: string, change: (table: ReturnType<typeof openTable>) => void) {
+  const environment = openLogEnvironment(path)
+  change(openTable(environment, 'log'))
+  await environment.close()
+}
+
+const damages: readonly [string, RegExp, (table: ReturnType<typeof openTable>) => void][] = [
+  [
+    'a flipped bit',
+    /log entry 2 .*checksum/,
+    (table) => {
+      const record = Buffer.from(table.get(numberKey(2)) ?? [])
+      record.writeUInt8(record.readUInt8(record.length - 1) ^ 1, record.length - 1)
+      table.putSync(numberKey(2), record)
+    },
+  ],
+  [
+    'an entry in the place of another',
+    /log entry 2 .*holds entry 3/,
+    (table) => table.putSync(numberKey(2), Buffer.from(table.get(numberKey(3)) ?? [])),
+  ],
+  ['a missing entry', /log entry 2 .*/, (table) => table.removeSync(numberKey(2))],
+  ['a missing first entry', /log entry 1 .*/, (table) => table.removeSync(numberKey(1))],
+  [
+    'a record cut short',
+    /log entry 3 .*too short/,
+    (table) => table.putSync(numberKey(3), Buffer.alloc(5)),
+  ],
+]
+
+for (const [what, message, change] of damages) {
+  test(`${what} is found when the log is opened, and named`, async (t) => {
+    const { log, path } = await openLog(t)
+    append(
+      log,
+      [1, 2, 3].map((n) => batchEntry(n, [['put', 'k', n]])),
+    )
+    await log.close()
+    await tamper(path, change)
+    assert.throws(() => LogStore.open(path), skiff('SKIFF_STORAGE', 'not-applied', message))
+  })
+}
+
+test('a term that goes back is found when the log is opened', async (t) => {
+  const { log, path } = await openLog(t)
+  append(log, [noop(1, 5), noop(2, 4)])
+  await log.close()
+  assert.throws(
+    () => LogStore.open(path),
+    skiff('SKIFF_STORAGE', 'not-applied', /log entry 2 .*out of order/),
+  )
+})

@@ -1,0 +1,70 @@
+/** When the state environment is believed, and when the log makes it anew. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { positionKey, writePosition } from '../../src/storage/layout.ts'
+import { LogStore, type StateMark } from '../../src/storage/log-store.ts'
+import { StateMachine } from '../../src/storage/state-machine.ts'
+import { batchEntry } from '../support/batches.ts'
+import { temporaryDir } from '../support/cleanup.ts'
+import { openCluster } from '../support/cluster.ts'
+
+/** A closed directory whose state holds a key that its log does not, left with this mark. */
+async function leftBehind(t: TestContext, change: (mark: StateMark) => StateMark): Promise<string> {
+  const dir = await temporaryDir(t)
+  const cluster = await openCluster(t, { dir })
+  await cluster.put('a/real', 1)
+  await cluster.put('gone', 1)
+  await cluster.delete('gone')
+  await cluster.close()
+
+  const { store } = LogStore.open(join(dir, 'node-1', 'log'))
+  assert.equal(store.stateMark?.clean, true)
+  store.saveStateMark(change(store.stateMark ?? assert.fail()))
+  await store.close()
+  const state = new StateMachine(join(dir, 'node-1', 'state'))
+  const position = writePosition({ appliedIndex: state.appliedIndex, revision: state.revision })
+  state.apply([batchEntry(state.appliedIndex + 1, [['put', 'b/ghost', 1]], { sequence: 1 })], null)
+  state.tables.meta.putSync(positionKey, position)
+  await state.close()
+  return dir
+}
+
+test('a state left by another start of the machine, unclean, is made anew from the log', async (t) => {
+  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: false }))
+  const cluster = await openCluster(t, { dir })
+  assert.deepEqual(await cluster.keys(), ['a/real'])
+  assert.deepEqual(await cluster.prefixes(), ['a/'])
+  const entry = await cluster.entry('a/real')
+  assert.deepEqual([entry?.modRevision, entry?.version], [1, 1])
+  assert.equal((await cluster.put('next', 1)).revision, 4)
+})
+
+test('a state of this start of the machine is believed, though its process was killed', async (t) => {
+  const dir = await leftBehind(t, ({ bootId }) => ({ bootId, clean: false }))
+  const cluster = await openCluster(t, { dir })
+  assert.deepEqual(await cluster.keys(), ['a/real', 'b/ghost'])
+})
+
+test('a state that was closed cleanly is believed after another start of the machine', async (t) => {
+  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: true }))
+  const cluster = await openCluster(t, { dir })
+  assert.deepEqual(await cluster.keys(), ['a/real', 'b/ghost'])
+})
+
+test('a state in use is marked unclean, and clean only once it is closed', async (t) => {
+  const dir = await temporaryDir(t)
+  const mark = async () => {
+    const { store } = LogStore.open(join(dir, 'node-1', 'log'))
+    const found = store.stateMark
+    await store.close()
+    return found?.clean
+  }
+  const killed = await openCluster(t, { dir })
+  await killed.put('k', 1)
+  await killed.nodes[0]?.kill()
+  assert.equal(await mark(), false)
+  const closed = await openCluster(t, { dir })
+  await closed.close()
+  assert.equal(await mark(), true)
+})
