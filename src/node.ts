@@ -14,6 +14,8 @@ import { type CallOptions, formatAddress, type ResolvedOptions, tickMs } from '.
 import { unreachable } from './raft/assert.ts'
 import type { Member } from './raft/types.ts'
 import { BoardReader } from './storage/board.ts'
+import { makeDirectory } from './storage/directory.ts'
+import { DirectoryLock, lockRefreshMs } from './storage/lock.ts'
 import { StateReader } from './storage/reader.ts'
 import type { OpenedNode } from './storage/service.ts'
 import type { Node, NodeStatus } from './store.ts'
@@ -39,6 +41,8 @@ export class LocalNode extends ForwardingStore implements Node {
   #state: StateReader | null = null
   #client: Client | null = null
   #clock: Clock | null = null
+  #lock: DirectoryLock | null = null
+  #ticksToLockRefresh = 0
   #identity: LocalIdentity | null = null
   #life: 'starting' | 'running' | 'stopped' = 'starting'
   #failure: SkiffError | null = null
@@ -157,6 +161,8 @@ export class LocalNode extends ForwardingStore implements Node {
 
   async #start(settings: NodeSettings): Promise<void> {
     const { control } = this.#actors
+    makeDirectory(this.dir)
+    this.#lock = DirectoryLock.take(this.dir)
     const opened = await this.#alive(control.call('open'))
     const network = await this.#listen(settings, opened)
     const { nodeId, incarnation } = opened
@@ -291,6 +297,10 @@ export class LocalNode extends ForwardingStore implements Node {
     this.#actors.storage.post({ type: 'tick' })
     this.#actors.storage.flush()
     this.#client?.sweep()
+    this.#ticksToLockRefresh--
+    if (this.#ticksToLockRefresh > 0) return
+    this.#ticksToLockRefresh = lockRefreshMs / tickMs
+    this.#lock?.refresh()
   }
 
   #running(): Network {
@@ -331,6 +341,7 @@ export class LocalNode extends ForwardingStore implements Node {
     await this.#network?.close()
     await stored
     await this.#actors.close()
+    this.#lock?.release()
     this.#forgetExit()
   }
 

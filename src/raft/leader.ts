@@ -37,6 +37,8 @@ export class Leader implements Role {
   readonly #reads = new ReadRounds()
   /** Our own no-op; nothing of older terms counts as committed before it (paper §5.4.2). */
   readonly #firstIndex: Index
+  /** Bytes of each entry of ours that is not committed yet, in order, and their sum. */
+  readonly #uncommitted: number[] = []
   #uncommittedBytes = 0
   #ticksToHeartbeat = 0
   #ticksToQuorumCheck: number
@@ -152,6 +154,7 @@ export class Leader implements Role {
     const { term, log } = this.#server
     const before = this.#server.membership.members
     this.#server.append({ index: log.lastIndex + 1, term, type, bytes })
+    this.#uncommitted.push(bytes.length)
     this.#uncommittedBytes += bytes.length
     if (type === 'membership') this.#followMembership(before)
   }
@@ -206,10 +209,8 @@ export class Leader implements Role {
     )
     const index = majorityIndex(held)
     if (index <= commitIndex || index < this.#firstIndex) return this
-    const from = Math.max(commitIndex + 1, this.#firstIndex)
-    for (const entry of log.slice(from, index - from + 1, Number.MAX_SAFE_INTEGER)) {
-      this.#uncommittedBytes -= entry.bytes.length
-    }
+    const committed = index - Math.max(commitIndex, this.#firstIndex - 1)
+    for (const bytes of this.#uncommitted.splice(0, committed)) this.#uncommittedBytes -= bytes
     this.#server.commit(index)
     return this.#leaveIfRemoved()
   }

@@ -139,17 +139,12 @@ export class RaftLog {
     return this.#truncateFrom !== null || this.#writtenIndex < this.#lastIndex
   }
 
-  /** What `takeWrite` handed over is on disk. */
+  /** What `takeWrite` handed over is on disk. Memory beyond the limit goes: from now on it can be read back. */
   persisted(): void {
     this.#durableIndex = this.#writtenIndex
-  }
-
-  /** Lets go of memory that neither the disk nor the state machine waits for. */
-  trim(appliedIndex: Index): void {
-    const upTo = Math.min(appliedIndex, this.#durableIndex)
     let drop = 0
     for (const entry of this.#tail) {
-      if (this.#tailBytes <= tailBytesMax || entry.index > upTo) break
+      if (this.#tailBytes <= tailBytesMax || entry.index > this.#durableIndex) break
       this.#tailBytes -= entry.bytes.length
       drop++
     }

@@ -180,7 +180,6 @@ export class Raft {
       bytesMax,
     )
     this.#appliedIndex += entries.length
-    log.trim(this.#appliedIndex)
     this.#checkOrder()
     return entries
   }

@@ -13,6 +13,8 @@ const fields = [
 ] as const
 type Field = (typeof fields)[number]
 
+const leadsAloneAt = fields.indexOf('leadsAlone')
+
 export type Board = Readonly<Record<Field, number>>
 
 /** Three int32 (sequence, busy, halted), padding, then one float64 for each field. */
@@ -20,6 +22,9 @@ const boardBytes = 16 + 8 * fields.length
 const sequenceAt = 0
 const busyAt = 1
 const haltedAt = 2
+
+/** Writing takes less than a microsecond. */
+const readAttemptsMax = 100_000
 
 /** How long a process that exits waits for a turn that is under way. */
 const haltWaitMs = 2_000
@@ -72,7 +77,7 @@ export class BoardReader {
    * Cleared before another server could be heard.
    */
   get leadsAlone(): boolean {
-    return this.#numbers[fields.indexOf('leadsAlone')] === 1
+    return this.#numbers[leadsAloneAt] === 1
   }
 
   /**
@@ -85,12 +90,14 @@ export class BoardReader {
   }
 
   read(): Board {
-    for (;;) {
+    let numbers = Float64Array.from(this.#numbers)
+    // Bounded: a thread that died while it wrote leaves the sequence odd for good.
+    for (let n = 0; n < readAttemptsMax; n++) {
       const before = Atomics.load(this.#flags, sequenceAt)
-      const numbers = Float64Array.from(this.#numbers)
-      if (before % 2 === 0 && Atomics.load(this.#flags, sequenceAt) === before)
-        return toBoard(numbers)
+      numbers = Float64Array.from(this.#numbers)
+      if (before % 2 === 0 && Atomics.load(this.#flags, sequenceAt) === before) break
     }
+    return toBoard(numbers)
   }
 }
 

@@ -18,7 +18,7 @@ import { assert } from '../raft/assert.ts'
 import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
 import type { RaftLimits } from '../raft/progress.ts'
 import { Raft } from '../raft/raft.ts'
-import type { Entry, Member, Membership, NodeId } from '../raft/types.ts'
+import type { Entry, Membership, NodeId } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
 import { Changes } from './changes.ts'
 import { checkDatabaseFile } from './database-file.ts'
@@ -28,10 +28,10 @@ import {
   directoryAt,
   discardState,
   freeBytes,
-  releaseDirectory,
+  syncNames,
   syncState,
-  takeDirectory,
 } from './directory.ts'
+import { DiskSpace } from './disk-space.ts'
 import { type Identity, LogStore } from './log-store.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
@@ -59,6 +59,8 @@ export interface OpenedNode {
   /** Where it listened last. */
   readonly address: string | null
   readonly members: Membership
+  /** The log holds a membership it was in; not necessarily the newest. */
+  readonly wasMember: boolean
   readonly statePath: string
 }
 
@@ -95,18 +97,24 @@ export function runStorage(init: StorageInit): Promise<void> {
   })
 }
 
+/** What is there between `open` and `close`. */
+interface Opened {
+  readonly log: LogStore
+  readonly state: StateMachine
+  readonly incarnation: number
+  identity: Identity
+  memberships: readonly MembershipAt[]
+}
+
 class StorageService {
   readonly #init: StorageInit
   readonly #directory: Directory
   readonly #ports: StoragePorts
   readonly #ended: () => void
   readonly #crashed: (error: Error) => void
-  #opened: {
-    log: LogStore
-    state: StateMachine | null
-    memberships: readonly MembershipAt[]
-  } | null = null
+  #opened: Opened | null = null
   #storage: Storage | null = null
+  #closing: Promise<void> | null = null
 
   constructor(init: StorageInit, ended: () => void, crashed: (error: Error) => void) {
     this.#init = init
@@ -119,11 +127,9 @@ class StorageService {
     }
   }
 
-  #ending = false
-
   readonly control: StorageControl = {
     open: () => this.#open(),
-    listening: (address) => this.#log().saveIdentity({ ...this.#identity(), address }),
+    listening: (address) => this.#remember({ address }),
     adopt: (clusterId) => this.#adopt(clusterId),
     found: () => this.#found(),
     start: () => this.#start(),
@@ -131,92 +137,80 @@ class StorageService {
     kill: () => this.#close(false),
   }
 
+  /** Calls back when the other end of the port goes away before we were told to close. */
   onAbandoned(act: () => void): void {
     this.#ports.network.onClosed(() => {
-      if (!this.#ending) act()
+      if (this.#closing === null) act()
     })
   }
 
   #open(): OpenedNode {
-    takeDirectory(this.#directory)
+    const { store: log, memberships } = LogStore.open(this.#directory.log)
     try {
-      const { store: log, memberships } = LogStore.open(this.#directory.log)
-      this.#opened = { log, state: null, memberships }
-      const known = log.identity ?? {
-        nodeId: randomBytes(8).toString('hex'),
-        clusterId: null,
-        address: null,
-        starts: 0,
-      }
-      const identity: Identity = { ...known, starts: known.starts + 1 }
+      const identity = nextStart(log.identity)
       log.saveIdentity(identity)
-      this.#openState()
-      const { nodeId, clusterId, address, starts } = identity
-      const incarnation = starts * incarnationRandom + randomInt(incarnationRandom)
-      this.#incarnation = incarnation
-      const members = memberships.at(-1)?.members ?? []
-      return { nodeId, incarnation, clusterId, address, members, statePath: this.#directory.state }
+      syncNames(this.#directory)
+      const state = this.#openState(log)
+      const incarnation = identity.starts * incarnationRandom + randomInt(incarnationRandom)
+      this.#opened = { log, state, identity, incarnation, memberships }
+      return describe(this.#opened, this.#directory)
     } catch (error) {
-      if (this.#opened === null) releaseDirectory(this.#directory)
+      void log.close()
       throw error
     }
   }
 
-  #incarnation = 0
-
   /** Trusts the state only if no power was lost since it was written; else the log makes it anew. */
-  #openState(): void {
-    const log = this.#log()
+  #openState(log: LogStore): StateMachine {
     const boot = bootId()
     const mark = log.stateMark
     if (mark === null || !(mark.clean || mark.bootId === boot)) discardState(this.#directory)
     // Durable before the first write: a clean mark must never stand beside a state that is in use.
     log.saveStateMark({ bootId: boot, clean: false })
-    checkDatabaseFile(
-      this.#directory.state,
-      `Delete ${this.#directory.state}: the log makes it anew`,
+    const { path, state: statePath } = this.#directory
+    checkDatabaseFile(statePath, `Delete ${statePath}: the log makes it anew`)
+    const state = new StateMachine(statePath)
+    if (state.appliedIndex <= log.lastIndex) return state
+    void state.close()
+    throw new SkiffError(
+      'SKIFF_STORAGE',
+      'not-applied',
+      `the state in ${path} holds entry ${state.appliedIndex}, its log ends at ${log.lastIndex}: the log was damaged or replaced`,
     )
-    const state = new StateMachine(this.#directory.state)
-    if (state.appliedIndex > log.lastIndex) {
-      throw new SkiffError(
-        'SKIFF_STORAGE',
-        'not-applied',
-        `the state in ${this.#directory.path} holds entry ${state.appliedIndex}, its log ends at ${log.lastIndex}: the log was damaged or replaced`,
-      )
-    }
-    assert(this.#opened !== null, 'not open')
-    this.#opened.state = state
   }
 
   #adopt(clusterId: string): void {
-    const identity = this.#identity()
+    const { identity } = this.#whatIsOpen()
     if (identity.clusterId === clusterId) return
     assert(identity.clusterId === null, `this directory belongs to cluster ${identity.clusterId}`)
-    this.#log().saveIdentity({ ...identity, clusterId })
+    this.#remember({ clusterId })
   }
 
   #found(): string {
-    const identity = this.#identity()
-    assert(
-      identity.clusterId === null && identity.address !== null,
-      'only a fresh node that listens can found a cluster',
-    )
+    const opened = this.#whatIsOpen()
+    const { nodeId, address, clusterId: known } = opened.identity
+    assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
     const clusterId = randomBytes(16).toString('hex')
-    const self: Member = { id: identity.nodeId, address: identity.address, role: 'voter' }
-    const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership([self]) }
-    this.#log().found({ ...identity, clusterId }, first, packEntries([first]))
-    assert(this.#opened !== null, 'not open')
-    this.#opened.memberships = [{ index: 1, members: [self] }]
+    const members: Membership = [{ id: nodeId, address, role: 'voter' }]
+    const bytes = encodeMembership(members)
+    const first: Entry = { index: 1, term: 1, type: 'membership', bytes }
+    opened.identity = { ...opened.identity, clusterId }
+    opened.log.found(opened.identity, first, packEntries([first]))
+    opened.memberships = [{ index: 1, members }]
     return clusterId
   }
 
+  #remember(news: Partial<Identity>): void {
+    const opened = this.#whatIsOpen()
+    opened.identity = { ...opened.identity, ...news }
+    opened.log.saveIdentity(opened.identity)
+  }
+
   #start(): void {
-    assert(this.#opened?.state != null, 'not open')
-    const { log, state, memberships } = this.#opened
-    const { limits, board, watcherBytesMax } = this.#init
-    const { nodeId } = this.#identity()
+    const { log, state, memberships, identity, incarnation } = this.#whatIsOpen()
+    const { limits, board, watcherBytesMax, diskFreeBytesMin } = this.#init
     const raft = new Raft({
-      id: nodeId,
+      id: identity.nodeId,
       limits,
       random: Math.random,
       disk: log,
@@ -229,53 +223,50 @@ class StorageService {
       raft,
       log,
       state,
-      proposals: new Proposals(nodeId, this.#incarnation, limits.electionTicksMin),
+      proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
       reads: new Reads(limits.electionTicksMin, randomInt(questionsRandom)),
       changes: new Changes(raft, limits.heartbeatTicks),
       watchers: new Watchers(state, log, watcherBytesMax),
       board: new BoardWriter(board),
-      diskTrouble: () => this.#diskTrouble(),
+      space: new DiskSpace(() => freeBytes(this.#directory), diskFreeBytesMin),
       members: applied?.members ?? [],
     })
     this.#storage.start((error) => this.#fail(error))
   }
 
-  #diskTrouble(): string | null {
-    const free = freeBytes(this.#directory)
-    const { diskFreeBytesMin } = this.#init
-    if (free >= diskFreeBytesMin) return null
-    return `the disk of ${this.#directory.path} has ${free} bytes left, fewer than diskFreeBytesMin (${diskFreeBytesMin}); free some space`
-  }
-
   /** Says why, to those who wait, and ends the actor. The disk is left as it is. */
   #fail(data: SkiffErrorData): void {
-    const code = data.code === 'SKIFF_CRASHED' ? data.code : 'SKIFF_STORAGE'
-    const error = new SkiffError(code, data.outcome, data.message)
-    this.#ports.network.post({ type: 'failed', error: error.toData() })
+    const error = SkiffError.fromData(data)
+    this.#ports.network.post({ type: 'failed', error: data })
     this.#ports.network.flush()
-    void this.#close(false).then(
-      () => this.#crashed(error),
-      () => this.#crashed(error),
-    )
+    const end = (): void => this.#crashed(error)
+    void this.#close(false).then(end, end)
   }
 
-  async #close(clean: boolean): Promise<void> {
+  #close(clean: boolean): Promise<void> {
+    this.#closing ??= this.#shutDown(clean)
+    return this.#closing
+  }
+
+  async #shutDown(clean: boolean): Promise<void> {
     this.#storage?.stop()
-    this.#storage = null
-    const opened = this.#opened
-    this.#opened = null
-    if (opened !== null) {
-      await opened.state?.close()
-      if (clean && opened.state !== null) {
-        syncState(this.#directory)
-        opened.log.saveStateMark({ bootId: bootId(), clean: true })
-      }
-      await opened.log.close()
-      releaseDirectory(this.#directory)
+    try {
+      if (this.#opened !== null) await this.#closeFiles(this.#opened, clean)
+    } finally {
+      // After this call was answered.
+      setImmediate(() => this.#end())
     }
-    this.#ending = true
-    // After this call was answered.
-    setImmediate(() => this.#end())
+  }
+
+  async #closeFiles({ log, state }: Opened, clean: boolean): Promise<void> {
+    try {
+      await state.close()
+      if (!clean) return
+      syncState(this.#directory)
+      log.saveStateMark({ bootId: bootId(), clean: true })
+    } finally {
+      await log.close()
+    }
   }
 
   #end(): void {
@@ -285,14 +276,36 @@ class StorageService {
     this.#ended()
   }
 
-  #log(): LogStore {
+  #whatIsOpen(): Opened {
     assert(this.#opened !== null, 'not open')
-    return this.#opened.log
+    return this.#opened
   }
+}
 
-  #identity(): Identity {
-    const { identity } = this.#log()
-    assert(identity !== null, 'no identity')
-    return identity
+function nextStart(known: Identity | null): Identity {
+  const fresh = {
+    nodeId: randomBytes(8).toString('hex'),
+    clusterId: null,
+    address: null,
+    starts: 0,
+  }
+  const identity = known ?? fresh
+  return { ...identity, starts: identity.starts + 1 }
+}
+
+function describe(
+  { identity, incarnation, memberships }: Opened,
+  directory: Directory,
+): OpenedNode {
+  const { nodeId, clusterId, address } = identity
+  const isIn = ({ members }: MembershipAt): boolean => members.some(({ id }) => id === nodeId)
+  return {
+    nodeId,
+    incarnation,
+    clusterId,
+    address,
+    members: memberships.at(-1)?.members ?? [],
+    wasMember: memberships.some(isIn),
+    statePath: directory.state,
   }
 }

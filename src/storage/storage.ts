@@ -7,10 +7,11 @@
  * Whatever arrives while a turn writes is the next turn's batch: group commit without a timer. A turn runs
  * to its end without a pause, so what it asserts at its beginning holds.
  *
- * Any error stops the node at once: it neither votes nor acknowledges any more (see `#fail`).
+ * Any error stops the node at once: it neither votes nor acknowledges any more (service.ts).
  */
 
-import { type Port, spread } from '../actor/port.ts'
+import type { Port } from '../actor/port.ts'
+import { batchCount, batchOwner } from '../codec/command.ts'
 import { packEntries, unpackEntries } from '../codec/record.ts'
 import { SkiffError, type SkiffErrorData, toErrorData } from '../errors.ts'
 import type {
@@ -23,22 +24,29 @@ import type {
   StorageToNetwork,
   WireRpc,
 } from '../messages.ts'
+import { appendBytesMax, appendEntriesMax, appendsInFlightMax } from '../options.ts'
 import { unreachable } from '../raft/assert.ts'
 import { decodeMembership } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { Outgoing, Rpc } from '../raft/rpc.ts'
 import type { Entry, Membership, NodeId } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
 import type { Changes, Refusal } from './changes.ts'
+import type { DiskSpace } from './disk-space.ts'
 import type { LogStore } from './log-store.ts'
+import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
 import type { Reads } from './reads.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { Watchers } from './watchers.ts'
 
-/** Entries and bytes applied in one transaction; more wait for the next turn. */
-const applyEntriesMax = 256
-const applyBytesMax = 4 * 2 ** 20
+/**
+ * Entries and bytes applied in one transaction; more wait for the next turn. No less than a full window of
+ * appends brings, or a follower would fall ever further behind.
+ */
+const applyEntriesMax = appendsInFlightMax * appendEntriesMax
+const applyBytesMax = 2 * appendsInFlightMax * appendBytesMax
+/** What one command may cost in the state beside its own bytes: a page of the tree. */
+const commandPageBytes = 4_096
 
 export interface StoragePorts {
   readonly network: Port<StorageToNetwork, NetworkToStorage>
@@ -55,8 +63,7 @@ export interface StorageParts {
   readonly changes: Changes
   readonly watchers: Watchers
   readonly board: BoardWriter
-  /** Why nothing may be written any more, or `null`; asked now and then. */
-  readonly diskTrouble: () => string | null
+  readonly space: DiskSpace
   /** The members as applied when the node was opened. */
   readonly members: Membership
 }
@@ -65,18 +72,18 @@ export class Storage {
   readonly #ports: StoragePorts
   readonly #parts: StorageParts
   #members: Membership
+  readonly #outbox: Outbox
   #shownView = ''
-  /** Refuses writes while the disk is nearly full. */
-  #trouble: string | null = null
-  #ticksToDiskCheck = 0
   #running = false
   /** There is more to do, though nothing new may come in. */
   #again = false
+  #turnScheduled = false
   #failed: (error: SkiffErrorData) => void = () => undefined
 
   constructor(ports: StoragePorts, parts: StorageParts) {
     this.#ports = ports
     this.#parts = parts
+    this.#outbox = new Outbox(ports.codecs)
     this.#members = parts.members
   }
 
@@ -111,19 +118,31 @@ export class Storage {
     for (const codec of this.#ports.codecs)
       for (const { from, rpc } of codec.receive()) this.#step(from, rpc)
     let ticked = false
-    for (const message of this.#ports.network.receive()) ticked = this.#serve(message) || ticked
+    for (const message of this.#ports.network.receive()) {
+      if (message.type === 'tick') ticked = true
+      else this.#serve(message)
+    }
     // Last, and at most one: what waited while we were stalled is heard before time is counted.
     if (ticked) this.#tick()
     do this.#runCore()
     while (raft.hasTurn())
     if (this.#parts.watchers.pump()) this.#again = true
     this.#report()
-    if (this.#again) setImmediate(this.#wake)
+    if (this.#again) this.#scheduleTurn()
+  }
+
+  #scheduleTurn(): void {
+    if (this.#turnScheduled) return
+    this.#turnScheduled = true
+    setImmediate(() => {
+      this.#turnScheduled = false
+      this.#wake()
+    })
   }
 
   /** The turn proper: the order of what follows is what makes a promise a promise. */
   #runCore(): void {
-    const { raft, log, proposals, reads } = this.#parts
+    const { raft, log, proposals, reads, space } = this.#parts
     proposals.pump(this.#route())
     reads.pump(raft.status.term, (id) => raft.read(id))
     const refusals = this.#parts.changes.pump((to, id, change) => this.#askChange(to, id, change))
@@ -132,17 +151,19 @@ export class Storage {
     const turn = raft.takeTurn()
     this.#publish()
     const block = packEntries(turn.write.entries)
-    this.#send(turn.early)
+    this.#outbox.send(turn.early)
+    space.spend(block.length)
     log.write(turn.write, block)
     const settled = raft.settle()
-    this.#send(settled.late)
+    this.#outbox.send(settled.late)
     for (const read of settled.reads) reads.confirm(read)
     this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))
   }
 
   #apply(entries: readonly Entry[]): void {
-    const { state, proposals, watchers } = this.#parts
+    const { state, proposals, watchers, space } = this.#parts
     if (entries.length === 0) return
+    for (const entry of entries) space.spend(stateBytes(entry))
     const applied = state.apply(entries, watchers.isEmpty ? null : watchers)
     for (const entry of entries)
       if (entry.type === 'membership') this.#members = decodeMembership(entry.bytes)
@@ -169,17 +190,17 @@ export class Storage {
   }
 
   #step(from: NodeId, rpc: WireRpc): void {
-    const { raft, changes } = this.#parts
+    const { raft, changes, space } = this.#parts
     switch (rpc.type) {
       case 'append':
         raft.step(from, { ...rpc, entries: unpackEntries(rpc.entries, rpc.entryCount) })
         return
       case 'forward':
-        // Only for our log, and only while we lead: its owner will send it again.
-        if (this.#trouble === null) raft.propose(rpc.batch)
+        // Only for our log, and only while we lead: its owner will send it again. Nobody else's to send.
+        if (space.trouble === null && batchOwner(rpc.batch).node === from) raft.propose(rpc.batch)
         return
       case 'change':
-        this.#sendTo(from, {
+        this.#outbox.post(from, {
           type: 'changeReply',
           id: rpc.id,
           answer: changes.asked(from, rpc.change),
@@ -193,63 +214,59 @@ export class Storage {
     }
   }
 
-  /** True for a tick. */
-  #serve(message: NetworkToStorage): boolean {
+  #serve(message: Exclude<NetworkToStorage, { type: 'tick' }>): void {
     const { raft, proposals, reads, changes, watchers } = this.#parts
     switch (message.type) {
-      case 'tick':
-        return true
       case 'propose':
         this.#propose(message.batch, message.bytes)
-        return false
+        return
       case 'cancel':
         this.#cancelBatch(message.batch)
-        return false
+        return
       case 'read':
         reads.add(message.id)
-        return false
+        return
       case 'cancelRead':
         this.#cancelRead(message.id)
-        return false
+        return
       case 'watch':
         watchers.add(message.id, message.prefix, message.fromRevision, message.previous)
-        return false
+        return
       case 'unwatch':
         watchers.remove(message.id)
-        return false
+        return
       case 'consumed':
         watchers.consumed(message.id, message.bytes)
-        return false
+        return
       case 'change':
         changes.add(message.id, message.change, message.via)
-        return false
+        return
       case 'cancelChange':
         changes.cancel(message.id)
-        return false
+        return
       case 'peer':
         raft.linkLost(message.id)
         if (message.id === raft.status.leaderId) proposals.resend()
-        return false
+        return
       default:
-        return unreachable(message)
+        unreachable(message)
     }
   }
 
   #tick(): void {
-    const { raft, proposals, reads, changes, diskTrouble } = this.#parts
+    const { raft, proposals, reads, changes, space } = this.#parts
     raft.tick()
     proposals.tick(this.#route())
     reads.tick()
     changes.tick()
-    this.#ticksToDiskCheck--
-    if (this.#ticksToDiskCheck > 0) return
-    this.#ticksToDiskCheck = diskCheckTicks
-    this.#trouble = diskTrouble()
+    space.tick()
   }
 
   #propose(batch: number, bytes: Uint8Array): void {
-    if (this.#trouble === null) this.#parts.proposals.add(batch, bytes)
-    else this.#refuse(batch, new SkiffError('SKIFF_STORAGE', 'not-applied', this.#trouble))
+    const { proposals, space } = this.#parts
+    const { trouble } = space
+    if (trouble === null) proposals.add(batch, bytes)
+    else this.#refuse(batch, new SkiffError('SKIFF_STORAGE', 'not-applied', trouble))
   }
 
   #cancelBatch(batch: number): void {
@@ -302,44 +319,14 @@ export class Storage {
     if (raft.isLeader)
       return { leaderId, term, isLossy: false, send: (batch) => raft.propose(batch) }
     const forward = (batch: Uint8Array): boolean => {
-      if (leaderId !== null) this.#sendTo(leaderId, { type: 'forward', batch })
+      if (leaderId !== null) this.#outbox.post(leaderId, { type: 'forward', batch })
       return leaderId !== null
     }
     return { leaderId, term, isLossy: true, send: forward }
   }
 
   #askChange(to: NodeId, id: number, change: MembershipChange): void {
-    this.#sendTo(to, { type: 'change', id, change })
-  }
-
-  #send(outgoing: readonly Outgoing[]): void {
-    for (const { to, rpc } of outgoing) this.#post(to, rpc)
-    for (const codec of this.#ports.codecs) codec.flush()
-  }
-
-  #sendTo(to: NodeId, rpc: WireRpc): void {
-    this.#codecOf(to)?.post({ type: 'rpc', to: [to], rpc })
-  }
-
-  /** One encoding serves all who hang on the same codec. */
-  #post(to: readonly NodeId[], rpc: Rpc): void {
-    const groups = new Map<Port<StorageToCodec, CodecToStorage> | undefined, NodeId[]>()
-    for (const id of to) {
-      const codec = this.#codecOf(id)
-      groups.set(codec, [...(groups.get(codec) ?? []), id])
-    }
-    for (const [codec, ids] of groups) {
-      const wire = toWire(rpc)
-      codec?.post(
-        { type: 'rpc', to: ids, rpc: wire },
-        wire.type === 'append' ? [wire.entries.buffer as ArrayBuffer] : [],
-      )
-    }
-  }
-
-  #codecOf(id: NodeId): Port<StorageToCodec, CodecToStorage> | undefined {
-    const { codecs } = this.#ports
-    return codecs[spread(id, codecs.length)]
+    this.#outbox.post(to, { type: 'change', id, change })
   }
 
   #publish(): void {
@@ -373,12 +360,8 @@ export class Storage {
   }
 }
 
-/** About once a second: the space on the disk changes slowly. */
-const diskCheckTicks = 40
-
-function toWire(rpc: Rpc): Exclude<WireRpc, { type: 'forward' | 'change' | 'changeReply' }> {
-  if (rpc.type !== 'append') return rpc
-  return { ...rpc, entryCount: rpc.entries.length, entries: packEntries(rpc.entries) }
+function stateBytes({ type, bytes }: Entry): number {
+  return bytes.length + (type === 'batch' ? batchCount(bytes) * commandPageBytes : 0)
 }
 
 function buffersOf(message: StorageToNetwork): ArrayBuffer[] {

@@ -24,7 +24,7 @@ interface Watcher {
   /** The first revision it has not been sent. */
   nextRevision: number
   unreadBytes: number
-  /** Reads the past until it has caught up. */
+  /** Caught up: gets events as they are applied. Before, it reads the past. */
   live: boolean
 }
 
@@ -33,14 +33,23 @@ interface HistoryRow extends RevisionRecord {
   readonly firstRevision: number
 }
 
-/** Entries read back for one watcher in one turn. */
+/** Read back from the log in one turn, for all watchers together, whether or not they want it. */
 const historyEntriesMax = 64
+const historyBytesMax = 4 * 2 ** 20
+
+/** What is left of that. */
+interface Budget {
+  entries: number
+  bytes: number
+}
 
 export class Watchers implements ChangeListener {
   readonly #state: StateMachine
   readonly #log: LogReader
   readonly #unreadBytesMax: number
   readonly #watchers = new Map<number, Watcher>()
+  /** Those that still read the past; each in its turn. */
+  readonly #behind: Watcher[] = []
   #live = new EventWriter()
   #messages: StorageToNetwork[] = []
 
@@ -70,7 +79,7 @@ export class Watchers implements ChangeListener {
       live: false,
     }
     this.#watchers.set(id, watcher)
-    this.#catchUp(watcher)
+    if (!this.#goLive(watcher)) this.#behind.push(watcher)
   }
 
   remove(id: number): void {
@@ -97,15 +106,20 @@ export class Watchers implements ChangeListener {
     if (wanted) write(this.#live, revision, command, previous)
   }
 
-  /** Carries on those that read the past. True: there is more to do without anything new coming in. */
+  /**
+   * Carries on those that read the past, one after another, as far as a turn allows. True: there is more to
+   * do without anything new coming in.
+   */
   pump(): boolean {
-    let more = false
-    for (const watcher of this.#watchers.values()) {
-      if (watcher.live) continue
-      this.#catchUp(watcher)
-      more ||= !watcher.live && this.#hasRoom(watcher) && this.#watchers.has(watcher.id)
+    const budget: Budget = { entries: historyEntriesMax, bytes: historyBytesMax }
+    for (let n = this.#behind.length; n > 0 && hasLeft(budget); n--) {
+      const watcher = this.#behind.shift()
+      assert(watcher !== undefined, 'fewer watchers than counted')
+      if (!this.#watchers.has(watcher.id)) continue
+      if (this.#hasRoom(watcher)) this.#readHistory(watcher, budget)
+      if (this.#watchers.has(watcher.id) && !this.#goLive(watcher)) this.#behind.push(watcher)
     }
-    return more
+    return this.#behind.some((watcher) => this.#hasRoom(watcher))
   }
 
   /** What main must hear, in order. */
@@ -122,12 +136,12 @@ export class Watchers implements ChangeListener {
     this.#live = new EventWriter()
   }
 
-  #catchUp(watcher: Watcher): void {
-    if (watcher.nextRevision <= this.#state.revision && this.#hasRoom(watcher))
-      this.#readHistory(watcher)
-    if (watcher.nextRevision <= this.#state.revision || !this.#watchers.has(watcher.id)) return
+  /** Once nothing of the past is missing, events come as they are applied. */
+  #goLive(watcher: Watcher): boolean {
+    if (watcher.nextRevision <= this.#state.revision) return false
     watcher.live = true
     this.#messages.push({ type: 'watching', id: watcher.id, revision: this.#state.revision })
+    return true
   }
 
   #hasRoom(watcher: Watcher): boolean {
@@ -135,14 +149,16 @@ export class Watchers implements ChangeListener {
   }
 
   /** A slice of the log, from the entry that made `nextRevision` on. */
-  #readHistory(watcher: Watcher): void {
+  #readHistory(watcher: Watcher, budget: Budget): void {
     const events = new EventWriter()
-    const rows = this.#revisionsFrom(watcher.nextRevision)
+    const rows = this.#revisionsFrom(watcher.nextRevision, budget.entries)
     if (rows.length === 0) this.#endCompacted(watcher)
     for (const { firstRevision, index, isIdle } of rows) {
-      if (!this.#hasRoom(watcher)) break
+      if (!this.#hasRoom(watcher) || !hasLeft(budget)) break
       const [entry] = this.#log.entries(index, 1, Number.MAX_SAFE_INTEGER)
       assert(entry !== undefined, `no entry ${index}`)
+      budget.entries--
+      budget.bytes -= entry.bytes.length
       this.#replay(watcher, entry, firstRevision, isIdle, events)
     }
     if (events.count > 0) {
@@ -169,12 +185,12 @@ export class Watchers implements ChangeListener {
   }
 
   /** The batch that made this revision, and some behind it; none if it is gone. */
-  #revisionsFrom(revision: number): HistoryRow[] {
+  #revisionsFrom(revision: number, limit: number): HistoryRow[] {
     const { revisions } = this.#state.tables
     const down = { start: numberKey(revision), end: numberKey(0), reverse: true, limit: 1 }
     const [start] = revisions.getKeys({ ...down, inclusiveEnd: true })
     if (start === undefined) return []
-    const up = { start, end: numberKey(2 ** 53 - 1), limit: historyEntriesMax }
+    const up = { start, end: numberKey(2 ** 53 - 1), limit }
     const rows: HistoryRow[] = []
     for (const { key, value } of revisions.getRange(up)) {
       rows.push({ firstRevision: keyNumber(key), ...readRevisionRecord(Buffer.from(value)) })
@@ -239,6 +255,10 @@ function write(
   } else {
     events.put(revision, key, value, previous)
   }
+}
+
+function hasLeft({ entries, bytes }: Budget): boolean {
+  return entries > 0 && bytes > 0
 }
 
 function beginsWith(key: Buffer, prefix: Buffer): boolean {

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import {
   type Directory,
   directoryAt,
   freeBytes,
-  releaseDirectory,
-  takeDirectory,
+  makeDirectory,
 } from '../../src/storage/directory.ts'
+import { DirectoryLock } from '../../src/storage/lock.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import { skiff } from '../support/cluster.ts'
 
@@ -24,6 +24,11 @@ interface Holder {
   pidNamespace: string
 }
 
+function take({ path }: Directory): DirectoryLock {
+  makeDirectory(path)
+  return DirectoryLock.take(path)
+}
+
 function lockOf({ path }: Directory): Holder {
   return JSON.parse(readFileSync(join(path, 'lock'), 'utf8'))
 }
@@ -31,27 +36,28 @@ function lockOf({ path }: Directory): Holder {
 /** A directory that somebody has locked who differs from us in this. */
 async function lockedBy(t: TestContext, holder: Partial<Holder>): Promise<Directory> {
   const directory = await freshDirectory(t)
-  takeDirectory(directory)
+  take(directory)
   writeFileSync(join(directory.path, 'lock'), JSON.stringify({ ...lockOf(directory), ...holder }))
   return directory
 }
 
-function assertTaken(directory: Directory): void {
-  takeDirectory(directory)
+function assertTaken(directory: Directory): DirectoryLock {
+  const lock = take(directory)
   assert.equal(lockOf(directory).pid, process.pid)
   assert.deepEqual(readdirSync(directory.path), ['lock'])
+  return lock
 }
 
 function assertHeld(directory: Directory, by: RegExp): void {
-  assert.throws(() => takeDirectory(directory), skiff('SKIFF_CONFIG', 'not-applied', by))
+  assert.throws(() => take(directory), skiff('SKIFF_CONFIG', 'not-applied', by))
   assert.deepEqual(readdirSync(directory.path), ['lock'], 'nothing else is left')
 }
 
 test('a directory is made, taken, given back and taken again', async (t) => {
   const directory = await freshDirectory(t)
-  assertTaken(directory)
+  const lock = assertTaken(directory)
   assertHeld(directory, new RegExp(`in use by process ${process.pid}`))
-  releaseDirectory(directory)
+  lock.release()
   assert.deepEqual(readdirSync(directory.path), [])
   assertTaken(directory)
   assert.ok(freeBytes(directory) > 0)
@@ -77,8 +83,24 @@ test('the lock of a live process is respected', async (t) => {
   assertHeld(await lockedBy(t, { pid, startedAt }), new RegExp(`in use by process ${pid}`))
 })
 
-test('the lock of another container is respected, for its process ids mean nothing here', async (t) => {
-  assertHeld(await lockedBy(t, { pidNamespace: 'pid:[1]', pid: 1 }), /in use by process 1/)
+test('the lock of another container is respected while it is refreshed, for its process ids mean nothing here', async (t) => {
+  const directory = await lockedBy(t, { pidNamespace: 'pid:[1]', pid: 1 })
+  assertHeld(directory, /in use by process 1/)
+  const longAgo = new Date(Date.now() - 61_000)
+  utimesSync(join(directory.path, 'lock'), longAgo, longAgo)
+  assertTaken(directory)
+})
+
+test('a lock that became another’s is neither refreshed nor given back', async (t) => {
+  const directory = await freshDirectory(t)
+  const lock = take(directory)
+  writeFileSync(
+    join(directory.path, 'lock'),
+    JSON.stringify({ ...lockOf(directory), token: 'other' }),
+  )
+  lock.refresh()
+  lock.release()
+  assert.deepEqual(readdirSync(directory.path), ['lock'])
 })
 
 test('a lock that says nothing is taken over', async (t) => {

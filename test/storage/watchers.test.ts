@@ -67,6 +67,7 @@ test('the past is read a slice a turn, from the middle of a batch on, then the p
   const { watchers, apply } = await openWatchers(t)
   for (let n = 0; n < 100; n++) apply(puts(`k${n}a`, `k${n}b`))
   watchers.add(1, 'k', 2, false)
+  assert.equal(watchers.pump(), true)
   const first = hear(watchers)
   assert.equal(first[0], 'past 2 k0b')
   assert.equal(first.length, 127, '64 batches, but for one event')
@@ -79,10 +80,21 @@ test('the past is read a slice a turn, from the middle of a batch on, then the p
   assert.deepEqual(hear(watchers), ['live 202 k-live'])
 })
 
+test('a turn reads a bounded piece of the past, for all watchers together, each in its turn', async (t) => {
+  const { watchers, apply } = await openWatchers(t)
+  for (let n = 0; n < 40; n++) apply(puts(`k${n}`))
+  // Nothing matches, so nothing is unread, and only the budget ends a turn.
+  for (let id = 1; id <= 8; id++) watchers.add(id, 'none', 1, false)
+  let turns = 1
+  for (; watchers.pump(); turns++) assert.ok(hear(watchers).length <= 2, 'at most two caught up')
+  assert.equal(turns, (8 * 40) / 64)
+})
+
 test('a reader of the past waits for room, and goes on when its events were taken', async (t) => {
   const { watchers, apply } = await openWatchers(t, 400)
   for (let n = 0; n < 30; n++) apply(puts(`k${n}`))
   watchers.add(1, 'k', 1, false)
+  watchers.pump()
   const seen = hear(watchers)
   assert.ok(seen.length < 30, `${seen.length} events at once`)
   assert.equal(watchers.pump(), false, 'without room there is nothing to do')
@@ -119,8 +131,10 @@ test('compacted: where the oldest revisions are gone, the oldest one left is nam
   for (let n = 0; n < 5; n++) apply(puts(`k${n}a`, `k${n}b`))
   for (const revision of [1, 3]) state.tables.revisions.removeSync(numberKey(revision))
   watchers.add(1, '', 4, false)
+  watchers.pump()
   assert.deepEqual(hear(watchers), ['ended 1 SKIFF_COMPACTED 5'])
   watchers.add(2, '', 6, false)
+  watchers.pump()
   assert.deepEqual(hear(watchers), [
     'past 6 k2b',
     'past 7 k3a',

@@ -1,0 +1,51 @@
+/** The way of RPCs to the codecs: to the one that serves the peer, encoded once for all on the same. */
+import { type Port, spread } from '../actor/port.ts'
+import { packEntries } from '../codec/record.ts'
+import type { CodecToStorage, StorageToCodec, WireRpc } from '../messages.ts'
+import { assert } from '../raft/assert.ts'
+import type { Outgoing, Rpc } from '../raft/rpc.ts'
+import type { NodeId } from '../raft/types.ts'
+
+type CodecPort = Port<StorageToCodec, CodecToStorage>
+
+export class Outbox {
+  readonly #codecs: readonly CodecPort[]
+
+  constructor(codecs: readonly CodecPort[]) {
+    this.#codecs = codecs
+  }
+
+  /** Sends these, and whatever was posted before. */
+  send(outgoing: readonly Outgoing[]): void {
+    for (const { to, rpc } of outgoing) this.#toAll(to, rpc)
+    for (const codec of this.#codecs) codec.flush()
+  }
+
+  /** Leaves with the next `send`. */
+  post(to: NodeId, rpc: WireRpc): void {
+    this.#codecOf(to).post({ type: 'rpc', to: [to], rpc })
+  }
+
+  #toAll(to: readonly NodeId[], rpc: Rpc): void {
+    const groups = new Map<CodecPort, NodeId[]>()
+    for (const id of to) {
+      const codec = this.#codecOf(id)
+      groups.set(codec, [...(groups.get(codec) ?? []), id])
+    }
+    for (const [codec, ids] of groups) {
+      if (rpc.type !== 'append') {
+        codec.post({ type: 'rpc', to: ids, rpc })
+        continue
+      }
+      const entries = packEntries(rpc.entries)
+      const wire = { ...rpc, entryCount: rpc.entries.length, entries }
+      codec.post({ type: 'rpc', to: ids, rpc: wire }, [entries.buffer])
+    }
+  }
+
+  #codecOf(id: NodeId): CodecPort {
+    const codec = this.#codecs[spread(id, this.#codecs.length)]
+    assert(codec !== undefined, 'a node has at least one codec')
+    return codec
+  }
+}
