@@ -33,11 +33,11 @@ export interface PutOptions {
 interface Contender {
   readonly name: string
   readonly nodes: number
-  open(dir: string): Promise<Entrance[]>
+  open(dir: string): Promise<Access[]>
 }
 
 /** A way into a system; one more than once in a cluster: through its leader, through a follower. */
-interface Entrance extends System {
+interface Access extends System {
   readonly through: string
   /** What happened to it meanwhile that spoils the numbers, or `null`. */
   spoiled(): string | null
@@ -56,8 +56,8 @@ const ours: Record<PutOptions['suite'], Contender> = {
 }
 
 const peers: readonly Contender[] = [
-  { name: 'lmdb-js, best setting', nodes: 1, open: async (dir) => [entrance(openLmdbBest(dir))] },
-  { name: 'lmdb-js, default', nodes: 1, open: async (dir) => [entrance(openLmdbDefault(dir))] },
+  { name: 'lmdb-js, best setting', nodes: 1, open: async (dir) => [access(openLmdbBest(dir))] },
+  { name: 'lmdb-js, default', nodes: 1, open: async (dir) => [access(openLmdbDefault(dir))] },
 ]
 
 export async function runPutSuite(options: PutOptions): Promise<void> {
@@ -73,10 +73,10 @@ async function runContender(
   options: PutOptions,
 ): Promise<void> {
   const dir = join(options.scratch, 'data')
-  const entrances = await contender.open(dir)
+  const accesses = await contender.open(dir)
   try {
-    await preload(`${contender.name}, ${valueBytes} B`, entrances, valueBytes, options.keys)
-    for (const through of entrances) {
+    await preload(`${contender.name}, ${valueBytes} B`, accesses, valueBytes, options.keys)
+    for (const through of accesses) {
       for (const callers of callerCounts) {
         options.onRow(await measureRow(contender, through, callers, valueBytes, options))
         const spoiled = through.spoiled()
@@ -84,14 +84,14 @@ async function runContender(
       }
     }
   } finally {
-    await entrances[0]?.close()
+    await accesses[0]?.close()
     await rm(dir, { recursive: true, force: true })
   }
 }
 
 async function measureRow(
   { name, nodes }: Contender,
-  { put, through }: Entrance,
+  { put, through }: Access,
   callers: number,
   valueBytes: number,
   { suite, keys, measureMs }: PutOptions,
@@ -105,7 +105,7 @@ async function measureRow(
 
 async function preload(
   label: string,
-  [system]: Entrance[],
+  [system]: Access[],
   valueBytes: number,
   keys: number,
 ): Promise<void> {
@@ -136,17 +136,17 @@ function makeValues(valueBytes: number): Buffer[] {
 
 // ── Ways in ─────────────────────────────────────────────────────────────────────────────────────
 
-function entrance(system: System): Entrance {
+function access(system: System): Access {
   return { ...system, through: '', spoiled: () => null }
 }
 
-async function openSingle(dir: string): Promise<Entrance[]> {
+async function openSingle(dir: string): Promise<Access[]> {
   const cluster = await createCluster({ dir, workers: 2 })
   await cluster.waitForLeader()
-  return [entrance({ put: putInto(cluster), close: () => cluster.close() })]
+  return [access({ put: putInto(cluster), close: () => cluster.close() })]
 }
 
-async function openTriple(dir: string): Promise<Entrance[]> {
+async function openTriple(dir: string): Promise<Access[]> {
   const cluster = await createCluster({ dir, nodes: 3, workers: 2 })
   const leaderId = await cluster.waitForLeader()
   const leader = cluster.nodes.find((node) => node.id === leaderId)
@@ -163,7 +163,7 @@ function throughNode(
   node: Node,
   through: string,
   role: 'leader' | 'follower',
-): Entrance {
+): Access {
   const spoiled = () => {
     const now = node.status().role
     return now === role

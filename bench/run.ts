@@ -39,7 +39,7 @@ async function main(args: BenchArguments): Promise<number> {
 
 async function runBench(args: Run): Promise<void> {
   const scratch = openScratch('bench')
-  // The handler is gone by then, so the signal ends the process. `process.exit` would wait for ever for
+  // The handler is gone by then, so the signal ends the process. `process.exit` would wait forever for
   // a thread that it cut off inside an LMDB transaction.
   const interrupt = (name: NodeJS.Signals) => {
     scratch.remove()

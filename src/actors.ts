@@ -2,7 +2,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Control } from './actor/control.ts'
 import { ActorHost } from './actor/host.ts'
-import { openPort, type Port, spread } from './actor/port.ts'
+import { openPort, type Port, pick } from './actor/port.ts'
 import { hostCodec } from './codec/service.ts'
 import type {
   CodecToNetwork,
@@ -56,9 +56,7 @@ export class Actors {
 
   /** The codec that serves this peer. */
   codecOf(peer: NodeId): Port<NetworkToCodec, CodecToNetwork> {
-    const codec = this.#codecs[spread(peer, this.#codecs.length)]
-    if (codec === undefined) throw new RangeError('a node has at least one codec')
-    return codec
+    return pick(this.#codecs, peer)
   }
 
   get codecs(): readonly Port<NetworkToCodec, CodecToNetwork>[] {

@@ -1,20 +1,21 @@
-/** The public object: the local members of one cluster, and the store served by the first that lives. */
+/** The public object: the local nodes of one cluster, and the store served by the first fit to. */
 import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseAddress } from './address.ts'
 import { ForwardingStore } from './client/forwarding.ts'
+import { MovingWatcher } from './client/moving-watcher.ts'
 import { SkiffError } from './errors.ts'
 import { LocalNode } from './node.ts'
 import {
-  type CallOptions,
   type ClusterOptions,
   type ResolvedOptions,
   resolveOptions,
-  temporaryRoot,
   type WatchOptions,
 } from './options.ts'
+import { votersOf } from './raft/membership.ts'
 import { majority } from './raft/quorum.ts'
-import type { Member } from './raft/types.ts'
-import type { Cluster, ClusterStatus, Node, WatchEvent, Watcher } from './store.ts'
+import type { Cluster, ClusterStatus, Node, Watcher } from './store.ts'
 
 /**
  * Opens this process's part of a replicated key-value store: one member, or `nodes` of them. Resolves
@@ -27,8 +28,8 @@ import type { Cluster, ClusterStatus, Node, WatchEvent, Watcher } from './store.
  */
 export async function createCluster(options?: ClusterOptions): Promise<Cluster> {
   const resolved = resolveOptions(options)
-  const temporary = resolved.dir === null ? await mkdtemp(join(temporaryRoot(), 'skiff-')) : null
-  const cluster = new LocalCluster(resolved, resolved.dir ?? temporary ?? '', temporary)
+  const dir = resolved.dir ?? (await mkdtemp(join(tmpdir(), 'skiff-')))
+  const cluster = new LocalCluster(resolved, dir, { removeAtClose: resolved.dir === null })
   try {
     await cluster.start()
     return cluster
@@ -41,18 +42,21 @@ export async function createCluster(options?: ClusterOptions): Promise<Cluster> 
 class LocalCluster extends ForwardingStore implements Cluster {
   readonly #options: ResolvedOptions
   readonly #dir: string
-  /** Removed at close. */
-  readonly #temporary: string | null
+  readonly #removeAtClose: boolean
   readonly #nodes: LocalNode[] = []
   /** One at a time; settles with the last. */
   #restarting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | null = null
 
-  constructor(options: ResolvedOptions, dir: string, temporary: string | null) {
+  constructor(
+    options: ResolvedOptions,
+    dir: string,
+    { removeAtClose }: { readonly removeAtClose: boolean },
+  ) {
     super()
     this.#options = options
     this.#dir = dir
-    this.#temporary = temporary
+    this.#removeAtClose = removeAtClose
   }
 
   /** The first founds or joins; the others join through it, unless their directories know better. */
@@ -75,27 +79,9 @@ class LocalCluster extends ForwardingStore implements Cluster {
 
   status(): ClusterStatus {
     const nodes = this.#nodes.map((node) => node.status())
-    const status = nodes.find(({ role }) => role !== 'stopped') ?? nodes[0]
-    if (status === undefined)
-      throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'no node was started')
-    const voters = status.members.filter(({ role }) => role === 'voter').length
+    const status = this.serving().status()
+    const voters = votersOf(status.members).length
     return { ...status, nodes, toleratedFailures: Math.max(0, voters - majority(voters)) }
-  }
-
-  async waitForLeader(options?: CallOptions): Promise<string> {
-    return this.serving().waitForLeader(options)
-  }
-
-  async members(options?: CallOptions): Promise<readonly Member[]> {
-    return this.serving().members(options)
-  }
-
-  async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
-    return this.serving().addServer(address, options)
-  }
-
-  async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
-    return this.serving().removeServer(id, options)
   }
 
   restart(id: string): Promise<Node> {
@@ -128,7 +114,7 @@ class LocalCluster extends ForwardingStore implements Cluster {
     const node = await LocalNode.start({
       dir: old.dir,
       options: this.#options,
-      port: portOf(old.address),
+      port: parseAddress(old.address, 'address').port,
       join,
     })
     this.#nodes[at] = node
@@ -140,16 +126,16 @@ class LocalCluster extends ForwardingStore implements Cluster {
     // One more may just have been started.
     await this.#restarting
     await this.#closeNodes()
-    if (this.#temporary !== null) await rm(this.#temporary, { recursive: true, force: true })
+    if (this.#removeAtClose) await rm(this.#dir, { recursive: true, force: true })
   }
 
   async #closeNodes(): Promise<void> {
     await Promise.all(this.#nodes.map((node) => node.close()))
   }
 
-  async #startNode(n: number, port: number, join_: readonly string[] | null): Promise<LocalNode> {
+  async #startNode(n: number, port: number, seeds: readonly string[] | null): Promise<LocalNode> {
     const dir = join(this.#dir, `node-${n + 1}`)
-    const node = await LocalNode.start({ dir, options: this.#options, port, join: join_ })
+    const node = await LocalNode.start({ dir, options: this.#options, port, join: seeds })
     this.#nodes.push(node)
     return node
   }
@@ -159,106 +145,12 @@ class LocalCluster extends ForwardingStore implements Cluster {
   }
 
   protected override serving(): LocalNode {
-    const live = this.#nodes.find((node) => node.isLive) ?? this.#nodes[0]
-    if (live === undefined)
-      throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the cluster is closed')
-    return live
+    const node =
+      this.#nodes.find((one) => one.isLiveMember) ??
+      this.#nodes.find((one) => one.isLive) ??
+      this.#nodes[0]
+    if (node === undefined)
+      throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'no node was started')
+    return node
   }
-}
-
-/** Opens a watcher on a node that lives; without a revision it begins with the present. */
-type OpenWatcher<T> = (from: { fromRevision?: number }) => Watcher<T>
-
-/** A watcher that moves to another local node when its own stops, from the revision it had reached. */
-class MovingWatcher<T> implements Watcher<T> {
-  readonly ready: Promise<void>
-  readonly #open: OpenWatcher<T>
-  readonly #hasLive: () => boolean
-  /** Old values are not in the log, so such a watcher cannot go on elsewhere without a gap. */
-  readonly #previous: boolean
-  #watcher: Watcher<T>
-  /** It is known where it began, so that it can go on from there. */
-  #begun: boolean
-  #closed = false
-
-  constructor(
-    open: OpenWatcher<T>,
-    hasLive: () => boolean,
-    { fromRevision, previous = false }: WatchOptions = {},
-  ) {
-    this.#open = open
-    this.#hasLive = hasLive
-    this.#previous = previous
-    this.#begun = fromRevision !== undefined
-    this.#watcher = open({})
-    this.ready = this.#become()
-    // Whoever iterates sees the error there; it must not also count as unhandled here.
-    this.ready.catch(() => undefined)
-  }
-
-  get revision(): number {
-    return this.#watcher.revision
-  }
-
-  async next(): Promise<IteratorResult<WatchEvent<T>>> {
-    for (;;) {
-      const watcher = this.#watcher
-      try {
-        const result = await watcher.next()
-        // Of several takers one is told why a watcher ended; the others go where that one goes.
-        if (!result.done || watcher === this.#watcher) return result
-      } catch (error) {
-        this.#leave(watcher, error)
-      }
-    }
-  }
-
-  async return(): Promise<IteratorResult<WatchEvent<T>>> {
-    await this.close()
-    return { done: true, value: undefined }
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.#watcher.close()
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
-  }
-
-  async #become(): Promise<void> {
-    for (;;) {
-      const watcher = this.#watcher
-      try {
-        await watcher.ready
-        this.#begun = true
-        return
-      } catch (error) {
-        this.#leave(watcher, error)
-      }
-    }
-  }
-
-  /** Moves on from a watcher that ended with `error`, or throws that. */
-  #leave(watcher: Watcher<T>, error: unknown): void {
-    if (!this.#mayMove(error)) throw error
-    if (watcher !== this.#watcher) return
-    this.#watcher = this.#open(this.#begun ? { fromRevision: watcher.revision + 1 } : {})
-  }
-
-  #mayMove(error: unknown): boolean {
-    const stopped =
-      error instanceof SkiffError &&
-      ['SKIFF_CLOSED', 'SKIFF_CRASHED', 'SKIFF_STORAGE'].includes(error.code)
-    return stopped && !this.#closed && !this.#previous && this.#hasLive()
-  }
-}
-
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1))
 }

@@ -71,22 +71,25 @@ export class SkiffError extends Error {
     this.leaderId = leaderId
     this.revision = revision
   }
-
-  /** For the way across a thread. */
-  toData(): SkiffErrorData {
-    const { code, message, outcome, leaderId, revision } = this
-    return { code, message, outcome, leaderId, revision }
-  }
-
-  /** On the other side of the thread. */
-  static fromData({ code, outcome, message, leaderId, revision }: SkiffErrorData): SkiffError {
-    return new SkiffError(code, outcome, message, { leaderId, revision })
-  }
 }
 
-/** Any failure as data; what is not ours already means the actor cannot go on. */
-export function toErrorData(error: unknown): SkiffErrorData {
-  if (error instanceof SkiffError) return error.toData()
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return new SkiffError('SKIFF_CRASHED', 'unknown', message).toData()
+/** Any failure, for the way across a thread. What is not ours already means the actor cannot go on. */
+export function errorToData(error: unknown): SkiffErrorData {
+  if (!(error instanceof SkiffError)) {
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+    return errorToData(new SkiffError('SKIFF_CRASHED', 'unknown', message))
+  }
+  const { code, message, outcome, leaderId, revision } = error
+  return { code, message, outcome, leaderId, revision }
+}
+
+/** On the other side of the thread. */
+export function errorFromData(data: SkiffErrorData): SkiffError {
+  const { code, outcome, message, leaderId, revision } = data
+  return new SkiffError(code, outcome, message, { leaderId, revision })
+}
+
+/** What whatever was thrown says of itself. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

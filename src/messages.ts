@@ -1,6 +1,6 @@
 /**
  * The wiring diagram: who may say what to whom. Three actors, three channels, six unions, each named
- * after its two ends. A port carries arrays of these, one array per turn and direction.
+ * after its two ends. A port carries arrays of these, one array per flush.
  *
  *            network (main thread)
  *             ↑↓             ↑↓
@@ -164,7 +164,8 @@ export type StorageToNetwork =
   /** Events just applied, for every live watcher whose prefix they match (codec/event.ts). */
   | { readonly type: 'events'; readonly events: Uint8Array }
   | { readonly type: 'watchEnded'; readonly id: number; readonly error: SkiffErrorData }
-  | { readonly type: 'changed'; readonly id: number; readonly answer: ChangeAnswer }
+  /** Final. That a change is done is seen in the members. */
+  | { readonly type: 'changeRefused'; readonly id: number; readonly reason: string }
   /** Role, leader or members have changed. `peers` are whom to keep links to, never ourselves. */
   | { readonly type: 'view'; readonly view: NodeView; readonly peers: readonly PeerAddress[] }
   /** The node has stopped itself; nothing follows. */

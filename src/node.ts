@@ -2,17 +2,17 @@
  * One member, in this process: the network actor, wired to the two others. It starts them, passes on what
  * they say, and stops them; what callers want of it is the client's matter (client/client.ts).
  */
-import { beforeExit } from './actor/exit.ts'
+import { onExit } from './actor/exit.ts'
 import { Actors } from './actors.ts'
+import { formatAddress, parseAddress } from './address.ts'
 import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
-import { type Outcome, SkiffError, type SkiffErrorData } from './errors.ts'
+import { errorFromData, messageOf, type Outcome, SkiffError } from './errors.ts'
 import type { CodecToNetwork, PeerAddress } from './messages.ts'
 import { type Clock, startClock } from './network/clock.ts'
 import { type LocalIdentity, Network, type NetworkEvents } from './network/network.ts'
-import { type CallOptions, formatAddress, type ResolvedOptions, tickMs } from './options.ts'
+import { type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
-import type { Member } from './raft/types.ts'
 import { BoardReader } from './storage/board.ts'
 import { makeDirectory } from './storage/directory.ts'
 import { DirectoryLock, lockRefreshMs } from './storage/lock.ts'
@@ -62,9 +62,9 @@ export class LocalNode extends ForwardingStore implements Node {
     })
     // Nobody may be waiting when it happens.
     this.#death.catch(() => undefined)
-    this.#actors = new Actors(dir, options, (error) => this.#failed(describe(error)))
+    this.#actors = new Actors(dir, options, (error) => this.#failed(failureOf(error)))
     this.#board = new BoardReader(this.#actors.board)
-    this.#forgetExit = beforeExit(() => this.#board.halt())
+    this.#forgetExit = onExit(() => this.#board.halt())
   }
 
   /**
@@ -96,6 +96,13 @@ export class LocalNode extends ForwardingStore implements Node {
     return this.#life === 'running'
   }
 
+  /** It lives, and as far as it knows it belongs to the cluster. */
+  get isLiveMember(): boolean {
+    if (!this.isLive || this.#client === null) return false
+    const { id } = this
+    return this.#client.views.view.members.some((member) => member.id === id)
+  }
+
   status(): NodeStatus {
     const view = this.#client?.views.view
     const { term, commitIndex, appliedIndex, lastIndex, revision } = this.#board.read()
@@ -116,28 +123,6 @@ export class LocalNode extends ForwardingStore implements Node {
       links: this.#network?.links() ?? [],
       failure: this.#failure?.message ?? null,
     }
-  }
-
-  async waitForLeader(options?: CallOptions): Promise<string> {
-    return this.serving().waitForLeader(options)
-  }
-
-  async members(options?: CallOptions): Promise<readonly Member[]> {
-    return this.serving().members(options)
-  }
-
-  async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
-    const client = this.serving()
-    const { timeoutMs } = this.#options
-    const peer = await this.#running().probe(address, { timeoutMs, ...options })
-    return client.change({ type: 'add', member: peer.nodeId, address: peer.address }, null, options)
-  }
-
-  async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
-    if (typeof id !== 'string' || !/^[0-9a-f]{16}$/.test(id)) {
-      throw new TypeError(`id: expected 16 hex digits, got ${String(id)}`)
-    }
-    return this.serving().change({ type: 'remove', member: id }, null, options)
   }
 
   close(): Promise<void> {
@@ -167,9 +152,10 @@ export class LocalNode extends ForwardingStore implements Node {
     const network = await this.#listen(settings, opened)
     const { nodeId, incarnation } = opened
     const address = formatAddress(this.#options.advertisedHost, network.port)
+    checkAddress(opened, address)
     if (address !== opened.address) await this.#alive(control.call('listening', address))
     const founds = opened.clusterId === null && settings.join === null
-    const clusterId = founds ? await this.#alive(control.call('found')) : opened.clusterId
+    const clusterId = founds ? await this.#alive(control.call('bootstrap')) : opened.clusterId
     this.#identity = { nodeId, incarnation, address, clusterId }
 
     network.start(this.#identity, this.#networkEvents(), { adoptable: settings.join?.length === 0 })
@@ -178,7 +164,7 @@ export class LocalNode extends ForwardingStore implements Node {
     await this.#alive(control.call('start'))
     this.#clock = startClock(tickMs, () => this.#tick())
     this.#life = 'running'
-    if (seed !== null) await client.change({ type: 'add', member: nodeId, address }, seed)
+    if (seed !== null) await client.join(nodeId, address, seed)
     if (founds) await client.waitForLeader()
   }
 
@@ -189,13 +175,13 @@ export class LocalNode extends ForwardingStore implements Node {
     return this.#network
   }
 
-  /** The member to ask for admission; `null` if there is no need to. Enters its cluster on the way. */
-  async #findSeed(
-    { join }: NodeSettings,
-    { members, nodeId }: OpenedNode,
-  ): Promise<PeerAddress | null> {
+  /**
+   * The member to ask for admission, whose cluster it enters on the way; `null` if there is no need to. Who
+   * was a member once does not ask again: if it was removed, that was meant.
+   */
+  async #findSeed({ join }: NodeSettings, { wasMember }: OpenedNode): Promise<PeerAddress | null> {
     if (join === null || join.length === 0) return null
-    if (members.some(({ id }) => id === nodeId)) {
+    if (wasMember) {
       await this.#checkBelonging(join)
       return null
     }
@@ -242,8 +228,12 @@ export class LocalNode extends ForwardingStore implements Node {
       options: this.#options,
       board: this.#board,
       state: this.#state,
+      probe: async (address, options) => {
+        const { nodeId, address: advertised } = await this.#running().probe(address, options)
+        return { id: nodeId, address: advertised }
+      },
       peersChanged: (peers) => this.#network?.setPeers(peers),
-      failed: (error) => this.#failed(error),
+      failed: (error) => this.#failed(errorFromData(error)),
     })
     for (const codec of this.#actors.codecs) {
       codec.onWaiting(() => {
@@ -310,16 +300,16 @@ export class LocalNode extends ForwardingStore implements Node {
 
   // ── end ───────────────────────────────────────────────────────────────────────────────────────
 
-  /** Rejects when an actor dies before it answers; comlink alone would wait for ever. */
+  /** Rejects when an actor dies before it answers; comlink alone would wait forever. */
   #alive<T>(answer: Promise<T>): Promise<T> {
     return Promise.race([this.#death, answer])
   }
 
   /** The first failure is the reason of all that follow. */
-  #failed(data: SkiffErrorData): void {
+  #failed(error: SkiffError): void {
     if (this.#failure !== null) return
-    this.#failure = SkiffError.fromData(data)
-    this.#die(this.#failure)
+    this.#failure = error
+    this.#die(error)
     // While starting, whoever starts us hears of it.
     if (this.#life === 'running') void this.kill()
   }
@@ -336,7 +326,7 @@ export class LocalNode extends ForwardingStore implements Node {
     await this.#state?.close()
     const stored = this.#alive(this.#actors.control.call(how)).catch((error: unknown) => {
       // Dead already, or dying of it; either way at its end, and status() says why.
-      this.#failure ??= SkiffError.fromData(describe(error))
+      this.#failure ??= failureOf(error)
     })
     await this.#network?.close()
     await stored
@@ -353,10 +343,9 @@ export class LocalNode extends ForwardingStore implements Node {
   }
 }
 
-function describe(error: unknown): SkiffErrorData {
-  if (error instanceof SkiffError) return error.toData()
-  const reason = error instanceof Error ? error.message : String(error)
-  return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${reason}`).toData()
+function failureOf(error: unknown): SkiffError {
+  if (error instanceof SkiffError) return error
+  return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${messageOf(error)}`)
 }
 
 /** Nobody there, or nobody yet. Anything else is a refusal. */
@@ -368,6 +357,17 @@ function silence(error: unknown): SkiffError {
 /** The port it had last, if it still listens on the same host. */
 function lastPort(address: string | null, host: string): number {
   if (address === null) return 0
-  const port = Number(address.slice(address.lastIndexOf(':') + 1))
-  return address === formatAddress(host, port) ? port : 0
+  const last = parseAddress(address, 'address')
+  return last.host === host ? last.port : 0
+}
+
+/** The others would go on dialling the address they know. */
+function checkAddress({ members, nodeId }: OpenedNode, address: string): void {
+  const known = members.find(({ id }) => id === nodeId)
+  if (known === undefined || known.address === address) return
+  throw new SkiffError(
+    'SKIFF_CONFIG',
+    'not-applied',
+    `this node is a member at ${known.address} and would listen at ${address}; addresses of members cannot change yet`,
+  )
 }

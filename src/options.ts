@@ -1,7 +1,10 @@
 /** Every option and every limit once: default, unit, meaning, check. */
-import { tmpdir } from 'node:os'
 import { resolve } from 'node:path'
+import { bracketed, parseAddress } from './address.ts'
 import { SkiffError } from './errors.ts'
+
+/** The server that listens: uWebSockets.js or ws. */
+export type Transport = 'uws' | 'ws'
 
 export interface ClusterOptions {
   /** Data directory; made if missing. Omitted: a temporary one, removed at close. */
@@ -31,7 +34,7 @@ export interface ClusterOptions {
   /** Shared secret. Peers without it are refused before anything they send is decoded. Default: none. */
   secret?: string
   /** Which server listens: uWebSockets.js, ws, or (default) uWebSockets.js where it loads, else ws. */
-  transport?: 'auto' | 'uws' | 'ws'
+  transport?: 'auto' | Transport
   /** A leader makes itself heard this often, in milliseconds. Default 75. */
   heartbeatMs?: number
   /**
@@ -124,7 +127,7 @@ export const uncommittedBytesMax: number = 64 * 2 ** 20
 export const membersMax: number = 7
 /** Scans open at once per node; each pins the pages of its snapshot. */
 export const scansMax: number = 64
-/** A scan that is not finished by then is ended, so that it cannot make the file grow for ever. */
+/** A scan that is not finished by then is ended, so that it cannot make the file grow forever. */
 export const scanAgeMsMax: number = 60_000
 /** Time between ticks. Heartbeat and election timeout are rounded to whole ticks. */
 export const tickMs: number = 25
@@ -141,7 +144,7 @@ export interface ResolvedOptions {
   readonly port: number
   readonly join: readonly string[] | null
   readonly secret: string
-  readonly transport: 'auto' | 'uws' | 'ws'
+  readonly transport: 'auto' | Transport
   readonly heartbeatTicks: number
   readonly electionTicksMin: number
   readonly electionTicksMax: number
@@ -155,81 +158,63 @@ export interface ResolvedOptions {
 }
 
 /**
- * @throws TypeError for values of the wrong kind
+ * @throws TypeError for values of the wrong kind, also for null
  * @throws SkiffError `SKIFF_CONFIG` for values that cannot work together
  */
 export function resolveOptions(options: ClusterOptions = {}): ResolvedOptions {
-  const { host, port } = parseAddress(options.listen ?? '127.0.0.1:0', 'listen')
-  const heartbeatMs = integer(options.heartbeatMs ?? 75, 'heartbeatMs', tickMs, 60_000)
-  const [min, max] = electionRange(options.electionTimeoutMs ?? [1_000, 2_000], heartbeatMs)
-  for (const address of options.join ?? []) parseAddress(address, 'join')
+  const { dir, secret, join, listen = '127.0.0.1:0', advertise, transport = 'auto' } = options
+  const { heartbeatMs: heartbeat = 75, electionTimeoutMs = [1_000, 2_000] } = options
+  const { host, port } = parseAddress(listen, 'listen')
+  const heartbeatMs = integer(heartbeat, 'heartbeatMs', tickMs, 60_000)
+  const [min, max] = electionRange(electionTimeoutMs, heartbeatMs)
   return {
-    dir: options.dir === undefined ? null : resolve(text(options.dir, 'dir')),
-    nodes: integer(options.nodes ?? 1, 'nodes', 1, membersMax),
-    workers: integer(options.workers ?? 2, 'workers', 1, 16),
+    dir: dir === undefined ? null : resolve(text(dir, 'dir')),
     host,
-    advertisedHost: advertisedHost(options.advertise, host),
+    advertisedHost: advertisedHost(advertise, host),
     port,
-    join: options.join ?? null,
-    secret: typeof options.secret === 'undefined' ? '' : text(options.secret, 'secret'),
-    transport: oneOf(options.transport ?? 'auto', 'transport', ['auto', 'uws', 'ws']),
+    join: join === undefined ? null : addresses(join, 'join'),
+    secret: secret === undefined ? '' : text(secret, 'secret'),
+    transport: oneOf(transport, 'transport', ['auto', 'uws', 'ws']),
     heartbeatTicks: ticks(heartbeatMs),
     electionTicksMin: ticks(min),
     electionTicksMax: ticks(max),
-    timeoutMs: integer(options.timeoutMs ?? 10_000, 'timeoutMs', 1, 2 ** 31 - 1),
-    requestsMax: integer(options.requestsMax ?? 100_000, 'requestsMax', 1, 10_000_000),
-    requestBytesMax: integer(
-      options.requestBytesMax ?? 64 * 2 ** 20,
-      'requestBytesMax',
-      1,
-      2 ** 40,
-    ),
-    valueBytesMax: integer(options.valueBytesMax ?? 2 ** 20, 'valueBytesMax', 1, valueBytesCeiling),
-    watchersMax: integer(options.watchersMax ?? 1_000, 'watchersMax', 0, 1_000_000),
-    watcherBytesMax: integer(options.watcherBytesMax ?? 4 * 2 ** 20, 'watcherBytesMax', 1, 2 ** 40),
-    diskFreeBytesMin: integer(
-      options.diskFreeBytesMin ?? 256 * 2 ** 20,
-      'diskFreeBytesMin',
-      0,
-      2 ** 50,
-    ),
+    ...resolveLimits(options),
   }
 }
 
-/** `host:port`, also `[::1]:port`. */
-export function parseAddress(address: string, name: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text(address, name))
-  const port = Number(match?.[3])
-  if (match === null || port > 65_535) {
-    throw new TypeError(`${name}: expected 'host:port', got ${JSON.stringify(address)}`)
+function resolveLimits({
+  nodes = 1,
+  workers = 2,
+  timeoutMs = 10_000,
+  requestsMax = 100_000,
+  requestBytesMax = 64 * 2 ** 20,
+  valueBytesMax = 2 ** 20,
+  watchersMax = 1_000,
+  watcherBytesMax = 4 * 2 ** 20,
+  diskFreeBytesMin = 256 * 2 ** 20,
+}: ClusterOptions) {
+  return {
+    nodes: integer(nodes, 'nodes', 1, membersMax),
+    workers: integer(workers, 'workers', 1, 16),
+    timeoutMs: integer(timeoutMs, 'timeoutMs', 1, 2 ** 31 - 1),
+    requestsMax: integer(requestsMax, 'requestsMax', 1, 10_000_000),
+    requestBytesMax: integer(requestBytesMax, 'requestBytesMax', 1, 2 ** 40),
+    valueBytesMax: integer(valueBytesMax, 'valueBytesMax', 1, valueBytesCeiling),
+    watchersMax: integer(watchersMax, 'watchersMax', 0, 1_000_000),
+    watcherBytesMax: integer(watcherBytesMax, 'watcherBytesMax', 1, 2 ** 40),
+    diskFreeBytesMin: integer(diskFreeBytesMin, 'diskFreeBytesMin', 0, 2 ** 50),
   }
-  return { host: match[1] ?? match[2] ?? '', port }
 }
 
 function advertisedHost(advertise: string | undefined, host: string): string {
-  const advertised = parseAddress(
-    `${advertise === undefined ? bracketed(host) : text(advertise, 'advertise')}:0`,
-    'advertise',
-  ).host
+  const named = advertise === undefined ? bracketed(host) : text(advertise, 'advertise')
+  const advertised = parseAddress(`${named}:0`, 'advertise').host
   if (!['0.0.0.0', '::'].includes(advertised)) return advertised
   throw new SkiffError(
     'SKIFF_CONFIG',
     'not-applied',
-    `listen: no peer can dial ${advertised}; say with advertise which host they can`,
+    `listen: no peer can dial ${advertised}; set \`advertise\` to a host they can dial`,
   )
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
-}
-
-export function formatAddress(host: string, port: number): string {
-  return `${bracketed(host)}:${port}`
-}
-
-/** Where clusters without a `dir` live. */
-export function temporaryRoot(): string {
-  return tmpdir()
 }
 
 function ticks(ms: number): number {
@@ -257,6 +242,14 @@ function text(value: unknown, name: string): string {
   if (typeof value !== 'string' || value === '') {
     throw new TypeError(`${name}: expected a non-empty string, got ${describe(value)}`)
   }
+  return value
+}
+
+function addresses(value: unknown, name: string): readonly string[] {
+  if (!Array.isArray(value)) {
+    throw new TypeError(`${name}: expected an array of 'host:port', got ${describe(value)}`)
+  }
+  for (const address of value) parseAddress(address, name)
   return value
 }
 

@@ -1,7 +1,17 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The public shapes: what a program that imports this package sees and holds. */
-import type { CallOptions, ReadOptions, ScanRange, WatchOptions, WriteOptions } from './options.ts'
+import type { LinkStatus } from './network/link.ts'
+import type {
+  CallOptions,
+  ReadOptions,
+  ScanRange,
+  Transport,
+  WatchOptions,
+  WriteOptions,
+} from './options.ts'
 import type { Member, RoleName } from './raft/types.ts'
+
+export type { LinkStatus } from './network/link.ts'
 
 /** A key with its value and history. Revisions count the changes of the whole store: 1, 2, 3 … */
 export interface Entry<T = unknown> {
@@ -70,6 +80,20 @@ export interface Store {
   watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T>
 }
 
+/** Who belongs to the cluster, asked and changed at any of its members. */
+export interface Membership {
+  /** Resolves with the leader's id as soon as one is known. */
+  waitForLeader(options?: CallOptions): Promise<string>
+  members(options?: CallOptions): Promise<readonly Member[]>
+  /**
+   * Makes the server at `address` a member: it enters as a learner and votes once it has caught up.
+   * Resolves when it votes. It must be running and belong to no other cluster.
+   */
+  addServer(address: string, options?: CallOptions): Promise<readonly Member[]>
+  /** Removes a member; also the leader, which then steps down. Resolves when the change is committed. */
+  removeServer(id: string, options?: CallOptions): Promise<readonly Member[]>
+}
+
 export interface NodeStatus {
   readonly id: string
   readonly address: string
@@ -84,7 +108,7 @@ export interface NodeStatus {
   /** Revision of the newest change applied here. */
   readonly revision: number
   /** The server that listens: uWebSockets.js, or ws where that does not load. */
-  readonly transport: 'uws' | 'ws'
+  readonly transport: Transport
   readonly workers: number
   /** Operations and bytes waiting for an answer. */
   readonly pending: { readonly requests: number; readonly bytes: number }
@@ -92,14 +116,6 @@ export interface NodeStatus {
   readonly links: readonly LinkStatus[]
   /** Why the node stopped itself. */
   readonly failure: string | null
-}
-
-export interface LinkStatus {
-  readonly id: string
-  readonly address: string
-  readonly up: boolean
-  /** Why the last attempt failed, or the last link ended. */
-  readonly reason: string | null
 }
 
 export interface ClusterStatus extends NodeStatus {
@@ -110,37 +126,26 @@ export interface ClusterStatus extends NodeStatus {
 }
 
 /** One member, in this process. */
-export interface Node extends Store, AsyncDisposable {
+export interface Node extends Store, Membership, AsyncDisposable {
   readonly id: string
   readonly address: string
   /** Where its files are. */
   readonly dir: string
   status(): NodeStatus
-  /** Resolves with the leader's id as soon as this node knows one. */
-  waitForLeader(options?: CallOptions): Promise<string>
-  members(options?: CallOptions): Promise<readonly Member[]>
-  /**
-   * Makes the server at `address` a member: it enters as a learner and votes once it has caught up.
-   * Resolves when it votes. It must be running and belong to no other cluster.
-   */
-  addServer(address: string, options?: CallOptions): Promise<readonly Member[]>
-  /** Removes a member; also the leader, which then steps down. Resolves when the change is committed. */
-  removeServer(id: string, options?: CallOptions): Promise<readonly Member[]>
   /** Stops this member; the others go on. Idempotent. */
   close(): Promise<void>
   /** Stops it as a crash would: nothing is handed over, answered, flushed or marked clean. For drills. */
   kill(): Promise<void>
 }
 
-/** The local members of one cluster, and the store itself, served by the first of them that lives. */
-export interface Cluster extends Store, AsyncDisposable {
+/**
+ * The local nodes of one cluster, and the store itself, served by the first of them that lives and was not
+ * removed.
+ */
+export interface Cluster extends Store, Membership, AsyncDisposable {
   readonly nodes: readonly Node[]
+  /** Of the node that serves, and of all. */
   status(): ClusterStatus
-  /** Resolves with the leader's id as soon as one is known. */
-  waitForLeader(options?: CallOptions): Promise<string>
-  members(options?: CallOptions): Promise<readonly Member[]>
-  addServer(address: string, options?: CallOptions): Promise<readonly Member[]>
-  removeServer(id: string, options?: CallOptions): Promise<readonly Member[]>
   /**
    * Starts a local member again from its directory, after it was closed or stopped itself. It takes the
    * place of the old one in `nodes`.

@@ -3,14 +3,14 @@
  * for data: a call costs several microseconds and a promise.
  *
  * comlink drops the `code` of an error, so failures travel as data. A call on its way when the thread dies
- * would wait for ever, so callers race it with the actor's death (host.ts).
+ * would wait forever, so callers race it with the actor's death (node.ts).
  */
 import type { MessagePort } from 'node:worker_threads'
 import { expose, type Remote, releaseProxy, wrap } from 'comlink'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
-import { SkiffError, type SkiffErrorData, toErrorData } from '../errors.ts'
+import { errorFromData, errorToData, type SkiffErrorData } from '../errors.ts'
 
-export type Outcome<T> =
+export type CallResult<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: SkiffErrorData }
 
@@ -18,18 +18,18 @@ export type Outcome<T> =
 export type ControlApi = Record<string, (...args: never[]) => unknown>
 
 export function serveControl(api: ControlApi, port: MessagePort): void {
-  const call = async (name: string, args: never[]): Promise<Outcome<unknown>> => {
+  const call = async (name: string, args: never[]): Promise<CallResult<unknown>> => {
     try {
       return { ok: true, value: await api[name]?.(...args) }
     } catch (error) {
-      return { ok: false, error: toErrorData(error) }
+      return { ok: false, error: errorToData(error) }
     }
   }
   expose({ call }, nodeEndpoint(port))
 }
 
 interface Served {
-  call(name: string, args: unknown[]): Promise<Outcome<unknown>>
+  call(name: string, args: unknown[]): Promise<CallResult<unknown>>
 }
 
 type Answer<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never
@@ -50,9 +50,9 @@ export class Control<Api> {
     name: Name,
     ...args: Arguments<Api[Name]>
   ): Promise<Answer<Api[Name]>> {
-    const outcome = await this.#remote.call(name, args as unknown[])
-    if (!outcome.ok) throw SkiffError.fromData(outcome.error)
-    return outcome.value as Answer<Api[Name]>
+    const result = await this.#remote.call(name, args as unknown[])
+    if (!result.ok) throw errorFromData(result.error)
+    return result.value as Answer<Api[Name]>
   }
 
   close(): void {

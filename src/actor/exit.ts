@@ -2,7 +2,7 @@
 const acts = new Set<() => void>()
 
 /** The returned function takes it back. */
-export function beforeExit(act: () => void): () => void {
+export function onExit(act: () => void): () => void {
   if (acts.size === 0) process.on('exit', actAll)
   acts.add(act)
   return () => {

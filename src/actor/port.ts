@@ -1,4 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { assert } from '../raft/assert.ts'
 
 /**
  * One end of a channel between two actors. What is posted waits in an outbox until `flush`, which
@@ -18,7 +19,7 @@ export interface Port<Out, In> {
 }
 
 /**
- * Messages (each a turn's worth) taken in one `receive`. The rest stays in the port and wakes the
+ * Messages (each one flush of the other end) taken in one `receive`. The rest stays in the port and wakes the
  * actor again, so that a flood cannot keep a turn from ending.
  */
 const receiveMessagesMax = 256
@@ -69,6 +70,8 @@ export function openPort<Out, In>(raw: MessagePort): Port<Out, In> {
 }
 
 /** Which of several like actors serves this peer. */
-export function spread(peer: string, actors: number): number {
-  return Number.parseInt(peer.slice(-4), 16) % actors
+export function pick<T>(actors: readonly T[], peer: string): T {
+  const actor = actors[Number.parseInt(peer.slice(-4), 16) % actors.length]
+  assert(actor !== undefined, 'a node has at least one of each actor')
+  return actor
 }

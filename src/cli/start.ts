@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** Entrance of `npm start`: arguments in, exit code out. The job is in job.ts. */
 import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'

@@ -2,10 +2,10 @@
  * The callers' changes of the membership. Storage asks the leader until the change is cancelled here; that
  * it is done is seen in the members as this node has applied them.
  */
+import { randomInt } from 'node:crypto'
 import type { Port } from '../actor/port.ts'
 import { SkiffError } from '../errors.ts'
 import type {
-  ChangeAnswer,
   MembershipChange,
   NetworkToStorage,
   NodeView,
@@ -13,24 +13,61 @@ import type {
   StorageToNetwork,
 } from '../messages.ts'
 import type { CallOptions } from '../options.ts'
+import type { NodeId } from '../raft/types.ts'
+import { shareDeadline } from './deadline.ts'
 import type { ViewBoard } from './view.ts'
 
-export class Changes {
-  readonly #port: Port<NetworkToStorage, StorageToNetwork>
-  readonly #views: ViewBoard
-  readonly #refused = new Map<number, (reason: string) => void>()
-  #ids = 0
+export interface ChangeParts {
+  readonly port: Port<NetworkToStorage, StorageToNetwork>
+  readonly views: ViewBoard
+  readonly timeoutMs: number
+  /** Resolves when the view shows everything acknowledged before. */
+  readonly catchUp: (options: CallOptions) => Promise<void>
+  /** Grows as this node learns of its cluster. */
+  readonly progress: () => number
+}
 
-  constructor(port: Port<NetworkToStorage, StorageToNetwork>, views: ViewBoard) {
-    this.#port = port
-    this.#views = views
+/** Range of the first change's number; what is left above it is never used up. */
+const idsRandom = 2 ** 47
+
+export class Changes {
+  readonly #parts: ChangeParts
+  readonly #refused = new Map<number, (reason: string) => void>()
+  /** Begins at random: an answer to what was asked before a restart is no answer of now. */
+  #ids = randomInt(idsRandom)
+
+  constructor(parts: ChangeParts) {
+    this.#parts = parts
   }
 
-  /** @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT` */
-  async change(
+  /**
+   * Judged by what the cluster says now, not by what this node has last heard.
+   * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
+   */
+  async change(change: MembershipChange, options?: CallOptions): Promise<NodeView> {
+    const rest = shareDeadline(options, this.#parts.timeoutMs)
+    await this.#parts.catchUp(rest())
+    return this.#ask(change, null, rest())
+  }
+
+  /**
+   * Enters the cluster of `seed`. What there is to catch up with may be much: gives up only when nothing
+   * has moved for the default timeout.
+   * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_TIMEOUT`
+   */
+  async join(member: NodeId, address: string, seed: PeerAddress): Promise<void> {
+    await this.#ask({ type: 'add', member, address }, seed, {}, this.#parts.progress)
+  }
+
+  refused(id: number, reason: string): void {
+    this.#refused.get(id)?.(reason)
+  }
+
+  async #ask(
     change: MembershipChange,
     via: PeerAddress | null,
-    options?: CallOptions,
+    options: CallOptions,
+    progress?: () => number,
   ): Promise<NodeView> {
     this.#ids++
     const id = this.#ids
@@ -41,10 +78,11 @@ export class Changes {
     })
     try {
       this.#post({ type: 'change', id, change, via })
-      const done = this.#views.until(
+      const done = this.#parts.views.until(
         (view) => isDone(view, change),
         () => late(change),
         options,
+        progress,
       )
       return await Promise.race([done, refused])
     } finally {
@@ -53,19 +91,16 @@ export class Changes {
     }
   }
 
-  answered(id: number, answer: ChangeAnswer): void {
-    if (answer.type === 'refused') this.#refused.get(id)?.(answer.reason)
-  }
-
   #post(message: NetworkToStorage): void {
-    this.#port.post(message)
-    this.#port.flush()
+    this.#parts.port.post(message)
+    this.#parts.port.flush()
   }
 }
 
 function isDone({ members }: NodeView, change: MembershipChange): boolean {
   const known = members.find(({ id }) => id === change.member)
-  return change.type === 'add' ? known?.role === 'voter' : known === undefined
+  if (change.type === 'remove') return known === undefined
+  return known?.role === 'voter' && known.address === change.address
 }
 
 function late(change: MembershipChange): SkiffError {

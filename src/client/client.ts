@@ -3,15 +3,10 @@
  * parts (writes.ts, reads.ts, watchers.ts, changes.ts, view.ts) share one port and one clock.
  */
 import type { Port } from '../actor/port.ts'
-import { keyBytes } from '../codec/command.ts'
+import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
-import { SkiffError, type SkiffErrorData } from '../errors.ts'
-import type {
-  MembershipChange,
-  NetworkToStorage,
-  PeerAddress,
-  StorageToNetwork,
-} from '../messages.ts'
+import { type Outcome, SkiffError, type SkiffErrorData } from '../errors.ts'
+import type { NetworkToStorage, PeerAddress, StorageToNetwork } from '../messages.ts'
 import type {
   CallOptions,
   ReadOptions,
@@ -21,47 +16,60 @@ import type {
   WriteOptions,
 } from '../options.ts'
 import { unreachable } from '../raft/assert.ts'
-import type { Member } from '../raft/types.ts'
+import type { Member, NodeId } from '../raft/types.ts'
 import type { BoardReader } from '../storage/board.ts'
 import type { StateReader } from '../storage/reader.ts'
-import type { Entry, Store, Watcher } from '../store.ts'
+import type { Entry, Membership, Store, Watcher } from '../store.ts'
 import { Changes } from './changes.ts'
-import { prefixBytes } from './prefix.ts'
+import { shareDeadline } from './deadline.ts'
+import { Load } from './load.ts'
 import { Reads } from './reads.ts'
 import { planScan, Scans, scan } from './scan.ts'
 import { ViewBoard } from './view.ts'
 import { Watchers } from './watchers.ts'
 import { Writes } from './writes.ts'
 
-export class Client implements Store {
+export interface ClientParts {
+  readonly port: Port<NetworkToStorage, StorageToNetwork>
+  readonly options: ResolvedOptions
+  readonly board: BoardReader
+  readonly state: StateReader
+  /** Who answers at this address? */
+  readonly probe: (address: string, options: ProbeOptions) => Promise<PeerAddress>
+  /** Whom to keep links to. */
+  readonly peersChanged: (peers: readonly PeerAddress[]) => void
+  /** The node has stopped itself. */
+  readonly failed: (error: SkiffErrorData) => void
+}
+
+type ProbeOptions = CallOptions & { readonly timeoutMs: number }
+
+export class Client implements Store, Membership {
+  readonly #parts: ClientParts
+  readonly #load: Load
   readonly #views: ViewBoard
   readonly #writes: Writes
   readonly #reads: Reads
   readonly #scans: Scans
   readonly #watchers: Watchers
   readonly #changes: Changes
-  readonly #peersChanged: (peers: readonly PeerAddress[]) => void
-  readonly #failed: (error: SkiffErrorData) => void
 
-  constructor(parts: {
-    readonly port: Port<NetworkToStorage, StorageToNetwork>
-    readonly options: ResolvedOptions
-    readonly board: BoardReader
-    readonly state: StateReader
-    /** Whom to keep links to. */
-    readonly peersChanged: (peers: readonly PeerAddress[]) => void
-    /** The node has stopped itself. */
-    readonly failed: (error: SkiffErrorData) => void
-  }) {
+  constructor(parts: ClientParts) {
     const { port, options, board, state } = parts
+    this.#parts = parts
+    this.#load = new Load(options)
     this.#views = new ViewBoard(options.timeoutMs)
-    this.#writes = new Writes(port, options)
-    this.#reads = new Reads(port, options, board, state)
+    this.#writes = new Writes(port, options, this.#load)
+    this.#reads = new Reads({ port, options, load: this.#load, board, state })
     this.#scans = new Scans(state)
     this.#watchers = new Watchers(port, options)
-    this.#changes = new Changes(port, this.#views)
-    this.#peersChanged = parts.peersChanged
-    this.#failed = parts.failed
+    this.#changes = new Changes({
+      port,
+      views: this.#views,
+      timeoutMs: options.timeoutMs,
+      catchUp: (call) => this.#reads.catchUp(call),
+      progress: () => board.read().appliedIndex,
+    })
     port.onWaiting(() => {
       for (const message of port.receive()) this.#hear(message)
     })
@@ -72,8 +80,7 @@ export class Client implements Store {
   }
 
   get pending(): { requests: number; bytes: number } {
-    const { requests, bytes } = this.#writes.pending
-    return { requests: requests + this.#reads.requests, bytes }
+    return this.#load.pending
   }
 
   async put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
@@ -121,7 +128,8 @@ export class Client implements Store {
   }
 
   async members(options?: CallOptions): Promise<readonly Member[]> {
-    return this.#reads.read(options, () => this.#views.view.members)
+    await this.#reads.catchUp(options)
+    return this.#views.view.members
   }
 
   async waitForLeader(options?: CallOptions): Promise<string> {
@@ -131,12 +139,23 @@ export class Client implements Store {
     return leaderId ?? ''
   }
 
-  async change(
-    change: MembershipChange,
-    via: PeerAddress | null,
-    options?: CallOptions,
-  ): Promise<readonly Member[]> {
-    return (await this.#changes.change(change, via, options)).members
+  async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
+    const rest = shareDeadline(options, this.#parts.options.timeoutMs)
+    const server = await this.#parts.probe(address, rest())
+    const change = { type: 'add', member: server.id, address: server.address } as const
+    return (await this.#changes.change(change, rest())).members
+  }
+
+  async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
+    if (typeof id !== 'string' || !/^[0-9a-f]{16}$/.test(id)) {
+      throw new TypeError(`id: expected 16 hex digits, got ${String(id)}`)
+    }
+    return (await this.#changes.change({ type: 'remove', member: id }, options)).members
+  }
+
+  /** Makes this node a member of the cluster of `seed`; see {@link Changes.join}. */
+  join(member: NodeId, address: string, seed: PeerAddress): Promise<void> {
+    return this.#changes.join(member, address, seed)
   }
 
   /** Once a tick: who has waited too long? */
@@ -148,7 +167,7 @@ export class Client implements Store {
   }
 
   /** The node is closed or dead: nothing will be answered any more. */
-  end(failure: (outcome: 'not-applied' | 'unknown') => SkiffError): void {
+  end(failure: (outcome: Outcome) => SkiffError): void {
     this.#writes.failAll(failure)
     this.#reads.failAll(failure)
     this.#watchers.failAll(failure('not-applied'))
@@ -182,15 +201,15 @@ export class Client implements Store {
       case 'watchEnded':
         this.#watchers.ended(message.id, message.error)
         return
-      case 'changed':
-        this.#changes.answered(message.id, message.answer)
+      case 'changeRefused':
+        this.#changes.refused(message.id, message.reason)
         return
       case 'view':
-        this.#peersChanged(message.peers)
+        this.#parts.peersChanged(message.peers)
         this.#views.show(message.view)
         return
       case 'failed':
-        this.#failed(message.error)
+        this.#parts.failed(message.error)
         return
       default:
         unreachable(message)

@@ -1,10 +1,11 @@
 /** A store that hands every operation on, to whichever store serves at the moment. */
-import type { ReadOptions, ScanRange, WatchOptions, WriteOptions } from '../options.ts'
-import type { Entry, Store, Watcher } from '../store.ts'
+import type { CallOptions, ReadOptions, ScanRange, WatchOptions, WriteOptions } from '../options.ts'
+import type { Member } from '../raft/types.ts'
+import type { Entry, Membership, Store, Watcher } from '../store.ts'
 
-export abstract class ForwardingStore implements Store {
+export abstract class ForwardingStore implements Store, Membership {
   /** @throws SkiffError when none does */
-  protected abstract serving(): Store
+  protected abstract serving(): Store & Membership
 
   async put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
     return this.serving().put(key, value, options)
@@ -36,5 +37,21 @@ export abstract class ForwardingStore implements Store {
 
   watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
     return this.serving().watch<T>(prefix, options)
+  }
+
+  async waitForLeader(options?: CallOptions): Promise<string> {
+    return this.serving().waitForLeader(options)
+  }
+
+  async members(options?: CallOptions): Promise<readonly Member[]> {
+    return this.serving().members(options)
+  }
+
+  async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
+    return this.serving().addServer(address, options)
+  }
+
+  async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
+    return this.serving().removeServer(id, options)
   }
 }

@@ -1,5 +1,5 @@
 /** Scans: one consistent snapshot, read page by page as the caller goes on. */
-import { keyBytes } from '../codec/command.ts'
+import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
 import { SkiffError } from '../errors.ts'
 import { type ScanRange, scanAgeMsMax, scansMax } from '../options.ts'
@@ -11,16 +11,17 @@ import {
 } from '../storage/reader.ts'
 import type { Entry } from '../store.ts'
 import { now } from './deadline.ts'
-import { prefixBytes } from './prefix.ts'
 
 /** Entries read at a time. */
 const pageEntries = 256
+/** Bytes of values read at a time; one value may be more. */
+const pageBytesMax = 2 ** 20
 
 export interface ScanPlan extends RangeBounds {
   readonly limit: number
 }
 
-/** @throws TypeError for a range that is none */
+/** @throws TypeError for an invalid range */
 export function planScan(range: ScanRange = {}): ScanPlan {
   const { prefix = '', from, to, reverse = false, limit = Number.POSITIVE_INFINITY } = range
   if (!(Number.isInteger(limit) || limit === Number.POSITIVE_INFINITY) || limit < 1) {
@@ -85,7 +86,7 @@ export class Scans {
     throw new SkiffError(
       'SKIFF_TIMEOUT',
       'not-applied',
-      `the scan took longer than ${scanAgeMsMax} ms; go on with from: the last key`,
+      `the scan took longer than ${scanAgeMsMax} ms; start another scan behind the last key`,
     )
   }
 }
@@ -101,14 +102,15 @@ export async function* scan<T>(
     let rest = plan
     for (;;) {
       scans.check(scan)
-      const page = scan.snapshot.page(rest, Math.min(pageEntries, rest.limit))
-      for (const { key, value, createRevision, modRevision, version } of page) {
+      const limit = Math.min(pageEntries, rest.limit)
+      const { records, isLast } = scan.snapshot.page(rest, limit, pageBytesMax)
+      for (const { key, value, createRevision, modRevision, version } of records) {
         signal?.throwIfAborted()
         yield { key, value: unpackValue(value) as T, createRevision, modRevision, version }
       }
-      const last = page.at(-1)
-      if (last === undefined || page.length < pageEntries) return
-      rest = behind(rest, last.key, page.length)
+      const last = records.at(-1)
+      if (last === undefined || isLast) return
+      rest = behind(rest, last.key, records.length)
       if (rest.limit <= 0) return
     }
   } finally {

@@ -8,8 +8,12 @@ interface Waiting {
   readonly wanted: (view: NodeView) => boolean
   readonly resolve: (view: NodeView) => void
   readonly reject: (error: unknown) => void
-  readonly deadline: number
   readonly late: () => SkiffError
+  readonly timeoutMs: number
+  deadline: number
+  readonly progress: () => number
+  /** As it was when last looked at. */
+  progressed: number
 }
 
 export class ViewBoard {
@@ -30,11 +34,15 @@ export class ViewBoard {
     }
   }
 
-  /** Resolves with the first view that is as wanted; after the deadline rejects with `late`. */
+  /**
+   * Resolves with the first view that is as wanted; after the deadline rejects with `late`. The deadline
+   * moves on whenever `progress` does.
+   */
   until(
     wanted: (view: NodeView) => boolean,
     late: () => SkiffError,
     options?: CallOptions,
+    progress: () => number = standstill,
   ): Promise<NodeView> {
     return new Promise((resolve, reject) => {
       options?.signal?.throwIfAborted()
@@ -53,8 +61,11 @@ export class ViewBoard {
         wanted,
         resolve: (view) => settle(() => resolve(view)),
         reject: (error) => settle(() => reject(error)),
-        deadline: now() + timeoutMs,
         late,
+        timeoutMs,
+        deadline: now() + timeoutMs,
+        progress,
+        progressed: progress(),
       }
       this.#waiting.add(waiting)
     })
@@ -62,11 +73,24 @@ export class ViewBoard {
 
   sweep(): void {
     const time = now()
-    for (const waiting of [...this.#waiting])
+    for (const waiting of [...this.#waiting]) {
+      if (hasMoved(waiting)) waiting.deadline = time + waiting.timeoutMs
       if (time >= waiting.deadline) waiting.reject(waiting.late())
+    }
   }
 
   failAll(error: SkiffError): void {
     for (const waiting of [...this.#waiting]) waiting.reject(error)
   }
+}
+
+/** The progress of what has none but its end. */
+function standstill(): number {
+  return 0
+}
+
+function hasMoved(waiting: Waiting): boolean {
+  const before = waiting.progressed
+  waiting.progressed = waiting.progress()
+  return waiting.progressed !== before
 }

@@ -4,13 +4,14 @@
  */
 import type { Port } from '../actor/port.ts'
 import { type PackedEvent, readEvents } from '../codec/event.ts'
+import { prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
-import { SkiffError, type SkiffErrorData } from '../errors.ts'
+import { errorFromData, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
 import type { ResolvedOptions, WatchOptions } from '../options.ts'
 import type { WatchEvent, Watcher } from '../store.ts'
 import { onAbort } from './deadline.ts'
-import { prefixBytes } from './prefix.ts'
+import { Queue } from './queue.ts'
 
 export class Watchers {
   readonly #port: Port<NetworkToStorage, StorageToNetwork>
@@ -62,7 +63,7 @@ export class Watchers {
   }
 
   ended(id: number, error: SkiffErrorData): void {
-    this.#watchers.get(id)?.end(SkiffError.fromData(error))
+    this.#watchers.get(id)?.end(errorFromData(error))
     this.#watchers.delete(id)
   }
 
@@ -104,8 +105,8 @@ class LocalWatcher implements Watcher {
   /** Live events from this revision on are ours; `null` while the past is still being read. */
   #liveFrom: number | null = null
   readonly #fromRevision: number
-  #queue: PackedEvent[] = []
-  #waiting: Waiting[] = []
+  readonly #queue = new Queue<PackedEvent>()
+  readonly #waiting = new Queue<Waiting>()
   /** Revision of the newest event handed out. */
   #delivered: number
   #consumedBytes = 0
@@ -129,7 +130,7 @@ class LocalWatcher implements Watcher {
 
   follow(signal: AbortSignal | undefined): void {
     this.#release = onAbort(signal, (reason) => {
-      this.#queue = []
+      this.#queue.drain()
       this.end(reason)
       this.#upstream.closed()
     })
@@ -152,7 +153,7 @@ class LocalWatcher implements Watcher {
 
   push(event: PackedEvent): void {
     const waiting = this.#waiting.shift()
-    if (waiting === undefined) this.#queue.push(event)
+    if (waiting === undefined) this.#queue.push(this.#own(event))
     else this.#hand(event, waiting)
   }
 
@@ -164,7 +165,7 @@ class LocalWatcher implements Watcher {
     this.#failReady(
       error ?? new SkiffError('SKIFF_CLOSED', 'not-applied', 'the watcher was closed'),
     )
-    for (const waiting of this.#waiting.splice(0)) this.#finish(waiting)
+    for (const waiting of this.#waiting.drain()) this.#finish(waiting)
   }
 
   next(): Promise<IteratorResult<WatchEvent>> {
@@ -182,7 +183,7 @@ class LocalWatcher implements Watcher {
   }
 
   async close(): Promise<void> {
-    this.#queue = []
+    this.#queue.drain()
     this.end(undefined)
     this.#upstream.closed()
   }
@@ -193,6 +194,12 @@ class LocalWatcher implements Watcher {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** Its values are views: they would keep the events of everybody's whole turn in memory. */
+  #own(event: PackedEvent): PackedEvent {
+    const { value, previous } = event
+    return { ...event, value: copyOf(value), previous: this.#previous ? copyOf(previous) : null }
   }
 
   #hand(event: PackedEvent, waiting: Waiting): void {
@@ -221,6 +228,10 @@ class LocalWatcher implements Watcher {
     if (type === 'delete' || value === null) return { type: 'delete', key, revision, ...before }
     return { type: 'put', key, value: unpackValue(value), revision, ...before }
   }
+}
+
+function copyOf(bytes: Uint8Array | null): Uint8Array | null {
+  return bytes === null ? null : new Uint8Array(bytes)
 }
 
 function checkWatch(prefix: unknown, fromRevision: number | null, previous: boolean): void {

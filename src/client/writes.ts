@@ -4,7 +4,7 @@
  */
 import type { Port } from '../actor/port.ts'
 import { BatchWriter } from '../codec/command.ts'
-import { SkiffError, type SkiffErrorData } from '../errors.ts'
+import type { Outcome, SkiffError, SkiffErrorData } from '../errors.ts'
 import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
 import {
   batchBytesMax,
@@ -12,50 +12,32 @@ import {
   type ResolvedOptions,
   type WriteOptions,
 } from '../options.ts'
-import { now, onAbort, timeoutOf } from './deadline.ts'
-
-/** One caller: told the revision its command made, 0 if it changed nothing. */
-interface Caller {
-  readonly resolve: (revision: number) => void
-  readonly reject: (error: unknown) => void
-}
-
-interface Batch {
-  readonly id: number
-  readonly callers: readonly Caller[]
-  readonly bytes: number
-  readonly deadline: number
-  /** Storage was told that the deadline has passed; `null` before. */
-  cancelledAt: number | null
-}
-
-/** A batch that is being filled; all of its commands have the same timeout. */
-interface OpenBatch {
-  readonly writer: BatchWriter
-  callers: Caller[]
-}
-
-/** Storage answers a cancellation at once, unless its disk hangs. Then the outcome stays unknown. */
-const cancelAnswerMs = 1_000
+import { abortable, timeoutOf } from './deadline.ts'
+import type { Load } from './load.ts'
+import { Questions } from './questions.ts'
 
 export class Writes {
-  readonly #port: Port<NetworkToStorage, StorageToNetwork>
-  readonly #options: ResolvedOptions
-  /** By timeout. */
-  readonly #open = new Map<number, OpenBatch>()
-  readonly #sent = new Map<number, Batch>()
-  #batches = 0
-  #requests = 0
-  #bytes = 0
-  #flushScheduled = false
+  readonly #timeoutMs: number
+  readonly #load: Load
+  /** Each is a batch; a caller is told the revision its command made, 0 if it changed nothing. */
+  readonly #batches: Questions<BatchWriter, number>
 
-  constructor(port: Port<NetworkToStorage, StorageToNetwork>, options: ResolvedOptions) {
-    this.#port = port
-    this.#options = options
-  }
-
-  get pending(): { requests: number; bytes: number } {
-    return { requests: this.#requests, bytes: this.#bytes }
+  constructor(
+    port: Port<NetworkToStorage, StorageToNetwork>,
+    options: ResolvedOptions,
+    load: Load,
+  ) {
+    this.#timeoutMs = options.timeoutMs
+    this.#load = load
+    this.#batches = new Questions(port, load, {
+      begin: () => new BatchWriter(options),
+      ask: (batch, writer) => {
+        const bytes = writer.finish()
+        port.post({ type: 'propose', batch, bytes }, [bytes.buffer])
+      },
+      cancel: (batch) => port.post({ type: 'cancel', batch }),
+      unanswered: 'unknown',
+    })
   }
 
   put(key: string, value: unknown, options?: WriteOptions): Promise<number> {
@@ -66,142 +48,37 @@ export class Writes {
     return this.#add(options, (writer) => writer.delete(key))
   }
 
-  applied(id: number, revisions: Float64Array): void {
-    const batch = this.#take(id)
-    if (batch === null) return
-    for (const [n, caller] of batch.callers.entries()) caller.resolve(revisions[n] ?? 0)
+  applied(batch: number, revisions: Float64Array): void {
+    for (const [n, caller] of this.#batches.take(batch).entries()) caller.resolve(revisions[n] ?? 0)
   }
 
-  refused(id: number, error: SkiffErrorData): void {
-    const batch = this.#take(id)
-    if (batch === null) return
-    for (const caller of batch.callers) caller.reject(SkiffError.fromData(error))
+  refused(batch: number, error: SkiffErrorData): void {
+    this.#batches.refuse(batch, error)
   }
 
   /** Once a tick. */
   sweep(): void {
-    const time = now()
-    for (const batch of this.#sent.values()) {
-      if (batch.cancelledAt === null && time >= batch.deadline) {
-        batch.cancelledAt = time
-        this.#port.post({ type: 'cancel', batch: batch.id })
-      } else if (batch.cancelledAt !== null && time >= batch.cancelledAt + cancelAnswerMs) {
-        const silent = new SkiffError(
-          'SKIFF_TIMEOUT',
-          'unknown',
-          'the storage thread does not answer; the write may have happened, or still may',
-        )
-        this.refused(batch.id, silent.toData())
-      }
-    }
-    this.#port.flush()
+    this.#batches.sweep()
   }
 
-  /** Nothing will be answered any more. */
-  failAll(failure: (outcome: 'not-applied' | 'unknown') => SkiffError): void {
-    for (const { callers } of this.#open.values())
-      for (const caller of callers) caller.reject(failure('not-applied'))
-    for (const { callers } of this.#sent.values())
-      for (const caller of callers) caller.reject(failure('unknown'))
-    this.#open.clear()
-    this.#sent.clear()
-    this.#requests = 0
-    this.#bytes = 0
+  failAll(failure: (outcome: Outcome) => SkiffError): void {
+    this.#batches.failAll(failure)
   }
 
+  /** An aborted caller hears of it at once; its command stays in the batch, and may happen. */
   #add(options: WriteOptions | undefined, write: (writer: BatchWriter) => void): Promise<number> {
     return new Promise((resolve, reject) => {
       options?.signal?.throwIfAborted()
-      const timeoutMs = timeoutOf(options, this.#options.timeoutMs)
-      this.#checkLoad()
-      const open = this.#openBatch(timeoutMs)
-      const before = open.writer.byteLength
-      write(open.writer)
-      this.#requests++
-      this.#bytes += open.writer.byteLength - before
-      open.callers.push(
-        options?.signal === undefined
-          ? { resolve, reject }
-          : abortable(options.signal, resolve, reject),
-      )
-      if (open.writer.byteLength >= batchBytesMax || open.writer.count === batchCommandsMax)
-        this.#flush()
-      else this.#scheduleFlush()
+      const timeoutMs = timeoutOf(options, this.#timeoutMs)
+      this.#load.checkWrite()
+      const draft = this.#batches.draft(timeoutMs)
+      const writer = draft.content
+      const before = writer.byteLength
+      write(writer)
+      const caller = abortable(options?.signal, { resolve, reject })
+      this.#batches.join(draft, caller, writer.byteLength - before)
+      if (writer.byteLength >= batchBytesMax || writer.count === batchCommandsMax)
+        this.#batches.flush()
     })
-  }
-
-  #checkLoad(): void {
-    const { requestsMax, requestBytesMax } = this.#options
-    if (this.#requests < requestsMax && this.#bytes < requestBytesMax) return
-    throw new SkiffError(
-      'SKIFF_OVERLOADED',
-      'not-applied',
-      `${this.#requests} writes and ${this.#bytes} bytes wait for an answer; the limits are ${requestsMax} and ${requestBytesMax}`,
-    )
-  }
-
-  #openBatch(timeoutMs: number): OpenBatch {
-    const known = this.#open.get(timeoutMs)
-    if (known !== undefined) return known
-    const fresh: OpenBatch = { writer: new BatchWriter(this.#options), callers: [] }
-    this.#open.set(timeoutMs, fresh)
-    return fresh
-  }
-
-  /** At the end of the event-loop turn: what was called in it goes together. */
-  #scheduleFlush(): void {
-    if (this.#flushScheduled) return
-    this.#flushScheduled = true
-    setImmediate(() => this.#flush())
-  }
-
-  #flush(): void {
-    this.#flushScheduled = false
-    for (const [timeoutMs, { writer, callers }] of this.#open) {
-      if (callers.length === 0) {
-        this.#open.delete(timeoutMs)
-        continue
-      }
-      this.#batches++
-      const bytes = writer.finish()
-      this.#sent.set(this.#batches, {
-        id: this.#batches,
-        callers,
-        bytes: bytes.length,
-        deadline: now() + timeoutMs,
-        cancelledAt: null,
-      })
-      this.#port.post({ type: 'propose', batch: this.#batches, bytes }, [bytes.buffer])
-      this.#open.set(timeoutMs, { writer, callers: [] })
-    }
-    this.#port.flush()
-  }
-
-  #take(id: number): Batch | null {
-    const batch = this.#sent.get(id)
-    if (batch === undefined) return null
-    this.#sent.delete(id)
-    this.#requests -= batch.callers.length
-    this.#bytes = Math.max(0, this.#bytes - batch.bytes)
-    return batch
-  }
-}
-
-/** An aborted caller hears of it at once; its command stays in the batch, and may happen. */
-function abortable(
-  signal: AbortSignal,
-  resolve: (revision: number) => void,
-  reject: (error: unknown) => void,
-): Caller {
-  const release = onAbort(signal, reject)
-  return {
-    resolve: (revision) => {
-      release()
-      resolve(revision)
-    },
-    reject: (error) => {
-      release()
-      reject(error)
-    },
   }
 }

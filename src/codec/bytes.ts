@@ -42,6 +42,11 @@ function byte(source: Uint8Array, at: number): number {
   return source[at] ?? 0
 }
 
+/** The same memory as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
 /** The same bytes in an ArrayBuffer of exactly their size, which may therefore be moved; copied if need be. */
 export function exact(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return isExact(bytes) ? bytes : new Uint8Array(bytes)

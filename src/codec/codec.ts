@@ -12,7 +12,8 @@ import type {
   WireRpc,
 } from '../messages.ts'
 import { exact } from './bytes.ts'
-import { decodeFrame, encodeFrame, MalformedFrame } from './frame.ts'
+import { decodeFrame, encodeFrame } from './frame.ts'
+import { MalformedFrame } from './malformed.ts'
 
 export interface CodecPorts {
   readonly network: Port<CodecToNetwork, NetworkToCodec>

@@ -9,11 +9,11 @@
  * Knows nothing of what the values hold (value.ts) or of whether the batch is durable (record.ts).
  */
 import { isUtf8 } from 'node:buffer'
-import { SkiffError } from '../errors.ts'
 import { batchCommandsMax, keyBytesMax, valueBytesCeiling } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import type { NodeId } from '../raft/types.ts'
 import {
+  asBuffer,
   GrowingBuffer,
   readUint16,
   readUint32,
@@ -22,11 +22,9 @@ import {
   writeUint32,
   writeUint64,
 } from './bytes.ts'
+import { checkKey, tooLarge } from './key.ts'
 import { demand } from './malformed.ts'
-import { isWellFormed } from './storable.ts'
 import { packValue } from './value.ts'
-
-export { MalformedFrame } from './malformed.ts'
 
 /** Raised whenever the layout changes; a node refuses batches of a version it does not know. */
 const batchVersion = 1
@@ -42,36 +40,9 @@ const typeDelete = 2
 const commandHeaderBytes = 3
 const valueHeaderBytes = 4
 
-// ── keys ────────────────────────────────────────────────────────────────────────────────────────
-
-/**
- * @throws TypeError for what is no key: other types, '', lone surrogates
- * @throws SkiffError `SKIFF_TOO_LARGE` over `keyBytesMax` bytes of UTF-8
- */
-export function checkKey(key: unknown): asserts key is string {
-  if (typeof key !== 'string') throw new TypeError(`key: expected a string, got ${typeof key}`)
-  if (key === '') throw new TypeError('key: must not be empty')
-  if (!isWellFormed(key)) throw new TypeError('key: lone surrogates cannot be stored')
-  // No character takes more than three bytes, so that most keys need not be measured.
-  if (key.length * 3 <= keyBytesMax) return
-  const bytes = Buffer.byteLength(key)
-  if (bytes > keyBytesMax) throw tooLarge('key', bytes, keyBytesMax)
-}
-
-/** A key as it is stored, checked. */
-export function keyBytes(key: unknown): Buffer {
-  checkKey(key)
-  return Buffer.from(key)
-}
-
-function tooLarge(what: string, bytes: number, bytesMax: number): SkiffError {
-  const message = `${what}: ${bytes.toLocaleString('en')} bytes, at most ${bytesMax.toLocaleString('en')}`
-  return new SkiffError('SKIFF_TOO_LARGE', 'not-applied', message)
-}
-
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────
 
-/** Who a batch came from. (node, incarnation) with a sequence of 1, 2, 3 … names it for ever. */
+/** Who a batch came from. (node, incarnation) with a sequence of 1, 2, 3 … names it forever. */
 export interface BatchOwner {
   readonly node: NodeId
   readonly incarnation: number
@@ -191,7 +162,7 @@ export interface Command {
 
 export function batchOwner(batch: Uint8Array): BatchOwner {
   return {
-    node: viewOf(batch).toString('hex', nodeAt, incarnationAt),
+    node: asBuffer(batch).toString('hex', nodeAt, incarnationAt),
     incarnation: readUint64(batch, incarnationAt),
     sequence: readUint64(batch, sequenceAt),
   }
@@ -254,7 +225,7 @@ function isText(bytes: Uint8Array, from: number, to: number): boolean {
 /** The commands in their order: views of a batch that was checked, or never left this node. */
 export function readCommands(batch: Uint8Array): Command[] {
   assert(batch[0] === batchVersion, `batch of version ${batch[0]}`)
-  const bytes = viewOf(batch)
+  const bytes = asBuffer(batch)
   const commands = new Array<Command>(batchCount(batch))
   let at = batchHeaderBytes
   for (let command = 0; command < commands.length; command++) {
@@ -271,8 +242,4 @@ export function readCommands(batch: Uint8Array): Command[] {
   }
   assert(at === bytes.length, `batch of ${bytes.length} bytes ends at ${at}`)
   return commands
-}
-
-function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

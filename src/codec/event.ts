@@ -6,6 +6,7 @@
  */
 import { assert } from '../raft/assert.ts'
 import {
+  asBuffer,
   GrowingBuffer,
   readUint16,
   readUint32,
@@ -50,10 +51,6 @@ export class EventWriter {
     return this.#count
   }
 
-  get byteLength(): number {
-    return this.#buffer.length
-  }
-
   put(revision: number, key: Uint8Array, value: Uint8Array, previous: Uint8Array | null): void {
     this.#write(typePut, revision, key, value, previous)
   }
@@ -95,7 +92,7 @@ export class EventWriter {
 
 /** The events in their order; their values are views. */
 export function readEvents(events: Uint8Array): PackedEvent[] {
-  const bytes = Buffer.from(events.buffer, events.byteOffset, events.byteLength)
+  const bytes = asBuffer(events)
   const read: PackedEvent[] = []
   let at = 0
   while (at < bytes.length) {

@@ -1,10 +1,8 @@
 /** The fields of a decoded frame, taken one after another; each is validated as it is taken. */
-import { parseAddress } from '../options.ts'
-import type { NodeId } from '../raft/types.ts'
+import { isAddress } from '../address.ts'
+import { isNodeId, type NodeId } from '../raft/types.ts'
 import { demand, MalformedFrame } from './malformed.ts'
 
-/** Characters of an address. A host name has at most 253. */
-const addressLengthMax = 255
 /** Characters of the reason for a refusal; longer ones are cut before they are sent. */
 export const reasonLengthMax: number = 1_000
 
@@ -37,17 +35,13 @@ export class FieldReader {
 
   nodeId(name: string): NodeId {
     const value = this.#take()
-    if (typeof value !== 'string' || !/^[0-9a-f]{16}$/.test(value)) {
-      throw unexpected(name, '16 hex digits')
-    }
+    if (!isNodeId(value)) throw unexpected(name, '16 hex digits')
     return value
   }
 
   address(name: string): string {
     const value = this.#take()
-    if (typeof value !== 'string' || value.length > addressLengthMax || !isAddress(value)) {
-      throw unexpected(name, 'host:port')
-    }
+    if (!isAddress(value)) throw unexpected(name, 'host:port')
     return value
   }
 
@@ -75,14 +69,4 @@ export class FieldReader {
 
 function unexpected(name: string, expected: string): MalformedFrame {
   return new MalformedFrame(`${name}: expected ${expected}`)
-}
-
-function isAddress(text: string): boolean {
-  try {
-    parseAddress(text, 'address')
-    return true
-  } catch (error) {
-    if (error instanceof TypeError) return false
-    throw error
-  }
 }

@@ -14,10 +14,15 @@ import { checkBatch } from './command.ts'
 import { FieldReader, reasonLengthMax } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
 import { packTransient } from './msgpack.ts'
-import { CorruptRecord, checkEntries, type EntriesContext } from './record.ts'
-import { scanArray } from './scan.ts'
-
-export { MalformedFrame } from './malformed.ts'
+import { checkPayload } from './payload.ts'
+import { precheck } from './precheck.ts'
+import {
+  CorruptRecord,
+  checkEntries,
+  type EntriesContext,
+  readPayload,
+  recordsOf,
+} from './record.ts'
 
 /** Raised whenever a layout below changes; frames of other versions are refused. */
 const wireVersion = 1
@@ -136,7 +141,7 @@ function changeReplyElements(id: number, answer: ChangeAnswer): unknown[] {
 export function decodeFrame(frame: Uint8Array): WireRpc {
   demand(frame.length <= frameBytesMax, `frame of ${frame.length} bytes`)
   demand(frame[0] === wireVersion, `frame of version ${frame[0]}, this node speaks ${wireVersion}`)
-  const { code, fields } = scanArray(frame, versionBytes)
+  const { code, fields } = precheck(frame, versionBytes)
   const reader = readers.get(code)
   demand(reader !== undefined, `frame of unknown type ${code}`)
   demand(fields === reader.fields, `frame of type ${code} with ${fields} fields`)
@@ -202,6 +207,10 @@ function demandEntries(entries: Uint8Array, count: number, context: EntriesConte
   } catch (error) {
     if (error instanceof CorruptRecord) throw new MalformedFrame(`append: ${error.message}`)
     throw error
+  }
+  for (const record of recordsOf(entries)) {
+    const { type, payload } = readPayload(record)
+    checkPayload(type, payload)
   }
 }
 

@@ -10,7 +10,7 @@ import type { Entry, EntryType, Index, Term } from '../raft/types.ts'
 import { readUint32, readUint64, writeUint32, writeUint64 } from './bytes.ts'
 
 /** Of a record, before its payload. */
-export const recordHeaderBytes: number = 21
+const recordHeaderBytes = 21
 const indexAt = 4
 const termAt = 12
 const typeAt = 20
@@ -27,12 +27,6 @@ export class CorruptRecord extends Error {
 
 // ── one record ──────────────────────────────────────────────────────────────────────────────────
 
-export function encodeRecord(entry: Entry): Uint8Array {
-  const record = Buffer.allocUnsafe(recordHeaderBytes + entry.bytes.length)
-  writeRecord(record, entry)
-  return record
-}
-
 /** @throws CorruptRecord */
 export function decodeRecord(record: Uint8Array): Entry {
   checkRecord(record)
@@ -42,6 +36,11 @@ export function decodeRecord(record: Uint8Array): Entry {
     type: typeOf(record),
     bytes: record.subarray(recordHeaderBytes),
   }
+}
+
+/** Of a record that was checked: a view. */
+export function readPayload(record: Uint8Array): { type: EntryType; payload: Uint8Array } {
+  return { type: typeOf(record), payload: record.subarray(recordHeaderBytes) }
 }
 
 function writeRecord(record: Uint8Array, { index, term, type, bytes }: Entry): void {

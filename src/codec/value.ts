@@ -4,6 +4,7 @@
  * opaque. What may be stored is in storable.ts.
  */
 import { addExtension, Packr } from 'msgpackr'
+import { asBuffer } from './bytes.ts'
 import { packTransient } from './msgpack.ts'
 import { hasFields, inspectValue, needsDisguise } from './storable.ts'
 
@@ -32,7 +33,7 @@ export function packValue(value: unknown): Uint8Array {
 export function unpackValue(bytes: Uint8Array): unknown {
   // A view of its own, because msgpackr leaves a property on what it is given; a Buffer, because the
   // Buffers it makes are of the class of their source.
-  return packr.unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  return packr.unpack(asBuffer(bytes))
 }
 
 /** Stands for a number or string that msgpackr would change. */

@@ -6,6 +6,7 @@
  * A node without a cluster is adopted here by the first member that links to it. A probe only looks: it
  * never changes which cluster a node belongs to.
  */
+import { messageOf } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import type { NodeId } from '../raft/types.ts'
 import type { Hello } from './hello.ts'
@@ -119,8 +120,4 @@ function copied(dialer: PeerIdentity, listener: PeerIdentity): string {
 
 function membership(reason: string): Refusal {
   return refusal('membership', reason)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -4,8 +4,8 @@
  */
 import { connect, type Socket } from 'node:net'
 import { WebSocket } from 'ws'
+import { parseAddress } from '../address.ts'
 import { SkiffError } from '../errors.ts'
-import { parseAddress } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import { DialerHandshake } from './handshake.ts'
 import { type Hello, handshakeBytesMax } from './hello.ts'

@@ -1,14 +1,14 @@
 /**
  * The first message of either side of a handshake, in a fixed layout so that a stranger's bytes meet
- * nothing cleverer than offsets. Integers are little-endian.
+ * nothing cleverer than offsets. Integers are big-endian.
  *
  *     0  4  magic          7  16  cluster id, zeros: none    39   8  expected node id, zeros: any
  *     4  2  version       23   8  node id                    47  32  nonce
  *     6  1  purpose       31   8  incarnation                79   2  bytes of address, which follows
  *
- * Magic and version stay where they are for ever, so that any two versions can tell each other apart.
+ * Magic and version stay where they are forever, so that any two versions can tell each other apart.
  */
-import { parseAddress } from '../options.ts'
+import { isAddress } from '../address.ts'
 import { assert } from '../raft/assert.ts'
 import type { NodeId } from '../raft/types.ts'
 import type { PeerIdentity } from './identity.ts'
@@ -28,61 +28,72 @@ export type Purpose = 'answer' | 'link' | 'probe'
 /** Changes with everything a peer of another version would misread. */
 export const protocolVersion: number = 1
 export const nonceBytes: number = 32
-/** Bytes of an address: a host name has at most 253, a port 5, the rest is punctuation. */
-const addressBytesMax = 300
 /** Bytes of any handshake message. A longer one is not read. */
 export const handshakeBytesMax: number = 512
 
 const magic = Buffer.from('skif')
 const purposes: readonly Purpose[] = ['answer', 'link', 'probe']
-const headBytes = 81
+
+// The layout above. From the cluster id on, a field ends where the next one begins.
+const versionAt = 4
+const purposeAt = 6
+const clusterIdAt = 7
+const nodeIdAt = 23
+const incarnationAt = 31
+const expectedIdAt = 39
+const nonceAt = 47
+const addressBytesAt = 79
+const addressAt = 81
+
 const noCluster = '0'.repeat(32)
 const noNode = '0'.repeat(16)
 
 export function encodeHello(hello: Hello): Uint8Array {
   const address = Buffer.from(hello.address)
-  assert(address.length <= addressBytesMax, `address of ${address.length} bytes`)
+  const bytes = Buffer.alloc(addressAt + address.length)
+  assert(bytes.length <= handshakeBytesMax, `address of ${address.length} bytes`)
   assert(hello.nonce.length === nonceBytes, `nonce of ${hello.nonce.length} bytes`)
-  const bytes = Buffer.alloc(headBytes + address.length)
   magic.copy(bytes)
-  bytes.writeUInt16LE(protocolVersion, 4)
-  bytes.writeUInt8(purposes.indexOf(hello.purpose), 6)
-  writeHex(bytes, 7, 16, hello.clusterId ?? noCluster)
-  writeHex(bytes, 23, 8, hello.nodeId)
-  bytes.writeBigUInt64LE(BigInt(hello.incarnation), 31)
-  writeHex(bytes, 39, 8, hello.expectedId ?? noNode)
-  bytes.set(hello.nonce, 47)
-  bytes.writeUInt16LE(address.length, 79)
-  bytes.set(address, headBytes)
+  bytes.writeUInt16BE(protocolVersion, versionAt)
+  bytes.writeUInt8(purposes.indexOf(hello.purpose), purposeAt)
+  writeHex(bytes, clusterIdAt, nodeIdAt, hello.clusterId ?? noCluster)
+  writeHex(bytes, nodeIdAt, incarnationAt, hello.nodeId)
+  bytes.writeBigUInt64BE(BigInt(hello.incarnation), incarnationAt)
+  writeHex(bytes, expectedIdAt, nonceAt, hello.expectedId ?? noNode)
+  bytes.set(hello.nonce, nonceAt)
+  bytes.writeUInt16BE(address.length, addressBytesAt)
+  bytes.set(address, addressAt)
   return bytes
 }
 
 /** Never throws, whatever the bytes; what it returns shares no memory with them. */
 export function decodeHello(message: Uint8Array): Hello | Refusal {
-  const bytes = Buffer.from(message.buffer, message.byteOffset, message.length)
-  if (bytes.length < 6 || magic.compare(bytes, 0, 4) !== 0) return malformed('not a hello')
-  const version = bytes.readUInt16LE(4)
+  const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
+  if (bytes.length < purposeAt || magic.compare(bytes, 0, versionAt) !== 0) {
+    return malformed('not a hello')
+  }
+  const version = bytes.readUInt16BE(versionAt)
   if (version !== protocolVersion) {
     return refusal('version', `speaks protocol version ${protocolVersion}, not ${version}`)
   }
-  if (bytes.length < headBytes || bytes.length !== headBytes + bytes.readUInt16LE(79)) {
+  if (bytes.length < addressAt || bytes.length !== addressAt + bytes.readUInt16BE(addressBytesAt)) {
     return malformed('hello of a wrong length')
   }
-  const purpose = purposes[bytes.readUInt8(6)]
-  const nodeId = bytes.toString('hex', 23, 31)
-  const incarnation = Number(bytes.readBigUInt64LE(31))
-  const address = readAddress(bytes.subarray(headBytes))
+  const purpose = purposes[bytes.readUInt8(purposeAt)]
+  const nodeId = bytes.toString('hex', nodeIdAt, incarnationAt)
+  const incarnation = Number(bytes.readBigUInt64BE(incarnationAt))
+  const address = readAddress(bytes.subarray(addressAt))
   if (purpose === undefined || nodeId === noNode || !Number.isSafeInteger(incarnation)) {
     return malformed('hello with impossible fields')
   }
   if (address === null) return malformed('hello with an impossible address')
   return {
     purpose,
-    clusterId: hexOrNull(bytes.toString('hex', 7, 23), noCluster),
+    clusterId: hexOrNull(bytes.toString('hex', clusterIdAt, nodeIdAt), noCluster),
     nodeId,
     incarnation,
-    expectedId: hexOrNull(bytes.toString('hex', 39, 47), noNode),
-    nonce: Uint8Array.from(bytes.subarray(47, 47 + nonceBytes)),
+    expectedId: hexOrNull(bytes.toString('hex', expectedIdAt, nonceAt), noNode),
+    nonce: Uint8Array.from(bytes.subarray(nonceAt, addressBytesAt)),
     address,
   }
 }
@@ -95,8 +106,9 @@ function malformed(reason: string): Refusal {
   return refusal('malformed', reason)
 }
 
-function writeHex(bytes: Buffer, offset: number, length: number, digits: string): void {
-  const written = bytes.write(digits, offset, length, 'hex')
+function writeHex(bytes: Buffer, from: number, to: number, digits: string): void {
+  const length = to - from
+  const written = bytes.write(digits, from, length, 'hex')
   assert(
     written === length && digits.length === 2 * length && digits === digits.toLowerCase(),
     `expected ${2 * length} lower-case hex digits, got ${JSON.stringify(digits)}`,
@@ -109,11 +121,9 @@ function hexOrNull(digits: string, none: string): string | null {
 
 /** `null` where it is no UTF-8, or no `host:port`. */
 function readAddress(bytes: Uint8Array): string | null {
-  if (bytes.length > addressBytesMax) return null
   try {
     const address = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    parseAddress(address, 'address')
-    return address
+    return isAddress(address) ? address : null
   } catch {
     return null
   }

@@ -7,7 +7,6 @@ import { SkiffError } from '../errors.ts'
 import type { PeerAddress } from '../messages.ts'
 import { linkBytesMax } from '../options.ts'
 import { assert } from '../raft/assert.ts'
-import type { LinkStatus } from '../store.ts'
 import type { Dial, DialEvents, DialFailure } from './dialer.ts'
 import { encodeMessage, nextSequence } from './message.ts'
 
@@ -23,6 +22,15 @@ type State =
   | { readonly name: 'dialling'; readonly dial: Dial }
   | { readonly name: 'up'; readonly dial: Dial; sequence: number }
   | { readonly name: 'closed' }
+
+/** Part of a node's public status. */
+export interface LinkStatus {
+  readonly id: string
+  readonly address: string
+  readonly up: boolean
+  /** Why the last attempt failed, or the last link ended. */
+  readonly reason: string | null
+}
 
 export interface LinkOptions {
   readonly peer: PeerAddress

@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
+import { messageOf } from '../errors.ts'
 import { linksMax } from '../options.ts'
 import {
   type Accept,
@@ -73,7 +74,7 @@ export function loadUws():
     try {
       return { loaded: true, module: require(name) as Uws }
     } catch (error) {
-      failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+      failures.push(`${name}: ${messageOf(error)}`)
     }
   }
   const here = `${process.platform}-${process.arch}, Node ${process.versions.node}, ABI ${process.versions.modules}`

@@ -7,6 +7,8 @@ import { assert } from '../raft/assert.ts'
 import { type Accept, type Connection, idleTimeoutMs, type Listener } from './listener.ts'
 import { messageBytesMax } from './message.ts'
 
+/** How often node:http looks for clients that are late. Its default, half a minute, would be their time. */
+const lateCheckMs = 500
 /** Bytes of handshake messages waiting in a socket; beyond it the peer reads too slowly to be one. */
 const sendBytesMax = 64 * 2 ** 10
 
@@ -17,7 +19,11 @@ export async function openWsListener(
 ): Promise<Listener> {
   const server = createServer(
     // How long a client may take to ask for the WebSocket; from then on the handshake has its own time.
-    { headersTimeout: handshakeTimeoutMs, requestTimeout: handshakeTimeoutMs },
+    {
+      headersTimeout: handshakeTimeoutMs,
+      requestTimeout: handshakeTimeoutMs,
+      connectionsCheckingInterval: lateCheckMs,
+    },
     (_request, response) => response.writeHead(426, { connection: 'close' }).end(),
   )
   server.maxConnections = linksMax

@@ -2,6 +2,7 @@
  * The listening side of the network as its makers provide it (listener-uws.ts, listener-ws.ts). A
  * listener accepts, hands over messages and closes; it knows nothing of handshakes, frames or peers.
  */
+import type { Transport } from '../options.ts'
 
 /** One accepted connection. After `end`, or once it was closed, both methods do nothing. */
 export interface Connection {
@@ -21,7 +22,7 @@ export interface ConnectionEvents {
 export type Accept = (connection: Connection) => ConnectionEvents
 
 export interface Listener {
-  readonly transport: 'uws' | 'ws'
+  readonly transport: Transport
   readonly port: number
   /** Ends every connection; the port is free when it resolves. */
   close(): Promise<void>

@@ -1,5 +1,5 @@
 /**
- * What is sent on a link once it is up: a sequence number (4 bytes, little-endian: 0, 1, 2, …) and a
+ * What is sent on a link once it is up: a sequence number (4 bytes, big-endian: 0, 1, 2, …) and a
  * frame. A gap means that something was lost on the way; it ends the link rather than stay hidden.
  */
 import { frameBytesMax } from '../options.ts'
@@ -13,7 +13,7 @@ export const messageBytesMax: number = sequenceBytes + frameBytesMax
 export function encodeMessage(sequence: number, frame: Uint8Array): Uint8Array {
   assert(frame.length <= frameBytesMax, `frame of ${frame.length} bytes`)
   const message = Buffer.allocUnsafe(sequenceBytes + frame.length)
-  message.writeUInt32LE(sequence)
+  message.writeUInt32BE(sequence)
   message.set(frame, sequenceBytes)
   return message
 }
@@ -21,7 +21,7 @@ export function encodeMessage(sequence: number, frame: Uint8Array): Uint8Array {
 /** `null` when the message is too short to have one. */
 export function sequenceOf(message: Uint8Array): number | null {
   if (message.length < sequenceBytes) return null
-  return new DataView(message.buffer, message.byteOffset).getUint32(0, true)
+  return new DataView(message.buffer, message.byteOffset).getUint32(0)
 }
 
 /** A copy that owns its ArrayBuffer: the message is only lent, the frame may move to another thread. */

@@ -9,17 +9,17 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { parseAddress } from '../address.ts'
 import { SkiffError } from '../errors.ts'
 import type { PeerAddress } from '../messages.ts'
-import { handshakeTimeoutMs, parseAddress } from '../options.ts'
+import { handshakeTimeoutMs, type Transport } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import type { NodeId } from '../raft/types.ts'
-import type { LinkStatus } from '../store.ts'
 import { Admission } from './admission.ts'
 import { Dial, type DialEvents } from './dialer.ts'
 import { type Hello, nonceBytes, type Purpose } from './hello.ts'
 import type { LocalIdentity, PeerIdentity } from './identity.ts'
-import { Link } from './link.ts'
+import { Link, type LinkStatus } from './link.ts'
 import type { Connection, ConnectionEvents, Listener } from './listener.ts'
 import { Reception } from './reception.ts'
 import { closeFrame, refusal } from './refusal.ts'
@@ -81,7 +81,7 @@ export class Network {
     return network
   }
 
-  get transport(): 'uws' | 'ws' {
+  get transport(): Transport {
     return this.#bound().transport
   }
 

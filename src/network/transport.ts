@@ -3,8 +3,9 @@
  * speak the same protocol, so a cluster may be mixed.
  */
 import { lookup } from 'node:dns/promises'
-import { SkiffError } from '../errors.ts'
-import { formatAddress } from '../options.ts'
+import { formatAddress } from '../address.ts'
+import { messageOf, SkiffError } from '../errors.ts'
+import type { Transport } from '../options.ts'
 import type { Accept, Listener } from './listener.ts'
 import { loadUws, openUwsListener } from './listener-uws.ts'
 import { openWsListener } from './listener-ws.ts'
@@ -13,7 +14,7 @@ export interface ListenOptions {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
-  readonly transport: 'auto' | 'uws' | 'ws'
+  readonly transport: 'auto' | Transport
 }
 
 /** @throws SkiffError `SKIFF_CONFIG` when the port cannot be had, or uWebSockets.js is wanted and does not load */
@@ -26,7 +27,7 @@ export async function openListener(options: ListenOptions, accept: Accept): Prom
     if (uws?.loaded === true) return await openUwsListener(uws.module, host, port, accept)
     return await openWsListener(host, port, accept)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw config(`cannot listen on ${formatAddress(options.host, port)}: ${reason}`, error)
   }
 }

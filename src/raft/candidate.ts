@@ -3,31 +3,59 @@ import { Follower } from './follower.ts'
 import { Leader } from './leader.ts'
 import type { Rpc } from './rpc.ts'
 import type { Role, Server } from './server.ts'
-import type { NodeId } from './types.ts'
+import type { NodeId, RoleName } from './types.ts'
 import { considerVote, Tally } from './voting.ts'
+
+/** What both campaigns share: answers are counted until they decide it, or the time for it is over. */
+abstract class Campaign implements Role {
+  abstract readonly name: RoleName
+  readonly leaderId = null
+  readonly hearsLeader = false
+  protected readonly server: Server
+  readonly #tally: Tally
+  readonly #electionTicks: number
+  #ticks = 0
+
+  protected constructor(server: Server) {
+    assert(server.mayCampaign, 'neither a learner nor a removed server may campaign')
+    this.server = server
+    this.#tally = new Tally(server.membership.voters)
+    this.#electionTicks = server.drawElectionTicks()
+  }
+
+  abstract step(from: NodeId, rpc: Rpc): Role
+  abstract persisted(): Role
+
+  /** What a majority makes of it. */
+  protected abstract elected(): Role
+
+  /** Split vote or no answer: asks again, unless we were removed meanwhile. */
+  tick(): Role {
+    this.#ticks++
+    if (this.#ticks < this.#electionTicks) return this
+    return this.server.mayCampaign
+      ? PreCandidate.start(this.server)
+      : new Follower(this.server, null)
+  }
+
+  flush(): void {}
+
+  protected count(from: NodeId, granted: boolean): Role {
+    this.#tally.record(from, granted)
+    if (this.#tally.won) return this.elected()
+    return this.#tally.lost ? new Follower(this.server, null) : this
+  }
+}
 
 /**
  * Asks whether it would be elected, before it spends a term on it: a server that was cut off must not
  * depose a healthy leader when it comes back (thesis §9.6).
  */
-export class PreCandidate implements Role {
+export class PreCandidate extends Campaign {
   readonly name = 'preCandidate'
-  readonly leaderId = null
-  readonly #server: Server
-  readonly #tally: Tally
-  readonly #electionTicks: number
-  #ticks = 0
-
-  private constructor(server: Server) {
-    this.#server = server
-    this.#tally = new Tally(server.membership.voters)
-    this.#electionTicks = server.drawElectionTicks()
-  }
 
   static start(server: Server): Role {
-    assert(server.mayCampaign, 'neither a learner nor a removed server may campaign')
     const role = new PreCandidate(server)
-    role.#tally.record(server.id, true)
     const { lastIndex, lastTerm } = server.log
     server.sendEarly(server.otherVoters, {
       type: 'preVote',
@@ -35,23 +63,18 @@ export class PreCandidate implements Role {
       lastIndex,
       lastTerm,
     })
-    return role.#next()
-  }
-
-  hearsLeader(): boolean {
-    return false
+    return role.count(server.id, true)
   }
 
   step(from: NodeId, rpc: Rpc): Role {
     switch (rpc.type) {
       case 'append':
       case 'heartbeat':
-        return new Follower(this.#server, from).step(from, rpc)
+        return new Follower(this.server, from).step(from, rpc)
       case 'vote':
-        return considerVote(this.#server, from, rpc) ? new Follower(this.#server, null) : this
+        return considerVote(this.server, from, rpc) ? new Follower(this.server, null) : this
       case 'preVoteReply':
-        this.#tally.record(from, rpc.granted)
-        return this.#next()
+        return this.count(from, rpc.granted)
       case 'readIndexReply':
       case 'readIndex':
       case 'voteReply':
@@ -64,40 +87,20 @@ export class PreCandidate implements Role {
     }
   }
 
-  tick(): Role {
-    this.#ticks++
-    return this.#ticks < this.#electionTicks ? this : retry(this.#server)
-  }
-
   persisted(): Role {
     return this
   }
 
-  flush(): void {}
-
-  #next(): Role {
-    if (this.#tally.won) return Candidate.start(this.#server)
-    return this.#tally.lost ? new Follower(this.#server, null) : this
+  protected elected(): Role {
+    return Candidate.start(this.server)
   }
 }
 
 /** Asks for votes in a new term (paper §5.2). Its own vote counts once it is on its disk. */
-export class Candidate implements Role {
+export class Candidate extends Campaign {
   readonly name = 'candidate'
-  readonly leaderId = null
-  readonly #server: Server
-  readonly #tally: Tally
-  readonly #electionTicks: number
-  #ticks = 0
-
-  private constructor(server: Server) {
-    this.#server = server
-    this.#tally = new Tally(server.membership.voters)
-    this.#electionTicks = server.drawElectionTicks()
-  }
 
   static start(server: Server): Candidate {
-    assert(server.mayCampaign, 'neither a learner nor a removed server may campaign')
     server.enterTerm(server.term + 1)
     server.voteFor(server.id)
     const { lastIndex, lastTerm } = server.log
@@ -106,22 +109,17 @@ export class Candidate implements Role {
     return new Candidate(server)
   }
 
-  hearsLeader(): boolean {
-    return false
-  }
-
   step(from: NodeId, rpc: Rpc): Role {
     switch (rpc.type) {
       // Somebody else won this term.
       case 'append':
       case 'heartbeat':
-        return new Follower(this.#server, from).step(from, rpc)
+        return new Follower(this.server, from).step(from, rpc)
       case 'vote':
-        considerVote(this.#server, from, rpc)
+        considerVote(this.server, from, rpc)
         return this
       case 'voteReply':
-        this.#tally.record(from, rpc.granted)
-        return this.#next()
+        return this.count(from, rpc.granted)
       case 'readIndexReply':
       case 'readIndex':
       case 'preVoteReply':
@@ -134,30 +132,12 @@ export class Candidate implements Role {
     }
   }
 
-  tick(): Role {
-    this.#ticks++
-    return this.#ticks < this.#electionTicks ? this : retry(this.#server)
-  }
-
   persisted(): Role {
-    this.#tally.record(this.#server.id, true)
-    return this.#next()
+    return this.count(this.server.id, true)
   }
 
-  flush(): void {}
-
-  #next(): Role {
-    if (this.#tally.won) return this.#becomeLeader()
-    return this.#tally.lost ? new Follower(this.#server, null) : this
+  protected elected(): Role {
+    assert(this.server.votedFor === this.server.id, 'a candidate votes for itself')
+    return new Leader(this.server)
   }
-
-  #becomeLeader(): Leader {
-    assert(this.#server.votedFor === this.#server.id, 'a candidate votes for itself')
-    return new Leader(this.#server)
-  }
-}
-
-/** Split vote or no answer: ask again, unless we were removed meanwhile. */
-function retry(server: Server): Role {
-  return server.mayCampaign ? PreCandidate.start(server) : new Follower(server, null)
 }

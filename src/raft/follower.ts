@@ -15,7 +15,11 @@ export class Follower implements Role {
   #electionTicks: number
 
   /** `campaignNow`: nobody else could lead, so waiting would be idle. */
-  constructor(server: Server, leaderId: NodeId | null, campaignNow = false) {
+  constructor(
+    server: Server,
+    leaderId: NodeId | null,
+    { campaignNow = false }: { readonly campaignNow?: boolean } = {},
+  ) {
     this.#server = server
     this.#leaderId = leaderId
     this.#electionTicks = campaignNow ? 1 : server.drawElectionTicks()
@@ -25,7 +29,7 @@ export class Follower implements Role {
     return this.#leaderId
   }
 
-  hearsLeader(): boolean {
+  get hearsLeader(): boolean {
     return this.#leaderId !== null && this.#ticksSilent < this.#server.limits.electionTicksMin
   }
 
@@ -107,11 +111,11 @@ export class Follower implements Role {
   /** Truncates only where the logs truly differ: a message that comes late must not undo a later one. */
   #store(prevIndex: Index, entries: readonly Entry[]): Index {
     const { log } = this.#server
-    const news = entries.findIndex((entry) => log.term(entry.index) !== entry.term)
-    const first = entries[news]
+    const firstNew = entries.findIndex((entry) => log.term(entry.index) !== entry.term)
+    const first = entries[firstNew]
     if (first !== undefined) {
       if (first.index <= log.lastIndex) this.#server.truncate(first.index)
-      for (const entry of entries.slice(news)) this.#server.append(entry)
+      for (const entry of entries.slice(firstNew)) this.#server.append(entry)
     }
     return prevIndex + entries.length
   }

@@ -2,7 +2,7 @@
  * Replicates its log to everyone else and decides what is committed (paper §5.3, §5.4).
  *
  * Nothing is sent at once: messages and proposals only change what is known, and `flush`, once a turn,
- * sends what then is to be sent. So one turn makes at most one append per server, however much came in.
+ * sends what is due. So one turn makes at most one append per server, however much came in.
  *
  * Lacks: snapshots for servers whose next entry was cut away (its place: `#appendTo`) and the transfer of
  * leadership; both come with a later release.
@@ -36,7 +36,7 @@ export class Leader implements Role {
   readonly #leaving = new Map<NodeId, { removedAt: Index; address: string; ticksLeft: number }>()
   readonly #reads = new ReadRounds()
   /** Our own no-op; nothing of older terms counts as committed before it (paper §5.4.2). */
-  readonly #firstIndex: Index
+  readonly #noopIndex: Index
   /** Bytes of each entry of ours that is not committed yet, in order, and their sum. */
   readonly #uncommitted: number[] = []
   #uncommittedBytes = 0
@@ -48,19 +48,19 @@ export class Leader implements Role {
     this.leaderId = server.id
     this.#ticksToQuorumCheck = server.limits.electionTicksMin
     for (const id of server.peers) this.#progress.set(id, new Progress(server.log.lastIndex + 1))
-    this.#firstIndex = server.log.lastIndex + 1
+    this.#noopIndex = server.log.lastIndex + 1
     this.#append('noop', new Uint8Array(0))
     this.#sendHeartbeats()
   }
 
   /** It hears itself: as long as it leads, a majority follows (see `#checkQuorum`). */
-  hearsLeader(): boolean {
+  get hearsLeader(): boolean {
     return true
   }
 
   /** An entry of this term is committed, so that everything acknowledged before is known to be. */
   get isReady(): boolean {
-    return this.#server.commitIndex >= this.#firstIndex
+    return this.#server.commitIndex >= this.#noopIndex
   }
 
   /** Removed members that must still be reached. */
@@ -208,8 +208,8 @@ export class Leader implements Role {
       id === self ? log.durableIndex : this.#matchIndex(id),
     )
     const index = majorityIndex(held)
-    if (index <= commitIndex || index < this.#firstIndex) return this
-    const committed = index - Math.max(commitIndex, this.#firstIndex - 1)
+    if (index <= commitIndex || index < this.#noopIndex) return this
+    const committed = index - Math.max(commitIndex, this.#noopIndex - 1)
     for (const bytes of this.#uncommitted.splice(0, committed)) this.#uncommittedBytes -= bytes
     this.#server.commit(index)
     return this.#leaveIfRemoved()

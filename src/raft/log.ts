@@ -135,7 +135,7 @@ export class RaftLog {
     return { truncateFrom, entries }
   }
 
-  hasWrite(): boolean {
+  get hasWrite(): boolean {
     return this.#truncateFrom !== null || this.#writtenIndex < this.#lastIndex
   }
 

@@ -1,18 +1,6 @@
 import { assert } from './assert.ts'
 import type { Index } from './types.ts'
 
-/** Timing and limits of the core, in ticks, entries and bytes. */
-export interface RaftLimits {
-  readonly heartbeatTicks: number
-  /** A leader not heard of for a random time in [min, max] is given up. */
-  readonly electionTicksMin: number
-  readonly electionTicksMax: number
-  readonly appendEntriesMax: number
-  readonly appendBytesMax: number
-  readonly appendsInFlightMax: number
-  readonly uncommittedBytesMax: number
-}
-
 /** What the leader knows about one other server (paper, figure 2: nextIndex, matchIndex). */
 export class Progress {
   /**

@@ -38,8 +38,8 @@ export class Raft {
   constructor(options: ServerOptions) {
     this.#server = new Server(options)
     this.#appliedIndex = options.appliedIndex
-    const alone = this.#server.isVoter && this.#server.otherVoters.length === 0
-    this.#role = new Follower(this.#server, null, alone)
+    const campaignNow = this.#server.isVoter && this.#server.otherVoters.length === 0
+    this.#role = new Follower(this.#server, null, { campaignNow })
   }
 
   get id(): NodeId {
@@ -131,11 +131,11 @@ export class Raft {
     if (this.#role instanceof Leader) this.#role.linkLost(peer)
   }
 
-  /** Is there anything for a turn to do? Ask once all that came is stepped: the role fills its outbox now. */
-  hasTurn(): boolean {
+  /** Once all that came is stepped: has the role fill its outbox. True: there is something for a turn to do. */
+  prepareTurn(): boolean {
     this.#role.flush()
     const { log, hardStateChanged, readyReads } = this.#server
-    return hardStateChanged || log.hasWrite() || readyReads.length > 0 || this.#server.hasMessages()
+    return hardStateChanged || log.hasWrite || readyReads.length > 0 || this.#server.hasMessages
   }
 
   /** Everything to be done before the disk is waited for. `settle` must follow, nothing in between. */
@@ -191,7 +191,7 @@ export class Raft {
     if (rpc.type === 'preVoteReply' && rpc.granted) return rpc.term === this.#server.term + 1
     if (rpc.term === this.#server.term) return true
     // We hear a leader: the candidate is one that does not, and must not depose it (thesis §4.2.3).
-    if (rpc.type === 'vote' && this.#role.hearsLeader()) return false
+    if (rpc.type === 'vote' && this.#role.hearsLeader) return false
     this.#server.enterTerm(rpc.term)
     this.#role = new Follower(this.#server, null)
     return true

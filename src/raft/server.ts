@@ -5,10 +5,9 @@
 import { assert } from './assert.ts'
 import { type LogReader, RaftLog } from './log.ts'
 import { decodeMembership, type MembershipAt, MembershipLog } from './membership.ts'
-import type { RaftLimits } from './progress.ts'
 import type { Outgoing, Rpc } from './rpc.ts'
 import type { ReadyRead } from './turn.ts'
-import type { Entry, HardState, Index, NodeId, RoleName, Term } from './types.ts'
+import type { Entry, HardState, Index, NodeId, RaftLimits, RoleName, Term } from './types.ts'
 
 /** Who the server is and what it finds on its disk. */
 export interface ServerOptions {
@@ -30,7 +29,7 @@ export interface Role {
   /** The leader of this term, once it has spoken. */
   readonly leaderId: NodeId | null
   /** Has a leader been heard so lately that nobody should be campaigning (thesis §4.2.3, §6.4.1)? */
-  hearsLeader(): boolean
+  readonly hearsLeader: boolean
   /** A message of the current term, and not a `preVote`. */
   step(from: NodeId, rpc: Rpc): Role
   tick(): Role
@@ -170,7 +169,7 @@ export class Server {
     return late
   }
 
-  hasMessages(): boolean {
+  get hasMessages(): boolean {
     return this.#early.length > 0 || this.#late.length > 0
   }
 

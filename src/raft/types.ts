@@ -9,6 +9,10 @@ export type Index = number
 /** 16 lower-case hex digits: 64 random bits drawn when a data directory is made, kept for its life. */
 export type NodeId = string
 
+export function isNodeId(value: unknown): value is NodeId {
+  return typeof value === 'string' && /^[0-9a-f]{16}$/.test(value)
+}
+
 /**
  * - `noop`: appended by each new leader, so that entries of older terms can commit (paper §5.4.2, §8).
  * - `membership`: the members from this entry on, effective as soon as it is appended (thesis §4.1).
@@ -44,3 +48,15 @@ export interface Member {
 export type Membership = readonly Member[]
 
 export type RoleName = 'follower' | 'preCandidate' | 'candidate' | 'leader'
+
+/** Timing and limits of the core, in ticks, entries and bytes. */
+export interface RaftLimits {
+  readonly heartbeatTicks: number
+  /** A leader not heard of for a random time in [min, max] is given up. */
+  readonly electionTicksMin: number
+  readonly electionTicksMax: number
+  readonly appendEntriesMax: number
+  readonly appendBytesMax: number
+  readonly appendsInFlightMax: number
+  readonly uncommittedBytesMax: number
+}

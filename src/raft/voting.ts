@@ -19,12 +19,12 @@ export function considerVote(server: Server, from: NodeId, rpc: Vote): boolean {
 
 /**
  * Would we vote for this? Changes nothing here. A granted reply carries the term asked for, a refused one
- * ours: a sender that is behind must learn it, or it would ask in vain for ever.
+ * ours: a sender that is behind must learn it, or it would ask in vain forever.
  */
 export function answerPreVote(server: Server, role: Role, from: NodeId, rpc: PreVote): void {
   const granted =
     rpc.term > server.term &&
-    !role.hearsLeader() &&
+    !role.hearsLeader &&
     server.log.isUpToDate(rpc.lastIndex, rpc.lastTerm)
   server.sendLate([from], { type: 'preVoteReply', term: granted ? rpc.term : server.term, granted })
 }

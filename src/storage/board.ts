@@ -24,7 +24,7 @@ const busyAt = 1
 const haltedAt = 2
 
 /** Writing takes less than a microsecond. */
-const readAttemptsMax = 100_000
+const readAttemptsMax = 1_000
 
 /** How long a process that exits waits for a turn that is under way. */
 const haltWaitMs = 2_000
@@ -66,10 +66,13 @@ export class BoardWriter {
 export class BoardReader {
   readonly #flags: Int32Array
   readonly #numbers: Float64Array
+  /** The newest numbers known to belong together. */
+  #newest: Float64Array
 
   constructor(memory: SharedArrayBuffer) {
     this.#flags = new Int32Array(memory, 0, 3)
     this.#numbers = new Float64Array(memory, 16)
+    this.#newest = new Float64Array(fields.length)
   }
 
   /**
@@ -82,7 +85,7 @@ export class BoardReader {
 
   /**
    * The process exits: lets a turn that is under way end and no other begin. Node ends threads wherever they
-   * are, and one that holds LMDB's lock would wait for itself for ever.
+   * are, and one that holds LMDB's lock would wait for itself forever.
    */
   halt(): void {
     Atomics.store(this.#flags, haltedAt, 1)
@@ -90,14 +93,15 @@ export class BoardReader {
   }
 
   read(): Board {
-    let numbers = Float64Array.from(this.#numbers)
-    // Bounded: a thread that died while it wrote leaves the sequence odd for good.
+    // Bounded: a writer that was stopped in the middle, or has died there, is not waited for.
     for (let n = 0; n < readAttemptsMax; n++) {
       const before = Atomics.load(this.#flags, sequenceAt)
-      numbers = Float64Array.from(this.#numbers)
-      if (before % 2 === 0 && Atomics.load(this.#flags, sequenceAt) === before) break
+      const numbers = Float64Array.from(this.#numbers)
+      if (before % 2 !== 0 || Atomics.load(this.#flags, sequenceAt) !== before) continue
+      this.#newest = numbers
+      break
     }
-    return toBoard(numbers)
+    return toBoard(this.#newest)
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Changes of the membership: what our callers ask for, until it is done, and what other nodes ask of us if
  * we lead. A request is idempotent and asked again and again; whoever asked sees from its own log that it
- * is done (node.ts), and then cancels it.
+ * is done (client/changes.ts), and then cancels it.
  */
 import type { ChangeAnswer, MembershipChange, PeerAddress } from '../messages.ts'
 import { membersMax } from '../options.ts'
@@ -21,7 +21,7 @@ interface Request {
 
 export interface Refusal {
   readonly id: number
-  readonly answer: ChangeAnswer & { readonly type: 'refused' }
+  readonly reason: string
 }
 
 /** A server that asks us for admission. */
@@ -85,7 +85,7 @@ export class Changes {
       request.leader = answer.leader
       request.ticksToAsk = 1
     }
-    return answer.type === 'refused' ? this.#refuse(request, answer) : null
+    return answer.type === 'refused' ? this.#refuse(request, answer.reason) : null
   }
 
   /** Another node asks. Who wants to enter is no member yet, so nobody else keeps a link to it. */
@@ -114,17 +114,21 @@ export class Changes {
     const { leaderId } = this.#raft.status
     if (this.#raft.isLeader) {
       const answer = this.#decide(request.change)
-      return answer.type === 'refused' ? this.#refuse(request, answer) : null
+      return answer.type === 'refused' ? this.#refuse(request, answer.reason) : null
     }
     const { via, leader } = request
-    const known = leaderId === null ? [via?.id, leader?.id] : [leaderId]
-    for (const to of new Set(known)) if (to !== undefined) ask(to, request.id, request.change)
+    // A leader that is no member here is heard, but there is no link to it: who knows its address is asked.
+    const isReachable = this.#raft.membership.members.some(({ id }) => id === leaderId)
+    const known = isReachable ? [leaderId] : [leaderId, via?.id, leader?.id]
+    for (const to of new Set(known)) {
+      if (to !== undefined && to !== null) ask(to, request.id, request.change)
+    }
     return null
   }
 
-  #refuse({ id }: Request, answer: ChangeAnswer & { type: 'refused' }): Refusal {
+  #refuse({ id }: Request, reason: string): Refusal {
     this.#requests.delete(id)
-    return { id, answer }
+    return { id, reason }
   }
 
   #leader(): PeerAddress | null {
@@ -139,7 +143,11 @@ function apply(members: Membership, change: MembershipChange): Membership | stri
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove')
     return known === undefined ? members : members.filter((member) => member !== known)
-  if (known !== undefined) return members
+  if (known !== undefined) {
+    return known.address === change.address
+      ? members
+      : `${known.id} is a member at ${known.address}; addresses of members cannot change yet, remove it first`
+  }
   const atAddress = members.find(({ address }) => address === change.address)
   if (atAddress !== undefined)
     return `${change.address} is the address of member ${atAddress.id}; remove that one first`

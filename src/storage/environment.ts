@@ -1,8 +1,50 @@
-/** How the two LMDB environments of a node are opened, and how bytes become keys. */
-import { type Database, open, type RootDatabase } from 'lmdb'
+/**
+ * What storage asks of an embedded database, how LMDB gives it, and how bytes become keys. The simulator
+ * gives the same from memory (test/simulation/memory.ts).
+ */
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb'
+import { asBuffer, readUint64, writeUint64 } from '../codec/bytes.ts'
+import { checkDatabaseFile } from './database-file.ts'
 
-export type Environment = RootDatabase<Buffer, Uint8Array>
-export type Table = Database<Buffer, Uint8Array>
+export interface Environment {
+  /** All of what `change` does to the tables, or, when it throws, nothing. */
+  transactionSync<T>(change: () => T): T
+  openTable(name: string): Table
+  close(): Promise<void>
+}
+
+/** Sorted by the bytes of the keys. Written to only within a transaction. */
+export interface Table {
+  get(key: Buffer): Buffer | undefined
+  /** Without a copy: valid until the next call. */
+  getBinaryFast(key: Buffer): Buffer | undefined
+  putSync(key: Buffer, value: Buffer): unknown
+  removeSync(key: Buffer): unknown
+  /**
+   * Stores behind the last key, without searching for the place.
+   * @returns false where the key is not the highest
+   */
+  appendSync(key: Buffer, value: Uint8Array): boolean
+  getKeys(range: KeyRange): Iterable<Buffer>
+  getRange(range: KeyRange): Iterable<{ key: Buffer; value: Buffer }>
+}
+
+/** From `start`, included unless excluded, to `end`, excluded unless included; `reverse`: downwards. */
+export interface KeyRange {
+  readonly start?: Buffer
+  readonly end?: Buffer
+  readonly reverse?: boolean
+  readonly limit?: number
+  readonly exclusiveStart?: boolean
+  readonly inclusiveEnd?: boolean
+  readonly transaction?: Transaction
+}
+
+/** As another thread has it open: reads only, each in a transaction that is renewed on demand. */
+export interface ReadEnvironment extends Environment {
+  resetReadTxn(): void
+  useReadTransaction(): Transaction
+}
 
 /**
  * Address space for one environment. The log's file grows as it is used; the state's, being written
@@ -12,6 +54,10 @@ const mapBytes = 2 ** 36
 const tablesMax = 8
 /** Read transactions at once: every scan holds one, on top of one per thread. */
 const readersMax = 512
+
+/** What to do with a log that cannot be read. */
+export const logRemedy: string =
+  'Remove this server from the cluster, delete its directory and let it join anew'
 
 const common = {
   encoding: 'binary',
@@ -27,7 +73,8 @@ const common = {
  * `overlappingSync` would make commits visible before they are durable.
  */
 export function openLogEnvironment(path: string): Environment {
-  return open({ ...common, path, overlappingSync: false })
+  checkDatabaseFile(path, logRemedy)
+  return environmentOver(open({ ...common, path, overlappingSync: false }))
 }
 
 /**
@@ -36,37 +83,41 @@ export function openLogEnvironment(path: string): Environment {
  * 1,000 random puts).
  */
 export function openStateEnvironment(path: string): Environment {
-  return open({ ...common, path, overlappingSync: false, noSync: true, useWritemap: true })
+  checkDatabaseFile(path, `Delete ${path}: the log makes it anew`)
+  const mode = { overlappingSync: false, noSync: true, useWritemap: true }
+  return environmentOver(open({ ...common, path, ...mode }))
 }
 
 /** Shares the environment that the storage thread of this process has open. */
-export function openStateReadOnly(path: string): Environment {
-  return open({ ...common, path, readOnly: true, noSync: true, useWritemap: true })
+export function openStateReadOnly(path: string): ReadEnvironment {
+  return environmentOver(open({ ...common, path, readOnly: true, noSync: true, useWritemap: true }))
 }
 
-export function openTable(environment: Environment, name: string): Table {
-  return environment.openDB({ name, encoding: 'binary', keyEncoding: 'binary' })
+/** LMDB's own objects, with what their types hide. */
+function environmentOver(root: RootDatabase<Buffer, Buffer>): ReadEnvironment {
+  return Object.assign(root, { openTable: (name: string) => openTable(root, name) })
 }
 
-/**
- * Stores behind the last key, without searching for the place. Within a transaction.
- * @returns false where the key is not the highest (lmdb's types hide the answer)
- */
-export function appendSync(table: Table, key: Buffer, value: Uint8Array): boolean {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  const stored: unknown = table.putSync(key, bytes, { append: true })
-  return stored === true
+function openTable(root: RootDatabase<Buffer, Buffer>, name: string): Table {
+  const table: Database<Buffer, Buffer> = root.openDB({
+    name,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+  })
+  const appendSync = (key: Buffer, value: Uint8Array): boolean => {
+    const stored: unknown = table.putSync(key, asBuffer(value), { append: true })
+    return stored === true
+  }
+  return Object.assign(table, { appendSync })
 }
 
 /** Big-endian, so that the order of the bytes is the order of the numbers. */
 export function numberKey(value: number): Buffer {
   const key = Buffer.allocUnsafe(8)
-  key.writeUInt32BE(Math.floor(value / 2 ** 32), 0)
-  key.writeUInt32BE(value >>> 0, 4)
+  writeUint64(key, 0, value)
   return key
 }
 
 export function keyNumber(key: Uint8Array): number {
-  const view = new DataView(key.buffer, key.byteOffset, 8)
-  return view.getUint32(0) * 2 ** 32 + view.getUint32(4)
+  return readUint64(key, 0)
 }

@@ -1,6 +1,6 @@
 /** How the state environment is laid out: the one place where its bytes have a meaning. */
 import type { Index } from '../raft/types.ts'
-import { type Environment, openTable, type Table } from './environment.ts'
+import type { Environment, Table } from './environment.ts'
 
 export interface StateTables {
   /** Key → {@link KeyRecord}. */
@@ -16,11 +16,11 @@ export interface StateTables {
 
 export function openStateTables(environment: Environment): StateTables {
   return {
-    kv: openTable(environment, 'kv'),
-    prefixes: openTable(environment, 'prefixes'),
-    sessions: openTable(environment, 'sessions'),
-    revisions: openTable(environment, 'revisions'),
-    meta: openTable(environment, 'meta'),
+    kv: environment.openTable('kv'),
+    prefixes: environment.openTable('prefixes'),
+    sessions: environment.openTable('sessions'),
+    revisions: environment.openTable('revisions'),
+    meta: environment.openTable('meta'),
   }
 }
 

@@ -12,15 +12,7 @@ import type { LogReader } from '../raft/log.ts'
 import { decodeMembership, type MembershipAt } from '../raft/membership.ts'
 import type { LogWrite } from '../raft/turn.ts'
 import type { Entry, HardState, Index, NodeId, Term } from '../raft/types.ts'
-import { checkDatabaseFile } from './database-file.ts'
-import {
-  appendSync,
-  type Environment,
-  numberKey,
-  openLogEnvironment,
-  openTable,
-  type Table,
-} from './environment.ts'
+import { type Environment, logRemedy, numberKey, type Table } from './environment.ts'
 import { onDisk } from './failure.ts'
 
 /** What a data directory knows of itself. */
@@ -50,22 +42,25 @@ export class LogStore implements LogReader {
   readonly #environment: Environment
   readonly #meta: Table
   readonly #log: Table
-  #firstIndex: Index = 1
+  /** Changes when the log can be cut. */
+  readonly firstIndex: Index = 1
   #lastIndex: Index = 0
 
   private constructor(environment: Environment) {
     this.#environment = environment
-    this.#meta = openTable(environment, 'meta')
-    this.#log = openTable(environment, 'log')
+    this.#meta = environment.openTable('meta')
+    this.#log = environment.openTable('log')
   }
 
   /**
-   * Opens and verifies every entry.
+   * Takes over the environment and verifies every entry; `path` says where, should one be corrupt.
    * @throws SkiffError `SKIFF_STORAGE` that names the entry that is corrupt
    */
-  static open(path: string): { store: LogStore; memberships: readonly MembershipAt[] } {
-    checkDatabaseFile(path, remedy)
-    const store = new LogStore(openLogEnvironment(path))
+  static open(
+    environment: Environment,
+    path: string,
+  ): { store: LogStore; memberships: readonly MembershipAt[] } {
+    const store = new LogStore(environment)
     try {
       store.#checkFormat(path)
       return { store, memberships: store.#verify(path) }
@@ -73,10 +68,6 @@ export class LogStore implements LogReader {
       void store.close()
       throw error
     }
-  }
-
-  get firstIndex(): Index {
-    return this.#firstIndex
   }
 
   get lastIndex(): Index {
@@ -104,7 +95,7 @@ export class LogStore implements LogReader {
   }
 
   /** Founds a cluster: its id and its first entry, both or neither. */
-  found(identity: Identity, first: Entry, block: Uint8Array): void {
+  bootstrap(identity: Identity, first: Entry, block: Uint8Array): void {
     assert(this.#lastIndex === 0 && first.index === 1, 'only an empty log can found a cluster')
     this.#transaction(() => {
       this.#putMeta(identityKey, identity)
@@ -195,10 +186,10 @@ export class LogStore implements LogReader {
   }
 
   #entry(index: Index): Entry {
-    const record = this.#log.getBinary(numberKey(index))
+    const record = this.#log.get(numberKey(index))
     assert(
       record !== undefined,
-      `entry ${index} is not in the log (${this.#firstIndex} to ${this.#lastIndex})`,
+      `entry ${index} is not in the log (${this.firstIndex} to ${this.#lastIndex})`,
     )
     return this.#decode(record, index, 'the log')
   }
@@ -216,7 +207,7 @@ export class LogStore implements LogReader {
     for (const [n, entry] of entries.entries()) {
       const record = records[n]
       assert(record !== undefined, `no record for entry ${entry.index}`)
-      const stored = appendSync(this.#log, numberKey(entry.index), record)
+      const stored = this.#log.appendSync(numberKey(entry.index), record)
       assert(stored, `entry ${entry.index} is not behind the end of the log`)
     }
   }
@@ -239,12 +230,10 @@ export class LogStore implements LogReader {
   }
 }
 
-const remedy = 'Remove this server from the cluster, delete its directory and let it join anew'
-
 function corrupt(path: string, index: Index, reason: string): SkiffError {
   return new SkiffError(
     'SKIFF_STORAGE',
     'not-applied',
-    `log entry ${index} in ${path} is corrupt: ${reason}. ${remedy}`,
+    `log entry ${index} in ${path} is corrupt: ${reason}. ${logRemedy}`,
   )
 }

@@ -1,8 +1,7 @@
-/** The way of RPCs to the codecs: to the one that serves the peer, encoded once for all on the same. */
-import { type Port, spread } from '../actor/port.ts'
+/** How RPCs reach the codecs: to the one that serves the peer, encoded once for all on the same. */
+import { type Port, pick } from '../actor/port.ts'
 import { packEntries } from '../codec/record.ts'
 import type { CodecToStorage, StorageToCodec, WireRpc } from '../messages.ts'
-import { assert } from '../raft/assert.ts'
 import type { Outgoing, Rpc } from '../raft/rpc.ts'
 import type { NodeId } from '../raft/types.ts'
 
@@ -23,13 +22,13 @@ export class Outbox {
 
   /** Leaves with the next `send`. */
   post(to: NodeId, rpc: WireRpc): void {
-    this.#codecOf(to).post({ type: 'rpc', to: [to], rpc })
+    pick(this.#codecs, to).post({ type: 'rpc', to: [to], rpc })
   }
 
   #toAll(to: readonly NodeId[], rpc: Rpc): void {
     const groups = new Map<CodecPort, NodeId[]>()
     for (const id of to) {
-      const codec = this.#codecOf(id)
+      const codec = pick(this.#codecs, id)
       groups.set(codec, [...(groups.get(codec) ?? []), id])
     }
     for (const [codec, ids] of groups) {
@@ -41,11 +40,5 @@ export class Outbox {
       const wire = { ...rpc, entryCount: rpc.entries.length, entries }
       codec.post({ type: 'rpc', to: ids, rpc: wire }, [entries.buffer])
     }
-  }
-
-  #codecOf(id: NodeId): CodecPort {
-    const codec = this.#codecs[spread(id, this.#codecs.length)]
-    assert(codec !== undefined, 'a node has at least one codec')
-    return codec
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The way of our callers' batches into the log: numbered, handed to the leader, and sent again until they
+ * How our callers' batches reach the log: numbered, handed to the leader, and sent again until they
  * turn up in our own log. The node that proposed a batch answers for it when it applies it; so there is no
  * reply to lose. Go-back-N: batches go out in order, and after a loss all that are not applied go again.
  * The state machine applies each once (state-machine.ts).

@@ -1,9 +1,10 @@
 /**
  * Reads of the local state, on the main thread: through LMDB's map, without a hop. Whether the state is
- * recent enough is for the caller to know (node.ts).
+ * recent enough is for the caller to know (client/reads.ts).
  */
+import { keyBytesMax } from '../options.ts'
 import { assert } from '../raft/assert.ts'
-import { type Environment, openStateReadOnly } from './environment.ts'
+import { openStateReadOnly, type ReadEnvironment } from './environment.ts'
 import {
   type KeyRecord,
   openStateTables,
@@ -24,11 +25,19 @@ export interface ReadRecord extends KeyRecord {
   readonly key: string
 }
 
+export interface Page {
+  readonly records: readonly ReadRecord[]
+  /** Nothing of the range is behind it. */
+  readonly isLast: boolean
+}
+
 /** The first key there may be; LMDB has no empty keys. */
 const lowest = Buffer.from([0])
+/** Above every key there may be: as long as LMDB allows. */
+const highest = Buffer.alloc(1978, 0xff)
 
 export class StateReader {
-  readonly #environment: Environment
+  readonly #environment: ReadEnvironment
   readonly #tables: StateTables
 
   constructor(path: string) {
@@ -74,23 +83,29 @@ export class StateReader {
 
 export class Snapshot {
   readonly #tables: StateTables
-  readonly #transaction: ReturnType<Environment['useReadTransaction']>
+  readonly #transaction: ReturnType<ReadEnvironment['useReadTransaction']>
   #open = true
 
-  constructor(environment: Environment, tables: StateTables) {
+  constructor(environment: ReadEnvironment, tables: StateTables) {
     this.#tables = tables
     this.#transaction = environment.useReadTransaction()
   }
 
-  /** Up to `limit` records of the range; those returned own their bytes. */
-  page(bounds: RangeBounds, limit: number): ReadRecord[] {
+  /**
+   * The first records of the range, `limit` at most, and no more once their values have `bytesMax` bytes.
+   * They own their bytes.
+   */
+  page(bounds: RangeBounds, limit: number, bytesMax: number): Page {
     assert(this.#open, 'a page of a closed snapshot')
     const range = { ...lmdbRange(bounds), limit, transaction: this.#transaction }
     const records: ReadRecord[] = []
+    let bytes = 0
     for (const { key, value } of this.#tables.kv.getRange(range)) {
       records.push({ ...readKeyRecord(value), key: key.toString() })
+      bytes += value.length
+      if (bytes >= bytesMax) return { records, isLast: false }
     }
-    return records
+    return { records, isLast: records.length < limit }
   }
 
   close(): void {
@@ -101,13 +116,18 @@ export class Snapshot {
 }
 
 export function prefixBounds(prefix: Buffer): { from: Buffer; to: Buffer | null } {
+  // Longer than any key, and than any LMDB would look for: an empty range.
+  if (prefix.length > keyBytesMax) {
+    const from = prefix.subarray(0, keyBytesMax)
+    return { from, to: from }
+  }
   return { from: prefix, to: prefixEnd(prefix) }
 }
 
 /** Explicit bounds at both ends: with binary keys lmdb's defaults are not the lowest and the highest. */
 function lmdbRange({ from, to, reverse }: RangeBounds) {
   const first = from.length === 0 ? lowest : from
-  const last = to ?? Buffer.alloc(1978, 0xff)
+  const last = to ?? highest
   return reverse
     ? { start: last, end: first, reverse, exclusiveStart: true, inclusiveEnd: true }
     : { start: first, end: last }

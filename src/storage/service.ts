@@ -6,8 +6,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import type { MessagePort } from 'node:worker_threads'
 import { serveControl } from '../actor/control.ts'
 import { openPort } from '../actor/port.ts'
-import { packEntries } from '../codec/record.ts'
-import { SkiffError, type SkiffErrorData } from '../errors.ts'
+import { errorFromData, type SkiffErrorData } from '../errors.ts'
 import type {
   CodecToStorage,
   NetworkToStorage,
@@ -15,13 +14,8 @@ import type {
   StorageToNetwork,
 } from '../messages.ts'
 import { assert } from '../raft/assert.ts'
-import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
-import type { RaftLimits } from '../raft/progress.ts'
-import { Raft } from '../raft/raft.ts'
-import type { Entry, Membership, NodeId } from '../raft/types.ts'
-import { BoardWriter } from './board.ts'
-import { Changes } from './changes.ts'
-import { checkDatabaseFile } from './database-file.ts'
+import type { MembershipAt } from '../raft/membership.ts'
+import type { Membership, NodeId, RaftLimits } from '../raft/types.ts'
 import {
   bootId,
   type Directory,
@@ -32,12 +26,18 @@ import {
   syncState,
 } from './directory.ts'
 import { DiskSpace } from './disk-space.ts'
-import { type Identity, LogStore } from './log-store.ts'
-import { Proposals } from './proposals.ts'
-import { Reads } from './reads.ts'
-import { StateMachine } from './state-machine.ts'
+import { openLogEnvironment, openStateEnvironment } from './environment.ts'
+import type { Identity } from './log-store.ts'
+import {
+  assembleNode,
+  bootstrap,
+  type Dice,
+  type Home,
+  markClean,
+  type Opened,
+  openNode,
+} from './opening.ts'
 import { Storage, type StoragePorts } from './storage.ts'
-import { Watchers } from './watchers.ts'
 
 /** What the actor is started with; plain data and ports. */
 export interface StorageInit {
@@ -72,7 +72,7 @@ export type StorageControl = {
   /** Enters a cluster: from now on this directory belongs to it and to no other. */
   adopt(clusterId: string): void
   /** Makes a cluster of its own, with this node as its only member. Returns the cluster's id. */
-  found(): string
+  bootstrap(): string
   /** Begins to take part. */
   start(): void
   /** Flushed and marked clean. */
@@ -81,11 +81,11 @@ export type StorageControl = {
   kill(): Promise<void>
 }
 
-/** How far an incarnation counts the starts; below are random bits that tell copies apart. */
-const incarnationRandom = 2 ** 20
-
-/** Range of the first question's number (reads.ts); what is left above it is never used up. */
-const questionsRandom = 2 ** 47
+const dice: Dice = {
+  id: (bytes) => randomBytes(bytes).toString('hex'),
+  below: (end) => randomInt(end),
+  next: () => Math.random(),
+}
 
 /** Runs the actor; settles when it has been closed, rejects when it failed. */
 export function runStorage(init: StorageInit): Promise<void> {
@@ -97,18 +97,10 @@ export function runStorage(init: StorageInit): Promise<void> {
   })
 }
 
-/** What is there between `open` and `close`. */
-interface Opened {
-  readonly log: LogStore
-  readonly state: StateMachine
-  readonly incarnation: number
-  identity: Identity
-  memberships: readonly MembershipAt[]
-}
-
 class StorageService {
   readonly #init: StorageInit
   readonly #directory: Directory
+  readonly #home: Home
   readonly #ports: StoragePorts
   readonly #ended: () => void
   readonly #crashed: (error: Error) => void
@@ -119,6 +111,7 @@ class StorageService {
   constructor(init: StorageInit, ended: () => void, crashed: (error: Error) => void) {
     this.#init = init
     this.#directory = directoryAt(init.dir)
+    this.#home = homeAt(this.#directory)
     this.#ended = ended
     this.#crashed = crashed
     this.#ports = {
@@ -131,7 +124,7 @@ class StorageService {
     open: () => this.#open(),
     listening: (address) => this.#remember({ address }),
     adopt: (clusterId) => this.#adopt(clusterId),
-    found: () => this.#found(),
+    bootstrap: () => this.#bootstrap(),
     start: () => this.#start(),
     close: () => this.#close(true),
     kill: () => this.#close(false),
@@ -145,38 +138,8 @@ class StorageService {
   }
 
   #open(): OpenedNode {
-    const { store: log, memberships } = LogStore.open(this.#directory.log)
-    try {
-      const identity = nextStart(log.identity)
-      log.saveIdentity(identity)
-      syncNames(this.#directory)
-      const state = this.#openState(log)
-      const incarnation = identity.starts * incarnationRandom + randomInt(incarnationRandom)
-      this.#opened = { log, state, identity, incarnation, memberships }
-      return describe(this.#opened, this.#directory)
-    } catch (error) {
-      void log.close()
-      throw error
-    }
-  }
-
-  /** Trusts the state only if no power was lost since it was written; else the log makes it anew. */
-  #openState(log: LogStore): StateMachine {
-    const boot = bootId()
-    const mark = log.stateMark
-    if (mark === null || !(mark.clean || mark.bootId === boot)) discardState(this.#directory)
-    // Durable before the first write: a clean mark must never stand beside a state that is in use.
-    log.saveStateMark({ bootId: boot, clean: false })
-    const { path, state: statePath } = this.#directory
-    checkDatabaseFile(statePath, `Delete ${statePath}: the log makes it anew`)
-    const state = new StateMachine(statePath)
-    if (state.appliedIndex <= log.lastIndex) return state
-    void state.close()
-    throw new SkiffError(
-      'SKIFF_STORAGE',
-      'not-applied',
-      `the state in ${path} holds entry ${state.appliedIndex}, its log ends at ${log.lastIndex}: the log was damaged or replaced`,
-    )
+    this.#opened = openNode(this.#home, dice)
+    return describe(this.#opened, this.#directory)
   }
 
   #adopt(clusterId: string): void {
@@ -186,17 +149,12 @@ class StorageService {
     this.#remember({ clusterId })
   }
 
-  #found(): string {
+  #bootstrap(): string {
     const opened = this.#whatIsOpen()
-    const { nodeId, address, clusterId: known } = opened.identity
-    assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
-    const clusterId = randomBytes(16).toString('hex')
-    const members: Membership = [{ id: nodeId, address, role: 'voter' }]
-    const bytes = encodeMembership(members)
-    const first: Entry = { index: 1, term: 1, type: 'membership', bytes }
-    opened.identity = { ...opened.identity, clusterId }
-    opened.log.found(opened.identity, first, packEntries([first]))
-    opened.memberships = [{ index: 1, members }]
+    const { nodeId, address } = opened.identity
+    assert(address !== null, 'a cluster is founded by a node that listens')
+    const clusterId = dice.id(16)
+    bootstrap(opened, clusterId, [{ id: nodeId, address, role: 'voter' }])
     return clusterId
   }
 
@@ -207,36 +165,19 @@ class StorageService {
   }
 
   #start(): void {
-    const { log, state, memberships, identity, incarnation } = this.#whatIsOpen()
     const { limits, board, watcherBytesMax, diskFreeBytesMin } = this.#init
-    const raft = new Raft({
-      id: identity.nodeId,
-      limits,
-      random: Math.random,
-      disk: log,
-      hardState: log.hardState,
-      memberships,
-      appliedIndex: state.appliedIndex,
-    })
-    const applied = memberships.findLast(({ index }) => index <= state.appliedIndex)
-    this.#storage = new Storage(this.#ports, {
-      raft,
-      log,
-      state,
-      proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
-      reads: new Reads(limits.electionTicksMin, randomInt(questionsRandom)),
-      changes: new Changes(raft, limits.heartbeatTicks),
-      watchers: new Watchers(state, log, watcherBytesMax),
-      board: new BoardWriter(board),
-      space: new DiskSpace(() => freeBytes(this.#directory), diskFreeBytesMin),
-      members: applied?.members ?? [],
-    })
+    const space = new DiskSpace(() => freeBytes(this.#directory), diskFreeBytesMin)
+    // What is in the ports when a turn ends was sent for the next: it is taken with it.
+    const schedule = (turn: () => void): void => void setImmediate(turn)
+    const settings = { limits, board, watcherBytesMax, space, schedule }
+    const parts = assembleNode(this.#whatIsOpen(), settings, dice)
+    this.#storage = new Storage(this.#ports, parts)
     this.#storage.start((error) => this.#fail(error))
   }
 
   /** Says why, to those who wait, and ends the actor. The disk is left as it is. */
   #fail(data: SkiffErrorData): void {
-    const error = SkiffError.fromData(data)
+    const error = errorFromData(data)
     this.#ports.network.post({ type: 'failed', error: data })
     this.#ports.network.flush()
     const end = (): void => this.#crashed(error)
@@ -262,8 +203,7 @@ class StorageService {
     try {
       await state.close()
       if (!clean) return
-      syncState(this.#directory)
-      log.saveStateMark({ bootId: bootId(), clean: true })
+      markClean(this.#home, log)
     } finally {
       await log.close()
     }
@@ -282,17 +222,6 @@ class StorageService {
   }
 }
 
-function nextStart(known: Identity | null): Identity {
-  const fresh = {
-    nodeId: randomBytes(8).toString('hex'),
-    clusterId: null,
-    address: null,
-    starts: 0,
-  }
-  const identity = known ?? fresh
-  return { ...identity, starts: identity.starts + 1 }
-}
-
 function describe(
   { identity, incarnation, memberships }: Opened,
   directory: Directory,
@@ -307,5 +236,17 @@ function describe(
     members: memberships.at(-1)?.members ?? [],
     wasMember: memberships.some(isIn),
     statePath: directory.state,
+  }
+}
+
+function homeAt(directory: Directory): Home {
+  return {
+    path: directory.path,
+    bootId,
+    openLog: () => openLogEnvironment(directory.log),
+    openState: () => openStateEnvironment(directory.state),
+    discardState: () => discardState(directory),
+    syncNames: () => syncNames(directory),
+    syncState: () => syncState(directory),
   }
 }

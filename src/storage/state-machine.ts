@@ -10,7 +10,7 @@
 import { type BatchOwner, batchOwner, type Command, readCommands } from '../codec/command.ts'
 import { assert } from '../raft/assert.ts'
 import type { Entry, Index } from '../raft/types.ts'
-import { appendSync, type Environment, numberKey, openStateEnvironment } from './environment.ts'
+import { type Environment, numberKey } from './environment.ts'
 import { onDisk } from './failure.ts'
 import {
   type KeyRecord,
@@ -43,7 +43,7 @@ export interface ChangeListener {
 }
 
 /** One key in a batch: what it was, and what it will be. A class, for there are many and all alike. */
-class Slot {
+class KeyState {
   /** One byte, one character: the order of such strings is the order of the bytes. */
   readonly name: string
   readonly key: Buffer
@@ -54,14 +54,15 @@ class Slot {
   version = 0
   /** The value to write; `null` while it is still the stored one, or when deleted. */
   value: Uint8Array | null = null
-  previous: Uint8Array | null = null
+  /** The value as of now; only read where a listener wants it. */
+  current: Uint8Array | null = null
 
   constructor(name: string, key: Buffer) {
     this.name = name
     this.key = key
   }
 
-  found({ createRevision, modRevision, version }: KeyRecord): void {
+  load({ createRevision, modRevision, version }: KeyRecord): void {
     this.existed = true
     this.exists = true
     this.createRevision = createRevision
@@ -75,13 +76,13 @@ class Slot {
     this.modRevision = revision
     this.exists = true
     this.value = value
-    this.previous = value
+    this.current = value
   }
 
   delete(): void {
     this.exists = false
     this.value = null
-    this.previous = null
+    this.current = null
   }
 }
 
@@ -91,8 +92,8 @@ export class StateMachine {
   #position: Position
   #scratch = Buffer.allocUnsafe(64 * 1024)
 
-  constructor(path: string) {
-    this.#environment = openStateEnvironment(path)
+  constructor(environment: Environment) {
+    this.#environment = environment
     this.#tables = openStateTables(this.#environment)
     this.#position = readPosition(this.#tables.meta.get(positionKey))
   }
@@ -147,11 +148,11 @@ export class StateMachine {
     const turn = this.#sessionTurn(owner)
     if (turn !== 'next') return { owner, revisions: null, gap: turn === 'gap' }
     const commands = readCommands(entry.bytes)
-    const touched = slotsOf(commands)
-    const slots = [...new Set(touched)].sort(byName)
-    for (const slot of slots) this.#read(slot, listener?.wantsPrevious ?? false)
+    const touched = statesOf(commands)
+    const states = [...new Set(touched)].sort(byName)
+    for (const state of states) this.#read(state, listener?.wantsPrevious ?? false)
     const revisions = this.#run(commands, touched, entry.index, listener)
-    this.#store(slots)
+    this.#store(states)
     return { owner, revisions, gap: false }
   }
 
@@ -171,19 +172,19 @@ export class StateMachine {
     return 'next'
   }
 
-  #read(slot: Slot, wantsPrevious: boolean): void {
-    const bytes = this.#tables.kv.getBinaryFast(slot.key)
+  #read(state: KeyState, wantsPrevious: boolean): void {
+    const bytes = this.#tables.kv.getBinaryFast(state.key)
     if (bytes === undefined) return
     const record = readKeyRecord(bytes)
-    slot.found(record)
+    state.load(record)
     // The bytes are lmdb's, and only until the next get.
-    if (wantsPrevious) slot.previous = Uint8Array.from(record.value)
+    if (wantsPrevious) state.current = Uint8Array.from(record.value)
   }
 
   /** In the order of the commands: gives out revisions and tells the listener. */
   #run(
     commands: readonly Command[],
-    touched: readonly Slot[],
+    touched: readonly KeyState[],
     index: Index,
     listener: ChangeListener | null,
   ): Float64Array {
@@ -191,22 +192,22 @@ export class StateMachine {
     const idle: number[] = []
     let revision = this.#position.revision
     for (const [n, command] of commands.entries()) {
-      const slot = touched[n]
-      assert(slot !== undefined, 'a command without a slot')
-      if (command.value === null && !slot.exists) {
+      const state = touched[n]
+      assert(state !== undefined, 'a command without its key')
+      if (command.value === null && !state.exists) {
         idle.push(n)
         continue
       }
       revision++
       revisions[n] = revision
-      listener?.changed(revision, command, slot.previous)
-      if (command.value === null) slot.delete()
-      else slot.put(command.value, revision)
+      listener?.changed(revision, command, state.current)
+      if (command.value === null) state.delete()
+      else state.put(command.value, revision)
     }
     if (revision > this.#position.revision) {
       const key = numberKey(this.#position.revision + 1)
       assert(
-        appendSync(this.#tables.revisions, key, revisionRecord(index, idle)),
+        this.#tables.revisions.appendSync(key, revisionRecord(index, idle)),
         `revision ${revision} is not the newest`,
       )
     }
@@ -215,23 +216,23 @@ export class StateMachine {
   }
 
   /** Writes every key once, and the namespaces that gained or lost keys. */
-  #store(slots: readonly Slot[]): void {
+  #store(states: readonly KeyState[]): void {
     const gained = new Map<string, number>()
-    for (const slot of slots) {
-      if (slot.value !== null) this.#put(slot, slot.value)
-      else if (slot.existed && !slot.exists) this.#tables.kv.removeSync(slot.key)
-      if (slot.existed === slot.exists) continue
-      const namespace = slot.name.slice(0, namespaceLength(slot.key))
-      gained.set(namespace, (gained.get(namespace) ?? 0) + (slot.exists ? 1 : -1))
+    for (const state of states) {
+      if (state.value !== null) this.#put(state, state.value)
+      else if (state.existed && !state.exists) this.#tables.kv.removeSync(state.key)
+      if (state.existed === state.exists) continue
+      const namespace = state.name.slice(0, namespaceLength(state.key))
+      gained.set(namespace, (gained.get(namespace) ?? 0) + (state.exists ? 1 : -1))
     }
     for (const [namespace, keys] of gained) this.#countKeys(Buffer.from(namespace, 'latin1'), keys)
   }
 
-  #put(slot: Slot, value: Uint8Array): void {
+  #put(state: KeyState, value: Uint8Array): void {
     const length = keyRecordHeaderBytes + value.length
     if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafe(2 * length)
-    writeKeyRecord(this.#scratch, slot, value)
-    this.#tables.kv.putSync(slot.key, this.#scratch.subarray(0, length))
+    writeKeyRecord(this.#scratch, state, value)
+    this.#tables.kv.putSync(state.key, this.#scratch.subarray(0, length))
   }
 
   /** A namespace disappears with its last key. */
@@ -250,20 +251,20 @@ export class StateMachine {
   }
 }
 
-/** The slot that each command touches; commands on one key share one. */
-function slotsOf(commands: readonly Command[]): Slot[] {
-  const slots = new Map<string, Slot>()
+/** The state of the key that each command touches; commands on one key share one. */
+function statesOf(commands: readonly Command[]): KeyState[] {
+  const states = new Map<string, KeyState>()
   return commands.map(({ key }) => {
     const name = key.toString('latin1')
-    const known = slots.get(name)
+    const known = states.get(name)
     if (known !== undefined) return known
-    const slot = new Slot(name, key)
-    slots.set(name, slot)
-    return slot
+    const state = new KeyState(name, key)
+    states.set(name, state)
+    return state
   })
 }
 
 /** In key order neighbours lie on the same pages. */
-function byName(a: Slot, b: Slot): number {
+function byName(a: KeyState, b: KeyState): number {
   return a.name < b.name ? -1 : 1
 }

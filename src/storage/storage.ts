@@ -13,7 +13,7 @@
 import type { Port } from '../actor/port.ts'
 import { batchCount, batchOwner } from '../codec/command.ts'
 import { packEntries, unpackEntries } from '../codec/record.ts'
-import { SkiffError, type SkiffErrorData, toErrorData } from '../errors.ts'
+import { errorToData, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type {
   CodecToStorage,
   MembershipChange,
@@ -66,6 +66,8 @@ export interface StorageParts {
   readonly space: DiskSpace
   /** The members as applied when the node was opened. */
   readonly members: Membership
+  /** Calls back soon, but not before what has come meanwhile is in the ports. */
+  readonly schedule: (turn: () => void) => void
 }
 
 export class Storage {
@@ -100,13 +102,13 @@ export class Storage {
     this.#running = false
   }
 
-  #wake = (): void => {
+  readonly #wake = (): void => {
     if (!this.#running || !this.#parts.board.enter()) return
     try {
       this.#turn()
     } catch (error) {
       this.#running = false
-      this.#failed(toErrorData(error))
+      this.#failed(errorToData(error))
     } finally {
       this.#parts.board.leave()
     }
@@ -125,7 +127,7 @@ export class Storage {
     // Last, and at most one: what waited while we were stalled is heard before time is counted.
     if (ticked) this.#tick()
     do this.#runCore()
-    while (raft.hasTurn())
+    while (raft.prepareTurn())
     if (this.#parts.watchers.pump()) this.#again = true
     this.#report()
     if (this.#again) this.#scheduleTurn()
@@ -134,7 +136,7 @@ export class Storage {
   #scheduleTurn(): void {
     if (this.#turnScheduled) return
     this.#turnScheduled = true
-    setImmediate(() => {
+    this.#parts.schedule(() => {
       this.#turnScheduled = false
       this.#wake()
     })
@@ -300,16 +302,16 @@ export class Storage {
             'no majority confirmed the read within the deadline',
             { leaderId },
           )
-    this.#ports.network.post({ type: 'readRefused', id, error: error.toData() })
+    this.#ports.network.post({ type: 'readRefused', id, error: errorToData(error) })
   }
 
   #refuse(batch: number, error: SkiffError): void {
-    this.#ports.network.post({ type: 'refused', batch, error: error.toData() })
+    this.#ports.network.post({ type: 'refused', batch, error: errorToData(error) })
   }
 
   #refuseChanges(refusals: readonly (Refusal | null)[]): void {
     for (const refusal of refusals) {
-      if (refusal !== null) this.#ports.network.post({ type: 'changed', ...refusal })
+      if (refusal !== null) this.#ports.network.post({ type: 'changeRefused', ...refusal })
     }
   }
 

@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { planScan, Scans, scan } from '../../src/client/scan.ts'
 import { scanAgeMsMax } from '../../src/options.ts'
-import type { ReadRecord, Snapshot, StateReader } from '../../src/storage/reader.ts'
+import { openStateEnvironment } from '../../src/storage/environment.ts'
+import { type Page, prefixBounds, type Snapshot, StateReader } from '../../src/storage/reader.ts'
+import { StateMachine } from '../../src/storage/state-machine.ts'
+import { batchEntry } from '../support/batches.ts'
+import { defer, temporaryDir } from '../support/cleanup.ts'
 import { skiff } from '../support/cluster.ts'
 
 /** A state of 300 keys, and whether its snapshots are open. */
 function fakeState() {
   const value = Uint8Array.of(1)
   const record = { createRevision: 1, modRevision: 1, version: 1, value }
-  const page = (_: unknown, limit: number): ReadRecord[] =>
-    Array.from({ length: Math.min(limit, 300) }, (_, n) => ({ ...record, key: `k${n}` }))
+  const page = (_: unknown, limit: number): Page => ({
+    records: Array.from({ length: Math.min(limit, 300) }, (_, n) => ({ ...record, key: `k${n}` })),
+    isLast: limit >= 300,
+  })
   const closed: boolean[] = []
   const snapshot = () => {
     const at = closed.push(false) - 1
@@ -43,4 +50,35 @@ test('a scan that nobody goes on with is ended when it is too old, and pins its 
   await assert.rejects(abandoned.next(), skiff('SKIFF_TIMEOUT', 'not-applied', /go on with from/))
   await young.return()
   assert.deepEqual(closed, [true, true])
+})
+
+test('a page ends at its entries, at its bytes, or with the range, and says which', async (t) => {
+  const path = join(await temporaryDir(t), 'state')
+  const machine = new StateMachine(openStateEnvironment(path))
+  const value = 'x'.repeat(1_000)
+  machine.apply(
+    [
+      batchEntry(
+        1,
+        ['a', 'b', 'c', 'd', 'e'].map((key) => ['put', key, value]),
+      ),
+    ],
+    null,
+  )
+  const state = new StateReader(path)
+  const snapshot = state.snapshot()
+  defer(t, () => machine.close())
+  defer(t, () => state.close())
+  defer(t, () => snapshot.close())
+  const page = (prefix: string, limit: number, bytesMax: number) => {
+    const bounds = { ...prefixBounds(Buffer.from(prefix)), reverse: false }
+    const { records, isLast } = snapshot.page(bounds, limit, bytesMax)
+    return [records.map(({ key }) => key).join(''), isLast]
+  }
+  assert.deepEqual(page('', 10, 1e6), ['abcde', true])
+  assert.deepEqual(page('', 3, 1e6), ['abc', false])
+  assert.deepEqual(page('', 10, 3_000), ['abc', false])
+  assert.deepEqual(page('', 10, 1), ['a', false])
+  assert.deepEqual(page('e', 10, 1e6), ['e', true])
+  assert.deepEqual(page('x', 10, 1), ['', true])
 })

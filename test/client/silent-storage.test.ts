@@ -1,40 +1,31 @@
 /** Deadlines against a storage thread that does not answer, as when its disk hangs. */
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { MessageChannel } from 'node:worker_threads'
-import { openPort } from '../../src/actor/port.ts'
+import { test } from 'node:test'
+import { Load } from '../../src/client/load.ts'
 import { Reads } from '../../src/client/reads.ts'
 import { ViewBoard } from '../../src/client/view.ts'
 import { Writes } from '../../src/client/writes.ts'
 import { SkiffError } from '../../src/errors.ts'
-import type { NetworkToStorage, StorageToNetwork } from '../../src/messages.ts'
 import { resolveOptions } from '../../src/options.ts'
 import { BoardReader, createBoard } from '../../src/storage/board.ts'
 import type { StateReader } from '../../src/storage/reader.ts'
-import { defer } from '../support/cleanup.ts'
+import { nextTurn, openChannel } from '../support/channel.ts'
 import { skiff } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
-
-function openChannel(t: TestContext) {
-  const { port1, port2 } = new MessageChannel()
-  const port = openPort<NetworkToStorage, StorageToNetwork>(port1)
-  const storage = openPort<StorageToNetwork, NetworkToStorage>(port2)
-  defer(t, () => port.close())
-  return { port, storage }
-}
 
 const options = resolveOptions({ timeoutMs: 1_000 })
 
 test('a write is cancelled at its deadline, once, and unknown a second later', async (t) => {
   const { port, storage } = openChannel(t)
-  const writes = new Writes(port, options)
+  const load = new Load(options)
+  const writes = new Writes(port, options, load)
   let time = 0
   t.mock.method(performance, 'now', () => time)
   const refused = assert.rejects(
     writes.put('k', 1, { timeoutMs: 500 }),
     skiff('SKIFF_TIMEOUT', 'unknown', /storage thread does not answer/),
   )
-  await new Promise((resolve) => setImmediate(resolve))
+  await nextTurn()
   assert.equal(storage.receive()[0]?.type, 'propose')
   const types = () => storage.receive().map(({ type }) => type)
   for (const [now, expected] of [
@@ -47,17 +38,19 @@ test('a write is cancelled at its deadline, once, and unknown a second later', a
     writes.sweep()
     assert.deepEqual(types(), expected, `at ${now} ms`)
   }
-  assert.equal(writes.pending.requests, 1)
+  assert.equal(load.pending.requests, 1)
   time = 1_500
   writes.sweep()
   await refused
-  assert.deepEqual(writes.pending, { requests: 0, bytes: 0 })
+  assert.deepEqual(load.pending, { requests: 0, bytes: 0 })
 })
 
 test('a read is cancelled at its deadline, and given up a second later', async (t) => {
   const { port, storage } = openChannel(t)
   const state = { refresh: () => undefined } as unknown as StateReader
-  const reads = new Reads(port, options, new BoardReader(createBoard()), state)
+  const load = new Load(options)
+  const board = new BoardReader(createBoard())
+  const reads = new Reads({ port, options, load, board, state })
   let time = 0
   t.mock.method(performance, 'now', () => time)
   const refused = assert.rejects(
@@ -65,7 +58,7 @@ test('a read is cancelled at its deadline, and given up a second later', async (
     skiff('SKIFF_TIMEOUT', 'not-applied', /storage thread does not answer/),
   )
   const served = reads.read({ timeoutMs: 5_000 }, () => 'served')
-  await new Promise((resolve) => setImmediate(resolve))
+  await nextTurn()
   const questions = storage.receive()
   assert.deepEqual(
     questions.map(({ type }) => type),
@@ -77,15 +70,15 @@ test('a read is cancelled at its deadline, and given up a second later', async (
   time = 2_000
   reads.sweep()
   await refused
-  assert.equal(reads.requests, 1)
+  assert.equal(load.pending.requests, 1)
   reads.readable([1, 2])
   assert.equal(await served, 'served')
-  assert.equal(reads.requests, 0)
+  assert.equal(load.pending.requests, 0)
 })
 
 test('writes of one turn and one deadline are one batch; another deadline makes another', async (t) => {
   const { port, storage } = openChannel(t)
-  const writes = new Writes(port, options)
+  const writes = new Writes(port, options, new Load(options))
   const answers = [
     writes.put('a', 1),
     writes.put('b', 1, { timeoutMs: 50 }),

@@ -8,12 +8,11 @@ import {
   batchCount,
   batchOwner,
   checkBatch,
-  checkKey,
-  keyBytes,
-  MalformedFrame,
   readCommands,
   sealBatch,
 } from '../../src/codec/command.ts'
+import { checkKey, keyBytes } from '../../src/codec/key.ts'
+import { MalformedFrame } from '../../src/codec/malformed.ts'
 import { unpackValue } from '../../src/codec/value.ts'
 import { batchCommandsMax, keyBytesMax, valueBytesCeiling } from '../../src/options.ts'
 import { storableJson } from './samples.ts'

@@ -24,14 +24,13 @@ test('events come back in their order, and count what their parts count', () => 
         else writer.put(revision, Buffer.from(key), value, previous)
       }
       assert.equal(writer.count, originals.length)
-      const announced = writer.byteLength
       const packed = writer.finish()
-      assert.deepEqual([packed.byteLength, packed.buffer.byteLength], [announced, announced])
-      assert.deepEqual([writer.count, writer.byteLength], [0, 0])
+      assert.equal(packed.buffer.byteLength, packed.byteLength)
+      assert.equal(writer.count, 0)
       const read = readEvents(packed)
       assert.equal(
         read.reduce((sum, { byteLength }) => sum + byteLength, 0),
-        announced,
+        packed.byteLength,
       )
       assert.deepEqual(
         read.map((event) => ({

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decodeFrame, encodeFrame, MalformedFrame } from '../../src/codec/frame.ts'
+import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
+import { MalformedFrame } from '../../src/codec/malformed.ts'
 import { packEntries } from '../../src/codec/record.ts'
 import { appendEntriesMax, frameBytesMax } from '../../src/options.ts'
 import type { Entry } from '../../src/raft/types.ts'
@@ -144,9 +145,9 @@ test('addresses and reasons have a form and a length', () => {
       id: 1,
       change: { type: 'add', member: '0123456789abcdef', address },
     })
-  const host = (length: number): string => `${'h'.repeat(length - 5)}:7000`
-  assert.equal(decodeFrame(add(host(255))).type, 'change')
-  for (const bad of [host(256), '', 'host', 'host:70000', 'a b:1', 'h:1\n']) {
+  const host = (length: number): string => `${'h'.repeat(length)}:7000`
+  assert.equal(decodeFrame(add(host(253))).type, 'change')
+  for (const bad of [host(254), '', 'host', 'host:70000', 'a b:1', 'h:1\n']) {
     malformed(add(bad), /address: expected host:port/)
   }
   const text = Buffer.alloc(1_001, 'x')
@@ -166,7 +167,7 @@ test('a forwarded batch is looked through', () => {
 })
 
 test('the entries of an append are looked through', () => {
-  const entry: Entry = { index: 8, term: 3, type: 'batch', bytes: Buffer.from('payload') }
+  const entry: Entry = { index: 8, term: 3, type: 'batch', bytes: sampleBatch() }
   const append = { type: 'append', term: 3, prevIndex: 7, prevTerm: 2, commitIndex: 6 } as const
   const frame = (entries: Uint8Array, entryCount: number, changes: object = {}): Uint8Array =>
     encodeFrame({ ...append, entryCount, entries, ...changes })
@@ -183,4 +184,28 @@ test('the entries of an append are looked through', () => {
   const many = Array.from({ length: appendEntriesMax + 1 }, (_, n) => ({ ...entry, index: 8 + n }))
   malformed(frame(packEntries(many), many.length), /append of 129 entries/)
   malformed(frame(new Uint8Array(4 * 2 ** 20), 128), /128 log records take 512/)
+})
+
+test('the payloads of an append are looked through', () => {
+  const id = '0123456789abcdef'
+  const row = [id, '10.0.0.1:7000', 'voter']
+  const payload = (type: Entry['type'], bytes: Uint8Array): Uint8Array => {
+    const entries = packEntries([{ index: 1, term: 1, type, bytes }])
+    const start = { term: 1, prevIndex: 0, prevTerm: 0, commitIndex: 0 }
+    return encodeFrame({ type: 'append', ...start, entryCount: 1, entries })
+  }
+  const members = (rows: unknown): Uint8Array =>
+    payload('membership', Buffer.from(JSON.stringify(rows)))
+  assert.equal(decodeFrame(members([row])).type, 'append')
+  malformed(payload('noop', Buffer.of(0)), /noop of 1 bytes/)
+  malformed(payload('batch', Buffer.from('rubbish')), /batch of 7 bytes/)
+  malformed(payload('membership', Buffer.from('rubbish')), /membership that cannot be read/)
+  malformed(payload('membership', Buffer.alloc(4_000, '[')), /membership of 4000 bytes/)
+  malformed(members([row.slice(1)]), /membership that cannot be read/)
+  malformed(members([['zz', ...row.slice(1)]]), /expected 16 hex digits/)
+  malformed(members([[id, 'nowhere', 'voter']]), /expected host:port/)
+  malformed(members([row, row]), /names one twice/)
+  malformed(members([[id, '10.0.0.1:7000', 'learner']]), /without a voter/)
+  malformed(members([]), /without a voter/)
+  malformed(members(Array.from({ length: 8 }, () => row)), /membership of 8/)
 })

@@ -94,7 +94,7 @@ export const anyAppend: fc.Arbitrary<WireRpc> = fc
     term: fc.nat(),
     prevIndex: fc.nat(2 ** 40),
     commitIndex: number,
-    payloads: fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 }),
+    payloads: fc.array(batch, { maxLength: 10 }),
   })
   .map(({ term, prevIndex, commitIndex, payloads }) => ({
     type: 'append',

@@ -1,4 +1,4 @@
-/** What skiff-rs could do with servers: start, election, joining, leaving, coming back. */
+/** What skiff-rs could do with servers: start, election, joining, coming back. Members: membership.test.ts. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Cluster, createCluster, type Node } from '../../src/index.ts'
@@ -6,7 +6,6 @@ import { defer, temporaryDir } from '../support/cleanup.ts'
 import {
   brief,
   followerOf,
-  followersOf,
   isLive,
   leaderOf,
   nodeAt,
@@ -16,7 +15,6 @@ import {
   skiff,
   take,
 } from '../support/cluster.ts'
-import { until } from '../support/until.ts'
 
 const secret = 'open sesame'
 
@@ -69,105 +67,6 @@ test('three cluster objects in one process form one cluster, joining through any
     assert.deepEqual(await cluster.keys('by/'), ['by/0', 'by/1', 'by/2'])
     assert.equal((await cluster.members()).length, 3)
   }
-})
-
-test('join with an empty list waits to be added by addServer', async (t) => {
-  const first = await openCluster(t)
-  await first.put('k', 1)
-  const waiting = await openCluster(t, { join: [] })
-  assert.equal(waiting.status().leaderId, null)
-  assert.deepEqual(waiting.status().members, [])
-  await assert.rejects(
-    waiting.put('k', 2, { timeoutMs: 50 }),
-    skiff('SKIFF_NO_LEADER', 'not-applied'),
-  )
-  const members = await first.addServer(waiting.status().address)
-  assert.deepEqual(idsOf(members), [first.status().id, waiting.status().id].toSorted())
-  assert.equal(await waiting.get('k'), 1)
-})
-
-test('addServer and removeServer through a follower', async (t) => {
-  const cluster = await openCluster(t, { nodes: 2 })
-  const other = await openCluster(t, { join: [] })
-  const follower = await followerOf(cluster)
-  const added = await follower.addServer(other.status().address)
-  assert.equal(added.find(({ id }) => id === other.status().id)?.role, 'voter')
-  const removed = await follower.removeServer(other.status().id)
-  assert.deepEqual(idsOf(removed), idsOf(cluster.nodes))
-  assert.deepEqual(await cluster.members(), removed)
-  await cluster.put('goes', 'on')
-})
-
-test('adding a member again changes nothing, nor does removing a stranger', async (t) => {
-  const cluster = await openCluster(t, { nodes: 2 })
-  const members = await cluster.members()
-  assert.deepEqual(await cluster.addServer(nodeAt(cluster, 1).address), members)
-  assert.deepEqual(await cluster.removeServer('0123456789abcdef'), members)
-})
-
-test('a removed follower is no member any more, and the others go on', async (t) => {
-  const cluster = await openCluster(t, { nodes: 3 })
-  const leader = await leaderOf(cluster)
-  const follower = await followerOf(cluster)
-  const members = await leader.removeServer(follower.id)
-  assert.ok(!idsOf(members).includes(follower.id))
-  await follower.close()
-  await leader.put('k', 1)
-  for (const node of cluster.nodes.filter(isLive)) {
-    assert.equal(await node.get('k'), 1)
-    assert.equal((await node.members()).length, 2)
-  }
-})
-
-test('a follower may ask for its own removal', async (t) => {
-  const cluster = await openCluster(t, { nodes: 3 })
-  const follower = await followerOf(cluster)
-  const members = await follower.removeServer(follower.id)
-  assert.equal(members.length, 2)
-  const leader = await leaderOf(cluster)
-  await until(async () => (await leader.members()).length === 2, 'the leader sees two members')
-})
-
-test('a removed leader steps down and the others elect a new one', async (t) => {
-  const cluster = await openCluster(t, { nodes: 3 })
-  const leader = await leaderOf(cluster)
-  await leader.put('k', 1)
-  const members = await leader.removeServer(leader.id)
-  assert.ok(!idsOf(members).includes(leader.id))
-  await until(() => leader.status().role !== 'leader', 'the removed leader steps down')
-  const others = cluster.nodes.filter((node) => node !== leader)
-  await until(() => {
-    const leaders = others.map((node) => node.status().leaderId)
-    return leaders.every((id) => id !== null && id !== leader.id && id === leaders[0])
-  }, 'the others have a leader')
-  for (const [n, node] of others.entries()) {
-    await node.put('k', n)
-    assert.equal(await node.get('k'), n)
-    assert.deepEqual(idsOf(await node.members()), idsOf(others))
-  }
-})
-
-test('the last member cannot be removed', async (t) => {
-  const cluster = await openCluster(t)
-  await assert.rejects(
-    cluster.removeServer(cluster.status().id),
-    skiff('SKIFF_MEMBERSHIP', 'not-applied', /no voter left/),
-  )
-  await cluster.put('k', 1)
-})
-
-test('a cluster grows to three and shrinks to one, and keeps its data', async (t) => {
-  const cluster = await openCluster(t, { nodes: 3 })
-  await cluster.put('k', 'v')
-  const keep = await leaderOf(cluster)
-  for (const node of await followersOf(cluster)) {
-    await keep.removeServer(node.id)
-    await node.close()
-  }
-  assert.deepEqual(await keep.members(), [{ id: keep.id, address: keep.address, role: 'voter' }])
-  assert.equal(await keep.get('k'), 'v')
-  await keep.put('k', 'alone')
-  assert.equal(await keep.get('k'), 'alone')
 })
 
 // ── restarts ────────────────────────────────────────────────────────────────────────────────────

@@ -45,6 +45,40 @@ test('limit ends a scan, within a page, at its end and beyond', async (t) => {
   }
 })
 
+test('a prefix longer than any key holds nothing, and may be watched all the same', async (t) => {
+  const cluster = await openCluster(t, { nodes: 2 })
+  await cluster.put('x'.repeat(1_024), 1)
+  for (const bytes of [1_025, 1_978, 1_979, 100_000]) {
+    const prefix = 'x'.repeat(bytes)
+    assert.deepEqual(await cluster.keys(prefix), [])
+    for (const reverse of [false, true]) {
+      assert.deepEqual(await keysOf(cluster, { prefix, reverse }), [])
+      assert.deepEqual(await keysOf(cluster, { prefix, reverse, from: 'x' }), [])
+      assert.deepEqual(await keysOf(cluster, { prefix, reverse, from: 'z', to: 'zz' }), [])
+      assert.deepEqual(await keysOf(cluster, { prefix, reverse, from: 'a', to: 'b' }), [])
+    }
+  }
+  await using never = cluster.watch('x'.repeat(100_000), { fromRevision: 1 })
+  await using watcher = cluster.watch('x'.repeat(1_024))
+  await Promise.all([never.ready, watcher.ready])
+  const next = never.next()
+  await cluster.delete('x'.repeat(1_024))
+  assert.equal((await watcher.next()).value?.type, 'delete')
+  await never.close()
+  assert.equal((await next).done, true)
+})
+
+test('a scan of large values gives all of them, forwards, backwards and up to a limit', async (t) => {
+  const cluster = await openCluster(t)
+  const large = Array.from({ length: 12 }, (_, n) => `big/${String(n).padStart(2, '0')}`)
+  const value = Buffer.alloc(400_000, 1)
+  for (const key of large) await cluster.put(key, value)
+  assert.deepEqual(await keysOf(cluster), large)
+  assert.deepEqual(await keysOf(cluster, { reverse: true }), large.toReversed())
+  assert.deepEqual(await keysOf(cluster, { limit: 7 }), large.slice(0, 7))
+  for await (const entry of cluster.scan()) assert.deepEqual(entry.value, value)
+})
+
 test('the order is that of UTF-8 bytes: an emoji comes behind U+FF5E', async (t) => {
   const cluster = await openCluster(t)
   const sorted = [

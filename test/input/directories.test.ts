@@ -1,12 +1,15 @@
 /** Data directories that cannot be used: the reason is named, and nothing is harmed or left running. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createCluster } from '../../src/index.ts'
 import { runChild } from '../support/child.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import { nodeAt, openCluster, quick, skiff } from '../support/cluster.ts'
+import { until } from '../support/until.ts'
 
 test('a dir in use by another cluster of this process is SKIFF_CONFIG, and the other goes on', async (t) => {
   const dir = await temporaryDir(t)
@@ -105,6 +108,40 @@ test('a member that is started with join again finds its way by itself, also wit
   await first.close()
   const alone = await openCluster(t, { dir, join })
   assert.equal(await alone.get('k', { consistency: 'stale' }), 1)
+})
+
+/** Where nobody listens at the moment. */
+async function freeAddress(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return `127.0.0.1:${port}`
+}
+
+test('a member that would listen elsewhere is SKIFF_CONFIG that names both addresses', async (t) => {
+  const dir = await temporaryDir(t)
+  const first = await openCluster(t)
+  const join = [first.status().address]
+  const second = await openCluster(t, { dir, join })
+  const { id, address } = second.status()
+  await second.close()
+  const elsewhere = await freeAddress()
+  await assert.rejects(
+    createCluster({ ...quick, dir, join, listen: elsewhere }),
+    skiff('SKIFF_CONFIG', 'not-applied', new RegExp(`${address} .*${elsewhere}.*cannot change`)),
+  )
+  // It has not forgotten where it belongs; and once it is no member it may listen where it likes.
+  const again = await openCluster(t, { dir, join })
+  assert.equal(again.status().address, address)
+  await first.removeServer(id)
+  await until(() => again.status().members.length === 1, 'it hears of its removal')
+  await again.close()
+  const moved = await openCluster(t, { dir, join, listen: elsewhere })
+  assert.equal(moved.status().address, elsewhere)
+  const members = await first.addServer(elsewhere)
+  assert.equal(members.find((member) => member.id === id)?.address, elsewhere)
 })
 
 /** The places where the bytes are found. */

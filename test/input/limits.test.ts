@@ -1,5 +1,7 @@
 /** Limits of a node that is asked for too much, closed, or short of disk. */
 import assert from 'node:assert/strict'
+import { statfs } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { collect, nodeAt, openCluster, skiff } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
@@ -58,6 +60,16 @@ test('over requestsMax calls are SKIFF_OVERLOADED and not applied; those before 
   await cluster.put('room', 'again')
 })
 
+test('writes and reads together are held to requestsMax', async (t) => {
+  const cluster = await openCluster(t, { nodes: 2, requestsMax: 10 })
+  const calls = Array.from({ length: 7 }, (_, n) => [cluster.put(`k${n}`, n), cluster.get('k')])
+  assert.equal(cluster.status().pending.requests, 10)
+  const results = await Promise.allSettled(calls.flat())
+  const refused = results.filter((result) => result.status === 'rejected')
+  assert.equal(refused.length, 4)
+  for (const { reason } of refused) skiff('SKIFF_OVERLOADED', 'not-applied')(reason)
+})
+
 test('over requestBytesMax writes are SKIFF_OVERLOADED and not applied', async (t) => {
   const cluster = await openCluster(t, { requestBytesMax: 50_000 })
   const value = 'x'.repeat(20_000)
@@ -69,7 +81,9 @@ test('over requestBytesMax writes are SKIFF_OVERLOADED and not applied', async (
 })
 
 test('below diskFreeBytesMin writes are SKIFF_STORAGE and not applied, while reads and watches work', async (t) => {
-  const cluster = await openCluster(t, { nodes: 2, diskFreeBytesMin: 2 ** 50 })
+  // The nodes would stop where less than a quarter of it is left.
+  const { bavail, bsize } = await statfs(tmpdir())
+  const cluster = await openCluster(t, { nodes: 2, diskFreeBytesMin: 2 * bavail * bsize })
   const refused = (error: unknown) =>
     skiff('SKIFF_STORAGE', 'not-applied', /diskFreeBytesMin.*free some space/)(error)
   await until(

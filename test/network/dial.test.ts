@@ -152,7 +152,7 @@ test('a listener that says more than a handshake holds is not heard out', async 
 test('a listener of another protocol version is told from rubbish', async (t) => {
   const a = await node(t)
   const later = encodeHello(helloOf({ purpose: 'answer' }))
-  new DataView(later.buffer, later.byteOffset).setUint16(4, 9, true)
+  new DataView(later.buffer, later.byteOffset).setUint16(4, 9)
   const listener = await fakeListener(t, () => later)
   await assert.rejects(a.network.probe(listener.address, { timeoutMs }), {
     code: 'SKIFF_CONFIG',

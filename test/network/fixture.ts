@@ -5,10 +5,11 @@ import type { TestContext } from 'node:test'
 import type { PeerAddress } from '../../src/messages.ts'
 import { type Hello, nonceBytes } from '../../src/network/hello.ts'
 import { type LocalIdentity, Network } from '../../src/network/network.ts'
+import type { Transport } from '../../src/options.ts'
 
 export const clusterA: string = 'a'.repeat(32)
 export const clusterB: string = 'b'.repeat(32)
-export const transports: readonly ('uws' | 'ws')[] = ['uws', 'ws']
+export const transports: readonly Transport[] = ['uws', 'ws']
 
 export interface Heard {
   readonly frames: { readonly from: string; readonly bytes: Uint8Array }[]
@@ -26,7 +27,7 @@ export interface TestNode extends Heard {
 }
 
 export interface NodeOptions {
-  readonly transport: 'uws' | 'ws'
+  readonly transport: Transport
   readonly id?: string
   readonly incarnation?: number
   readonly clusterId?: string | null

@@ -112,7 +112,7 @@ test('a proof that was made for a hello with one bit changed is refused', () => 
 
 test('another protocol version is refused by name, whatever follows it', () => {
   const later = encodeHello(helloOf())
-  new DataView(later.buffer, later.byteOffset).setUint16(4, 2, true)
+  new DataView(later.buffer, later.byteOffset).setUint16(4, 2)
   const why = refusal('version', 'speaks protocol version 1, not 2')
   assert.deepEqual(decodeHello(later), why)
   assert.deepEqual(decodeHello(later.subarray(0, 6)), why)
@@ -169,6 +169,7 @@ test('a hello with fields that no node can have is refused', () => {
     incarnation: change(31, new Array(8).fill(255)),
     address: change(81, [0xff, 0xfe]),
     port: change(81, [...Buffer.from('127.0.0.1/x')]),
+    host: decodeHello(encodeHello(helloOf({ address: `${'h'.repeat(254)}:1` }))),
   })) {
     assert.ok(isRefusal(decoded) && decoded.kind === 'malformed', name)
   }

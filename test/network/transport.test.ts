@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import Module from 'node:module'
 import { type TestContext, test } from 'node:test'
 import { Network } from '../../src/network/network.ts'
+import type { Transport } from '../../src/options.ts'
 
-const open = (transport: 'auto' | 'uws' | 'ws', host = 'localhost') =>
+const open = (transport: 'auto' | Transport, host = 'localhost') =>
   Network.listen({ host, port: 0, secret: '', transport })
 
 /** As on a machine whose C library is too old. */

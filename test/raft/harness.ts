@@ -1,12 +1,19 @@
 /** A single real core, driven by hand: what a test sends it, and everything it answers. */
 import assert from 'node:assert/strict'
 import { encodeMembership } from '../../src/raft/membership.ts'
-import type { RaftLimits } from '../../src/raft/progress.ts'
 import { Raft } from '../../src/raft/raft.ts'
 import type { Append, Outgoing, Rpc } from '../../src/raft/rpc.ts'
 import type { LogWrite, ReadyRead } from '../../src/raft/turn.ts'
-import type { Entry, HardState, Index, Member, NodeId, Term } from '../../src/raft/types.ts'
-import { SimulatedDisk } from '../simulation/disk.ts'
+import type {
+  Entry,
+  HardState,
+  Index,
+  Member,
+  NodeId,
+  RaftLimits,
+  Term,
+} from '../../src/raft/types.ts'
+import { SimulatedDisk } from '../simulation/core/disk.ts'
 
 export const limits: RaftLimits = {
   heartbeatTicks: 2,

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { RaftLog } from '../../src/raft/log.ts'
 import type { Entry } from '../../src/raft/types.ts'
-import { SimulatedDisk } from '../simulation/disk.ts'
+import { SimulatedDisk } from '../simulation/core/disk.ts'
 import { batch } from './harness.ts'
 
 /** A log whose entries of these terms are on disk already. */
@@ -47,12 +47,9 @@ describe('truncating', () => {
   test('without anything to append, the removal itself is written', () => {
     const { disk, log } = open(1, 1)
     log.truncate(1)
-    assert.equal(log.hasWrite(), true)
+    assert.equal(log.hasWrite, true)
     write(disk, log)
-    assert.deepEqual(
-      [disk.lastIndex, log.lastIndex, log.lastTerm, log.hasWrite()],
-      [0, 0, 0, false],
-    )
+    assert.deepEqual([disk.lastIndex, log.lastIndex, log.lastTerm, log.hasWrite], [0, 0, 0, false])
   })
 })
 

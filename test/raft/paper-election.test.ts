@@ -62,7 +62,7 @@ describe('paper §5.1: terms', () => {
     const server = new TestServer().campaign('b')
     server.step('b', { type: 'voteReply', term: 1, granted: true })
     assert.equal(server.raft.status.role, 'candidate')
-    assert.equal(server.raft.hasTurn(), false)
+    assert.equal(server.raft.prepareTurn(), false)
   })
 })
 

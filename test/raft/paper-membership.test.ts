@@ -155,7 +155,7 @@ describe('thesis §4.2.1: learners', () => {
 
   test('a server without a membership waits to be told', () => {
     const server = new TestServer({ id: 'x', terms: [] }).tick(5 * limits.electionTicksMax)
-    assert.equal(server.raft.hasTurn(), false)
+    assert.equal(server.raft.prepareTurn(), false)
     const entries = [membershipEntry(1, 1, ['a'], ['x'])]
     server.step('a', { ...append(3, 0, 0, []), entries })
     assert.equal(server.turn().write.entries.length, 1)
@@ -196,7 +196,7 @@ describe('thesis §4.2.2: removal of the leader', () => {
     server.turn()
     server.tick(5 * limits.electionTicksMax)
     assert.equal(server.raft.status.role, 'follower')
-    assert.equal(server.raft.hasTurn(), false)
+    assert.equal(server.raft.prepareTurn(), false)
   })
 
   test('a server whose removal is uncommitted may campaign: nobody else may have its log', () => {

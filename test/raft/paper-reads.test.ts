@@ -132,7 +132,7 @@ describe('thesis §6.4: reads through a follower', () => {
     const asked = { to: 'b', rpc: { type: 'readIndex', term: 1, id: 7 } }
     assert.ok(server.turn().early.some((each) => JSON.stringify(each) === JSON.stringify(asked)))
     server.step('b', { type: 'readIndexReply', term: 1, id: 7, index: 5 })
-    assert.equal(server.raft.hasTurn(), true)
+    assert.equal(server.raft.prepareTurn(), true)
     assert.deepEqual(server.turn().reads, [{ id: 7, index: 5 }])
   })
 
@@ -152,7 +152,7 @@ describe('thesis §6.4: reads through a follower', () => {
   test('an answer of an older term, or one for a server that leads now, is dropped', () => {
     const follower = new TestServer({ hardState: { term: 3, votedFor: null } })
     follower.step('b', { type: 'readIndexReply', term: 2, id: 7, index: 5 })
-    assert.equal(follower.raft.hasTurn(), false)
+    assert.equal(follower.raft.prepareTurn(), false)
     const server = leader().step('b', { type: 'readIndexReply', term: 2, id: 7, index: 5 })
     assert.deepEqual(server.turn().reads, [])
   })

@@ -177,7 +177,7 @@ describe('paper §5.3: a leader', () => {
     server.raft.propose(bytes)
     server.turn()
     server.raft.linkLost('b')
-    assert.equal(server.raft.hasTurn(), true)
+    assert.equal(server.raft.prepareTurn(), true)
     const again = ofType(server.sent(), 'append')
     assert.deepEqual(
       again.map(({ to, rpc }) => [to, rpc.prevIndex]),
@@ -230,13 +230,13 @@ describe('paper §5.3: a leader', () => {
 
   test('there is a turn to do whenever there is something to send', () => {
     const server = new TestServer().lead('b')
-    assert.equal(server.raft.hasTurn(), false)
+    assert.equal(server.raft.prepareTurn(), false)
     server.acknowledge(['b'])
-    assert.equal(server.raft.hasTurn(), true)
+    assert.equal(server.raft.prepareTurn(), true)
     server.turn()
-    assert.equal(server.raft.hasTurn(), false)
+    assert.equal(server.raft.prepareTurn(), false)
     server.raft.read(1)
-    assert.equal(server.raft.hasTurn(), true)
+    assert.equal(server.raft.prepareTurn(), true)
   })
 })
 

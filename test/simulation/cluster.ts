@@ -1,28 +1,32 @@
 /**
- * A whole simulated cluster: servers, network, clients, faults and checkers around one schedule. A run has a
- * faulty half, in which only safety is asked for, and a healed one, in which it must work again.
+ * A whole simulated cluster: servers that run the real storage turn, network, callers, faults and checkers
+ * around one schedule. A run has a faulty half, in which only safety is asked for, and a healed one, in
+ * which it must work again.
  */
+import { crc32 } from 'node:zlib'
+import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
+import type { WireRpc } from '../../src/messages.ts'
 import { AssertionError, assert } from '../../src/raft/assert.ts'
-import { encodeMembership, sortMembers } from '../../src/raft/membership.ts'
+import { sortMembers } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
-import type { Outgoing } from '../../src/raft/rpc.ts'
-import type { LogWrite } from '../../src/raft/turn.ts'
-import type { Entry, Member, NodeId } from '../../src/raft/types.ts'
-import { Checkers, Violation } from './checkers.ts'
-import { Clients, type ClientWorld } from './client.ts'
+import type { Member, NodeId } from '../../src/raft/types.ts'
+import { Checkers } from './checkers.ts'
+import { checkEnd } from './ending.ts'
 import { Faults, type FaultyWorld } from './faults.ts'
-import { mix } from './machine.ts'
+import type { Write } from './memory.ts'
 import { Network } from './network.ts'
-import { type CrashPoint, type Message, type NodeWorld, SimulatedNode } from './node.ts'
+import { type Life, type NodeWorld, SimulatedNode } from './node.ts'
 import { Random } from './random.ts'
 import { Schedule } from './schedule.ts'
 import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
-import { sayMessage, sayWrite } from './transcript.ts'
+import { sayRpc, sayWrites } from './transcript.ts'
+import { Truth } from './truth.ts'
+import { Violation } from './violation.ts'
 
 /**
  * After everything has healed, the cluster must work again within so many of its longest election timeouts,
  * so many units of time for each entry to be caught up (in some runs an append carries only one), and so
- * many for each batch that a client has still to write, one after the other.
+ * many for each batch that a caller still waits for, one after the other.
  */
 const recoveryElectionsMax = 20
 const catchUpUnitsMax = 30
@@ -37,6 +41,7 @@ export interface Report {
   readonly events: number
   readonly acknowledged: number
   readonly readsServed: number
+  readonly watches: number
   readonly leaders: number
   readonly committed: number
   readonly crashes: number
@@ -53,50 +58,52 @@ export function simulate(seed: number, say: ((line: string) => void) | null = nu
   } catch (error) {
     if (error instanceof Violation) broken = { rule: error.rule, message: error.message }
     else if (error instanceof AssertionError)
-      broken = { rule: 'the core asserts', message: `${error.message}\n${error.stack}` }
+      broken = { rule: 'the program asserts', message: `${error.message}\n${error.stack}` }
     else throw error
     say?.(`broken: ${broken.message}`)
   }
   return cluster.report(broken)
 }
 
-class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
+class SimulatedCluster implements NodeWorld, FaultyWorld {
   readonly schedule = new Schedule()
   readonly random: Random
   readonly swarm: Swarm
+  readonly truth = new Truth()
+  readonly checkers: Checkers = new Checkers(this.truth)
   readonly nodes = new Map<NodeId, SimulatedNode>()
-  readonly network: Network<Message>
+  readonly network: Network<WireRpc | Uint8Array>
   faulty = true
   readonly #seed: number
   readonly #say: ((line: string) => void) | null
-  readonly #checkers = new Checkers(this.nodes)
-  readonly #clients: Clients
-  readonly #faults: Faults
   #hash = 0
   #crashes = 0
+  #readsServed = 0
+  #watches = 0
 
   constructor(seed: number, say: ((line: string) => void) | null) {
     this.#seed = seed
     this.#say = say
     this.random = new Random(seed)
     this.swarm = drawSwarm(this.random)
-    this.network = new Network<Message>({
+    this.network = new Network<WireRpc | Uint8Array>({
       schedule: this.schedule,
       random: this.random.fork(),
       swarm: this.swarm,
       deliver: (to, from, message) => this.#deliver(to, from, message),
       linkLost: (a, b) => this.#linkLost(a, b),
     })
-    this.#found()
-    this.#clients = new Clients(this)
-    this.#faults = new Faults(this)
   }
 
   run(): void {
     this.say(() => JSON.stringify(this.swarm))
+    this.#found()
+    this.#think()
+    new Faults(this)
     this.schedule.runUntil(this.swarm.faultyUnits)
     this.#heal()
     this.#awaitRecovery()
+    this.#watches = checkEnd([...this.nodes.values()], this.checkers, this.truth)
     this.#checkEnding()
   }
 
@@ -105,10 +112,11 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
       seed: this.#seed,
       hash: this.#hash >>> 0,
       events: this.schedule.events,
-      acknowledged: this.#clients.acknowledged,
-      readsServed: this.#clients.readsServed,
-      leaders: this.#checkers.leadersSeen,
-      committed: this.#checkers.committed.length,
+      acknowledged: this.truth.acknowledged,
+      readsServed: this.#readsServed,
+      watches: this.#watches,
+      leaders: this.checkers.leadersSeen,
+      committed: this.checkers.committed.length,
       crashes: this.#crashes,
       broken,
     }
@@ -124,94 +132,94 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     return node
   }
 
-  homes(): readonly SimulatedNode[] {
-    const members = this.#checkers.membership.map(({ id }) => this.nodes.get(id))
-    return members.flatMap((node) => (node === undefined || node.raft === null ? [] : [node]))
+  send(from: NodeId, to: NodeId, rpc: WireRpc, delay: number): void {
+    // What travels is a copy, however it travels.
+    const message = this.swarm.exact ? encodeFrame(rpc) : copyOf(rpc)
+    if (delay === 0) this.network.send(from, to, message)
+    else this.schedule.after(delay, () => this.network.send(from, to, message))
   }
 
-  send(from: NodeId, to: NodeId, message: Message): void {
-    this.#trace(from, to, message)
-    this.#checkers.onSend(from, to, message)
-    this.network.send(from, to, message)
+  onSend(node: SimulatedNode, to: NodeId, rpc: WireRpc): void {
+    this.#trace(`${node.id}${to}${rpc.type}`, 'term' in rpc ? rpc.term : 0)
+    this.checkers.onSend(node, to, rpc)
   }
 
-  onWrite(node: SimulatedNode, write: LogWrite): void {
-    this.say(() => `${node.id} ${sayWrite(write)}`)
-    this.#checkers.onWrite(node, write)
+  onLogWrite(node: SimulatedNode, writes: readonly Write[]): void {
+    this.say(() => `${node.id} ${sayWrites(writes)}`)
+    this.checkers.onLogWrite(node, writes)
   }
 
-  onStep(node: SimulatedNode, raft: Raft): void {
-    const leaders = this.#checkers.leadersSeen
-    this.#checkers.onStep(node, raft)
-    const elected = this.#checkers.leadersSeen > leaders
-    if (elected && this.faulty && this.swarm.membershipEvery > 0 && this.random.chance(0.3))
-      this.#faults.wish(node)
+  onTurn(node: SimulatedNode, life: Life): void {
+    this.checkers.onTurn(node, life)
+    this.#trace(node.id, life.state.revision)
   }
 
-  onLate(node: SimulatedNode, message: Outgoing): void {
-    this.#checkers.onLate(node, message)
+  onRead(): void {
+    this.#readsServed++
   }
 
-  onApplied(node: SimulatedNode, entry: Entry): void {
-    this.#hash = mix(this.#hash, node.machine.hash)
-    this.#checkers.onApplied(node, entry)
-    this.#clients.onApplied(node)
-  }
-
-  onRead(node: SimulatedNode, id: number): void {
-    this.say(() => `${node.id} serves read ${id} at ${node.machine.appliedIndex}`)
-    this.#clients.onRead(node, id)
-  }
-
-  onCrash(node: SimulatedNode, point: CrashPoint | 'killed'): void {
+  onDeath(node: SimulatedNode, how: string): void {
     this.#crashes++
-    this.say(() => `${node.id} dies (${point}), disk ends at ${node.disk.lastIndex}`)
+    this.say(
+      () =>
+        `${node.id} is gone (${how}), its log ends at ${this.checkers.mirror(node.id).lastIndex}`,
+    )
+    this.checkers.onDeath(node)
     this.network.drop(node.id, [...this.nodes.keys()])
-    this.schedule.after(this.random.between(1, this.swarm.downMax), () => this.#restart(node))
+    if (node.wiped) return
+    const downMax = this.faulty ? this.swarm.downMax : 1
+    this.schedule.after(this.random.between(1, downMax), () => this.#restart(node))
   }
 
   /** The founders' first entry names them all; it is on their disks before they start. */
   #found(): void {
     const founders = Array.from({ length: this.swarm.nodes }, () => this.#newNode())
-    const members = founders.map(({ id }): Member => ({ id, address: id, role: 'voter' }))
-    const bytes = encodeMembership(sortMembers(members))
-    const entry: Entry = { index: 1, term: 1, type: 'membership', bytes }
-    this.#checkers.founded(entry)
-    for (const node of founders) {
-      node.disk.write({
-        hardState: { term: 1, votedFor: null },
-        truncateFrom: null,
-        entries: [entry],
-      })
-      node.start()
-    }
-    this.#checkers.membership = members
+    const members = founders.map(({ id, address }): Member => ({ id, address, role: 'voter' }))
+    this.checkers.membership = members
+    for (const node of founders) node.start(sortMembers(members))
   }
 
   #newNode(): SimulatedNode {
-    const id = String.fromCharCode('a'.charCodeAt(0) + this.nodes.size)
+    const id = (this.nodes.size + 10).toString(16).padStart(16, '0')
     const node = new SimulatedNode(id, this)
     this.nodes.set(id, node)
     return node
   }
 
   #restart(node: SimulatedNode): void {
-    if (node.raft !== null) return
-    this.say(() => `${node.id} starts again, applied ${node.machine.appliedIndex}`)
-    this.#checkers.onRestart(node)
+    if (node.life !== null || node.wiped) return
+    this.say(() => `${node.id} starts again`)
     node.start()
   }
 
-  #deliver(to: NodeId, from: NodeId, message: Message): void {
+  /** A caller somewhere does something. Where several believe that they lead, each is asked for a read. */
+  #think(): void {
+    this.schedule.after(this.random.between(1, 2 * this.swarm.thinkUnits), () => {
+      if (!this.faulty) return
+      const up = [...this.nodes.values()].filter(({ life }) => life !== null)
+      if (up.length > 0) this.random.pick(up).life?.main.act()
+      const leaders = up.filter(({ life }) => life?.raft.isLeader)
+      if (leaders.length > 1) for (const { life } of leaders) life?.main.read()
+      this.#think()
+    })
+  }
+
+  #deliver(to: NodeId, from: NodeId, message: WireRpc | Uint8Array): void {
     const node = this.nodes.get(to)
     assert(node !== undefined, `no node ${to}`)
-    this.say(() => `${from} → ${to}  ${sayMessage(message)}`)
-    node.receive(from, message)
+    if (node.life === null) return
+    const rpc = message instanceof Uint8Array ? decodeFrame(message.slice()) : message
+    this.say(() => `${from} → ${to}  ${sayRpc(rpc)}`)
+    node.receive(from, rpc)
   }
 
   #linkLost(a: NodeId, b: NodeId): void {
-    this.nodes.get(a)?.request((raft) => raft.linkLost(b))
-    this.nodes.get(b)?.request((raft) => raft.linkLost(a))
+    for (const [at, id] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      for (const up of [false, true]) this.nodes.get(at)?.post({ type: 'peer', id, up })
+    }
   }
 
   #heal(): void {
@@ -220,10 +228,26 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
     this.network.heal()
     for (const node of this.nodes.values()) {
       node.clockStopped = false
-      if (node.raft === null) this.#restart(node)
+      node.freeBytes = Number.MAX_SAFE_INTEGER
+      if (node.life === null) this.#restart(node)
       else if (node.paused) node.resume()
+      node.life?.main.giveUpChanges()
+      this.#rejoin(node)
     }
-    this.#clients.finish()
+    for (const { id } of this.checkers.membership) this.nodes.get(id)?.life?.main.write()
+    this.#settle()
+  }
+
+  /** Whom it asked may be no member any more. */
+  #rejoin(node: SimulatedNode): void {
+    const [via] = this.#members().filter(({ id, life }) => id !== node.id && life !== null)
+    if (node.joins !== null && via !== undefined) node.join({ id: via.id, address: via.address })
+  }
+
+  /** Watchers take what waits for them, until the end. */
+  #settle(): void {
+    for (const { life } of this.nodes.values()) life?.main.consume()
+    this.schedule.after(tickUnits, () => this.#settle())
   }
 
   get #electionUnits(): number {
@@ -235,7 +259,7 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
       this.schedule.now +
       recoveryElectionsMax * this.#electionUnits +
       catchUpUnitsMax * this.#backlog() +
-      writeUnitsMax * (this.swarm.clientWindow + 1)
+      writeUnitsMax * this.#unanswered()
     while (this.schedule.now < deadline) {
       this.schedule.runUntil(this.schedule.now + this.#electionUnits)
       if (this.#recovered()) return
@@ -245,29 +269,44 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
 
   /** Entries between the shortest log, or state, and the longest log. */
   #backlog(): number {
-    const nodes = [...this.nodes.values()]
-    const last = nodes.map(({ raft }) => raft?.status.lastIndex ?? 0)
-    return Math.max(...last) - Math.min(...nodes.map(({ machine }) => machine.appliedIndex))
+    const lives = [...this.nodes.values()].flatMap(({ life }) => life ?? [])
+    const last = lives.map(({ raft }) => raft.status.lastIndex)
+    return Math.max(...last) - Math.min(...lives.map(({ state }) => state.appliedIndex), 0)
   }
 
-  /** Every client has its answer, every member has applied all there is, and a voter leads. */
+  /** At members: who was removed has nobody to ask. */
+  #unanswered(): number {
+    const mains = this.#members().flatMap(({ life }) => life?.main ?? [])
+    return mains.reduce((sum, { unanswered }) => sum + unanswered, 0)
+  }
+
+  #members(): readonly SimulatedNode[] {
+    const nodes = this.checkers.membership.flatMap(({ id }) => this.nodes.get(id) ?? [])
+    return nodes.filter(({ wiped }) => !wiped)
+  }
+
+  /** Every caller has its answer, every member has applied all there is, and a voter leads. */
   #recovered(): boolean {
-    const members = this.#checkers.membership
-    const last = this.#checkers.committed.length
-    const level = members.every(({ id }) => this.nodes.get(id)?.machine.appliedIndex === last)
+    const last = this.checkers.committed.length
+    const level = this.#members().every(({ life }) => life?.state.appliedIndex === last)
     const [leader, second] = this.#leaders().map(({ id }) => id)
-    const voterLeads = members.some(({ id, role }) => id === leader && role === 'voter')
-    return this.#clients.finished && level && voterLeads && second === undefined
+    const voterLeads = this.checkers.membership.some(
+      ({ id, role }) => id === leader && role === 'voter',
+    )
+    return this.#unanswered() === 0 && level && voterLeads && second === undefined
   }
 
   /** How it ends: in peace, with one follower that the leader cannot reach, or with a deaf leader. */
   #checkEnding(): void {
     const [leader] = this.#leaders()
     assert(leader !== undefined, 'nobody leads')
-    const others = leader.membership.members.filter(({ id }) => id !== leader.id)
-    const voters = others.filter(({ role }) => role === 'voter')
+    const others = this.#members().filter(({ id }) => id !== leader.id)
+    const voters = this.checkers.membership.filter(
+      ({ id, role }) => role === 'voter' && others.some((node) => node.id === id),
+    )
+    const whole = others.length + 1 === this.checkers.membership.length
     const ending =
-      voters.length < 2
+      voters.length < 2 || !whole
         ? 'peace'
         : this.random.pick(['peace', 'cutFollower', 'deafLeader'] as const)
     this.say(() => `${ending} around ${leader.id}`)
@@ -302,22 +341,26 @@ class SimulatedCluster implements NodeWorld, ClientWorld, FaultyWorld {
   }
 
   #leaders(): readonly Raft[] {
-    return [...this.nodes.values()].flatMap(({ raft }) => (raft?.isLeader ? [raft] : []))
+    return [...this.nodes.values()].flatMap(({ life }) => (life?.raft.isLeader ? [life.raft] : []))
   }
 
   #describe(): string {
-    const committed = this.#checkers.committed.length
-    const nodes = [...this.nodes.values()].map(({ id, raft, machine }) => {
-      const { role, term, commitIndex, lastIndex } = raft?.status ?? {}
-      return `${id} ${role} t${term} applied ${machine.appliedIndex} of ${commitIndex} of ${lastIndex}`
+    const nodes = [...this.nodes.values()].map(({ id, life, wiped }) => {
+      if (life === null) return `${id} ${wiped ? 'wiped' : 'down'}`
+      const { role, term, commitIndex, lastIndex } = life.raft.status
+      return `${id} ${role} t${term} applied ${life.state.appliedIndex} of ${commitIndex} of ${lastIndex}, unanswered ${life.main.unanswered}`
     })
-    const members = this.#checkers.membership.map(({ id, role }) => `${id} ${role}`)
-    return `committed ${committed}; members ${members}; clients finished: ${this.#clients.finished}\n${nodes.join('\n')}`
+    const members = this.checkers.membership.map(({ id, role }) => `${id} ${role}`)
+    return `committed ${this.checkers.committed.length}; members ${members}\n${nodes.join('\n')}`
   }
 
-  #trace(from: NodeId, to: NodeId, message: Message): void {
-    const where = (from.charCodeAt(0) << 16) | (to.charCodeAt(0) << 8) | message.type.length
-    const term = message.type === 'forward' ? 0 : message.term
-    this.#hash = mix(mix(mix(this.#hash, this.schedule.now), where), term)
+  #trace(what: string, number: number): void {
+    this.#hash = crc32(`${this.schedule.now} ${what} ${number}`, this.#hash)
   }
+}
+
+function copyOf(rpc: WireRpc): WireRpc {
+  if (rpc.type === 'append') return { ...rpc, entries: Uint8Array.from(rpc.entries) }
+  if (rpc.type === 'forward') return { ...rpc, batch: Uint8Array.from(rpc.batch) }
+  return rpc
 }

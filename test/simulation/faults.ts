@@ -1,16 +1,15 @@
 /** What goes wrong while a simulation is in its faulty half: deaths, pauses, cuts, and restless operators. */
-import type { Raft } from '../../src/raft/raft.ts'
-import type { Member, Membership, NodeId } from '../../src/raft/types.ts'
+import { membersMax } from '../../src/options.ts'
+import type { NodeId } from '../../src/raft/types.ts'
+import type { Checkers } from './checkers.ts'
 import type { Network } from './network.ts'
-import type { Message, SimulatedNode } from './node.ts'
+import type { SimulatedNode } from './node.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
 import type { Swarm } from './swarm.ts'
 
 /** Servers in a run, members or not. */
 const nodesMax = 10
-/** Members at once. */
-const membersMax = 7
 
 export interface FaultyWorld {
   readonly schedule: Schedule
@@ -18,7 +17,8 @@ export interface FaultyWorld {
   readonly swarm: Swarm
   readonly faulty: boolean
   readonly nodes: ReadonlyMap<NodeId, SimulatedNode>
-  readonly network: Network<Message>
+  readonly network: Pick<Network<unknown>, 'cut' | 'mend'>
+  readonly checkers: Checkers
   addNode(): SimulatedNode
   say(line: () => string): void
 }
@@ -28,10 +28,12 @@ export class Faults {
 
   constructor(world: FaultyWorld) {
     this.#world = world
-    const { crashEvery, pauseEvery, cutEvery, membershipEvery } = world.swarm
-    this.#repeat(crashEvery, () => this.#crash())
+    const { crashEvery, stopEvery, pauseEvery, cutEvery, membershipEvery } = world.swarm
+    this.#repeat(crashEvery, () => this.#drawUp()?.kill())
+    this.#repeat(stopEvery, () => this.#drawUp()?.stop())
     this.#repeat(pauseEvery, () => this.#pause())
     this.#repeat(cutEvery, () => this.#cut())
+    this.#repeat(world.swarm.fullDiskEvery, () => this.#fillDisk())
     this.#repeat(membershipEvery, () => this.#changeMembership())
   }
 
@@ -45,22 +47,34 @@ export class Faults {
     })
   }
 
-  #crash(): void {
-    const up = [...this.#world.nodes.values()].filter(({ raft }) => raft !== null)
-    if (up.length > 0) this.#world.random.pick(up).crash()
+  #drawUp(): SimulatedNode | null {
+    const up = [...this.#world.nodes.values()].filter(({ life }) => life !== null)
+    return up.length > 0 ? this.#world.random.pick(up) : null
   }
 
   #pause(): void {
-    const { random, schedule, nodes, say } = this.#world
-    const running = [...nodes.values()].filter(({ raft, paused }) => raft !== null && !paused)
-    if (running.length === 0) return
-    const node = random.pick(running)
+    const { random, schedule, say } = this.#world
+    const node = this.#drawUp()
+    if (node === null || node.paused) return
     node.pause()
     say(() => `${node.id} is paused`)
     schedule.after(random.between(10, 1_500), () => {
       if (!node.paused) return
       say(() => `${node.id} runs again`)
       node.resume()
+    })
+  }
+
+  /** So full that writes are refused, or that the node stops. */
+  #fillDisk(): void {
+    const { random, schedule, say } = this.#world
+    const node = this.#drawUp()
+    if (node === null) return
+    const before = node.freeBytes
+    node.freeBytes = random.pick([80_000, 10_000])
+    say(() => `${node.id} has ${node.freeBytes} bytes left`)
+    schedule.after(random.between(200, 1_500), () => {
+      node.freeBytes = before
     })
   }
 
@@ -75,8 +89,8 @@ export class Faults {
       for (const to of ids)
         if (from !== to && cuts(shape, ids, from, to, random)) network.cut(from, to)
     }
-    const [front] = this.#nodesOf(ids)
-    const stops = front?.raft?.isLeader && random.chance(this.#world.swarm.stoppedClocks)
+    const front = this.#world.nodes.get(ids[0] ?? '')
+    const stops = front?.life?.raft.isLeader && random.chance(this.#world.swarm.stoppedClocks)
     if (front !== undefined && stops) front.clockStopped = true
     schedule.after(random.between(50, 1_500), () => {
       if (front !== undefined) front.clockStopped = false
@@ -85,73 +99,82 @@ export class Faults {
     })
   }
 
-  #nodesOf(ids: readonly NodeId[]): readonly SimulatedNode[] {
-    return ids.flatMap((id) => this.#world.nodes.get(id) ?? [])
-  }
-
   /** Any order, but often with a leader in front: there cuts hurt. */
   #drawOrder(): readonly NodeId[] {
     const { random, nodes } = this.#world
     const rest = [...nodes.values()]
     const order: SimulatedNode[] = []
     while (rest.length > 0) order.push(...rest.splice(random.below(rest.length), 1))
-    if (random.chance(0.5))
-      order.sort((a, b) => Number(b.raft?.isLeader ?? false) - Number(a.raft?.isLeader ?? false))
+    const leads = ({ life }: SimulatedNode): number => Number(life?.raft.isLeader ?? false)
+    if (random.chance(0.5)) order.sort((a, b) => leads(b) - leads(a))
     return order.map(({ id }) => id)
   }
 
-  /** Asks whoever leads, or believes so; sometimes for several things at once. */
+  /** Asked of any member, who asks the leader; sometimes several things at once. */
   #changeMembership(): void {
-    for (let wishes = this.#world.random.between(1, 3); wishes > 0; wishes--) this.#askLeader()
+    const { random, swarm } = this.#world
+    for (let wishes = random.between(1, 3); wishes > 0; wishes--) {
+      if (swarm.wipes && this.#mendWiped()) return
+      if (random.chance(0.5)) this.#add()
+      else if (!swarm.wipes) this.#remove()
+      else if (random.chance(0.3)) this.#wipe()
+    }
   }
 
-  #askLeader(): void {
-    const leaders = [...this.#world.nodes.values()].filter(({ raft }) => raft?.isLeader)
-    if (leaders.length > 0) this.wish(this.#world.random.pick(leaders))
-  }
-
-  /** Asks this one, who may have just been elected. */
-  wish(leader: SimulatedNode): void {
-    const { random, say } = this.#world
-    const { cutEvery } = this.#world.swarm
-    leader.request((raft) => {
-      const members = this.#drawMembers(raft)
-      if (members === null) return
-      const outcome = raft.changeMembership(members)
-      const names = members.map(({ id, role }) => (role === 'voter' ? id : `(${id})`)).join(' ')
-      // A leader cut off with a change on its way is where unsafe changes show.
-      const cutOff = this.#world.faulty && cutEvery > 0 && outcome?.type === 'accepted'
-      if (cutOff && random.chance(0.2)) this.#cut()
-      say(() => `${leader.id} is asked for the members ${names}: ${outcome?.type ?? 'no leader'}`)
-    })
-  }
-
-  #drawMembers(raft: Raft): Membership | null {
-    const { random } = this.#world
-    const { members } = raft.membership
-    if (members.length === 0) return null
-    // Mostly too much at once, and then to be refused.
-    if (random.chance(0.1)) return members.filter(() => random.chance(0.5))
-    if (random.chance(0.5)) return this.#drawAddition(members)
-    const chosen = random.pick(members)
-    if (random.chance(0.8)) return members.filter((member) => member !== chosen)
-    return members.map(
-      (member): Member => (member === chosen ? { ...member, role: 'learner' } : member),
+  /** While a member's directory is gone, nothing is asked for but its removal: more would lose the quorum. */
+  #mendWiped(): boolean {
+    const lost = [...this.#world.nodes.values()].find(
+      (node) => node.wiped && this.#isKnown(node.id),
     )
+    if (lost === undefined) return false
+    this.#drawMember()?.life?.main.change({ type: 'remove', member: lost.id }, null)
+    return true
   }
 
-  /** A fresh server, or one that was a member before and has its old log still. */
-  #drawAddition(members: Membership): Membership | null {
-    const { random, nodes } = this.#world
-    if (members.length >= membersMax) return null
-    const outside = [...nodes.values()].filter(({ id }) =>
-      members.every((member) => member.id !== id),
+  /** To anyone, as a member. */
+  #isKnown(id: NodeId): boolean {
+    const { checkers, nodes } = this.#world
+    const isIn = (members: readonly { id: NodeId }[]): boolean =>
+      members.some((member) => member.id === id)
+    const up = [...nodes.values()].flatMap(({ life }) => (life === null ? [] : [life.raft]))
+    return isIn(checkers.membership) || up.some(({ membership }) => isIn(membership.members))
+  }
+
+  #wipe(): void {
+    const { random, checkers, nodes, say } = this.#world
+    const voters = checkers.membership.filter(({ role }) => role === 'voter')
+    const node = nodes.get(random.pick(checkers.membership).id)
+    if (voters.length < 3 || node === undefined || node.life === null) return
+    say(() => `${node.id} loses its directory`)
+    node.wipe()
+  }
+
+  #remove(): void {
+    const { random, checkers } = this.#world
+    const { id } = random.pick(checkers.membership)
+    this.#drawMember()?.life?.main.change({ type: 'remove', member: id }, null)
+  }
+
+  /** A fresh server, or one that was a member before and has its old log still, asks for admission. */
+  #add(): void {
+    const { random, nodes, checkers } = this.#world
+    const { membership } = checkers
+    const via = this.#drawMember()
+    if (membership.length >= membersMax || via === null) return
+    const outside = [...nodes.values()].filter(
+      (node) => node.life !== null && membership.every(({ id }) => id !== node.id),
     )
     const fresh = nodes.size < nodesMax && (outside.length === 0 || random.chance(0.6))
-    if (!fresh && outside.length === 0) return null
-    const { id } = fresh ? this.#world.addNode() : random.pick(outside)
-    const role = random.chance(0.8) ? 'learner' : 'voter'
-    return [...members, { id, address: id, role }]
+    if (!fresh && outside.length === 0) return
+    const node = fresh ? this.#world.addNode() : random.pick(outside)
+    node.join({ id: via.id, address: via.address })
+  }
+
+  #drawMember(): SimulatedNode | null {
+    const { random, nodes, checkers } = this.#world
+    const up = checkers.membership.flatMap(({ id }) => nodes.get(id) ?? [])
+    const alive = up.filter(({ life }) => life !== null)
+    return alive.length > 0 ? random.pick(alive) : null
   }
 }
 

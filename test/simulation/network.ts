@@ -6,12 +6,28 @@
 import type { NodeId } from '../../src/raft/types.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
-import { delaySlowMax, healedUnitsMax, type Swarm } from './swarm.ts'
+
+/** Units of time that a message is held up, at most. */
+export const delaySlowMax: number = 600
+/** Units of time on the wire and for a write, once all is healed: the shortest election timeout is 30. */
+export const healedUnitsMax: number = 5
+
+export interface NetworkSwarm {
+  /** Per message: lost, sent twice. */
+  readonly loss: number
+  readonly duplication: number
+  /** Units of time on the wire. */
+  readonly delayMax: number
+  /** Per message: held up for longer than an election takes. */
+  readonly delaySlow: number
+  /** Messages between two nodes keep their order, and a lost one breaks the link, as over TCP. */
+  readonly ordered: boolean
+}
 
 export interface NetworkOptions<Message> {
   readonly schedule: Schedule
   readonly random: Random
-  readonly swarm: Swarm
+  readonly swarm: NetworkSwarm
   readonly deliver: (to: NodeId, from: NodeId, message: Message) => void
   /** The link between these was lost and made anew. */
   readonly linkLost: (a: NodeId, b: NodeId) => void

@@ -1,107 +1,210 @@
 /**
- * One simulated server: a real core between a simulated disk and a state machine, run as the storage actor
- * runs it (DESIGN.md §4): drain and step, early sends, durable write, late sends, apply. It can die
- * between any two of these, and be paused like a stopped process.
+ * One simulated server: the real storage turn (src/storage/storage.ts) between a disk in memory, ports in
+ * memory and a clock that others move. A turn happens in one moment; what its writes would have taken is
+ * added to the time at which it is heard, and until then the server is busy. It can die at every step.
  */
+import type {
+  CodecToStorage,
+  NetworkToStorage,
+  PeerAddress,
+  StorageToCodec,
+  StorageToNetwork,
+  WireRpc,
+} from '../../src/messages.ts'
 import { assert } from '../../src/raft/assert.ts'
-import { Raft } from '../../src/raft/raft.ts'
-import type { Outgoing, Rpc } from '../../src/raft/rpc.ts'
-import type { LogWrite, ReadyRead } from '../../src/raft/turn.ts'
-import type { Entry, NodeId } from '../../src/raft/types.ts'
-import { SimulatedDisk } from './disk.ts'
-import { StateMachine } from './machine.ts'
+import type { Raft } from '../../src/raft/raft.ts'
+import type { Membership, NodeId } from '../../src/raft/types.ts'
+import { BoardReader, createBoard } from '../../src/storage/board.ts'
+import { DiskSpace } from '../../src/storage/disk-space.ts'
+import {
+  assembleNode,
+  bootstrap,
+  type Dice,
+  type Home,
+  markClean,
+  type Opened,
+  openNode,
+} from '../../src/storage/opening.ts'
+import type { StateMachine } from '../../src/storage/state-machine.ts'
+import { Storage } from '../../src/storage/storage.ts'
+import { SimulatedMain } from './main.ts'
+import { type Hooks, MemoryFile, type Write } from './memory.ts'
+import { healedUnitsMax } from './network.ts'
+import { MemoryPort } from './port.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
-import { healedUnitsMax, type Swarm, tickUnits } from './swarm.ts'
+import { type Swarm, tickUnits } from './swarm.ts'
+import type { Truth } from './truth.ts'
+import { Violation } from './violation.ts'
 
-/** What travels between servers: consensus, and batches for the leader (outside the core). */
-export type Message = Rpc | { readonly type: 'forward'; readonly bytes: Uint8Array }
-
-/** Where in a turn a node may die. */
-export type CrashPoint = 'beforeWrite' | 'afterWrite' | 'afterLate'
-const crashPoints: readonly CrashPoint[] = ['beforeWrite', 'afterWrite', 'afterLate']
-
-/** Applied at once; small, so that applying falls behind now and then. */
-const entriesPerApply = 16
-const bytesPerApply = 4_000
+/** Tables in which equal logs leave equal rows. */
+const stateTables = ['kv', 'prefixes', 'sessions', 'revisions']
+const spaceLow = 100_000
+/** Steps of a turn at which a node may die: sends, transactions, reports. */
+const stepsMax = 10
 
 /** What a node does to the world around it; implemented by the cluster. */
 export interface NodeWorld {
   readonly schedule: Schedule
   readonly random: Random
   readonly swarm: Swarm
+  readonly truth: Truth
   /** False once everything has healed. */
   readonly faulty: boolean
-  send(from: NodeId, to: NodeId, message: Message): void
-  /** Before each turn's write: what is asked of the disk. */
-  onWrite(node: SimulatedNode, write: LogWrite): void
-  /** After anything that may have changed the core; its log is on disk or in `pendingWrite`. */
-  onStep(node: SimulatedNode, raft: Raft): void
-  onLate(node: SimulatedNode, message: Outgoing): void
-  onApplied(node: SimulatedNode, entry: Entry): void
-  onRead(node: SimulatedNode, id: number): void
-  onCrash(node: SimulatedNode, point: CrashPoint | 'killed'): void
+  send(from: NodeId, to: NodeId, rpc: WireRpc, delay: number): void
+  onSend(node: SimulatedNode, to: NodeId, rpc: WireRpc): void
+  onLogWrite(node: SimulatedNode, writes: readonly Write[]): void
+  onTurn(node: SimulatedNode, life: Life): void
+  onRead(): void
+  onDeath(node: SimulatedNode, how: string): void
+  say(line: () => string): void
 }
+
+/** From one start to the next death. */
+export interface Life {
+  readonly opened: Opened
+  readonly raft: Raft
+  readonly state: StateMachine
+  readonly storage: Storage
+  readonly network: MemoryPort<StorageToNetwork, NetworkToStorage>
+  readonly codecs: readonly MemoryPort<StorageToCodec, CodecToStorage>[]
+  readonly board: BoardReader
+  readonly main: SimulatedMain
+}
+
+/** Thrown where a node dies within a turn. */
+class Death extends Error {}
 
 export class SimulatedNode {
   readonly id: NodeId
-  readonly disk: SimulatedDisk = new SimulatedDisk()
-  machine: StateMachine = new StateMachine()
-  /** `null` while it is down. */
-  raft: Raft | null = null
+  readonly address: string
+  life: Life | null = null
   paused = false
   /** It works, but no time passes for it. */
   clockStopped = false
-  /** Until it is on disk. */
-  pendingWrite: LogWrite | null = null
+  /** Its directory is gone for good. */
+  wiped = false
+  /** Whom it asks to be let in, until it is. */
+  joins: PeerAddress | null = null
+  freeBytes: number = 10 * spaceLow
   readonly #world: NodeWorld
+  readonly #log = new MemoryFile()
+  readonly #state = new MemoryFile()
+  #stateSynced = false
+  #boots = 1
   /** Counts its lives; what an earlier one had planned does not happen. */
-  #life = 0
-  #busy = false
-  #inbox: { from: NodeId; message: Message }[] = []
-  #requests: ((raft: Raft) => void)[] = []
-  #tickDue = false
-  #reads: ReadyRead[] = []
+  #lives = 0
+  #busyUntil = 0
+  /** Units of time that the turn under way has taken so far. */
+  #lag = 0
+  #wakePlanned = false
+  #turns: (() => void)[] = []
+  /** Steps of this turn until the node dies. */
+  #stepsLeft = Number.POSITIVE_INFINITY
+  #dying: string | null = null
+  #violation: Violation | null = null
 
   constructor(id: NodeId, world: NodeWorld) {
     this.id = id
+    this.address = `host-${id}:1`
     this.#world = world
   }
 
-  start(): void {
-    assert(this.raft === null, `${this.id} runs already`)
-    const { random, swarm } = this.#world
-    this.#life++
-    this.raft = new Raft({
-      id: this.id,
-      limits: swarm.limits,
-      random: () => random.next(),
-      disk: this.disk,
-      hardState: this.disk.hardState,
-      memberships: this.disk.memberships(),
-      appliedIndex: this.machine.appliedIndex,
-    })
-    this.#world.onStep(this, this.raft)
-    this.#tickAfter(random.between(1, tickUnits))
-    this.#wake()
+  get stateHash(): number {
+    return this.#state.hash(stateTables)
   }
 
-  /** Dies. A write under way has happened, or not, as chance will have it. */
-  crash(point: CrashPoint | 'killed' = 'killed'): void {
-    assert(this.raft !== null, `${this.id} is down already`)
-    const { random, swarm } = this.#world
-    if (this.pendingWrite !== null && random.chance(0.5)) this.disk.write(this.pendingWrite)
-    if (random.chance(swarm.powerLoss)) this.machine = new StateMachine()
-    this.pendingWrite = null
-    this.raft = null
-    this.paused = false
-    this.#life++
-    this.#busy = false
-    this.#inbox = []
-    this.#requests = []
-    this.#reads = []
-    this.#tickDue = false
-    this.#world.onCrash(this, point)
+  /** Starts; with `members` it founds a cluster, with them as its first members. */
+  start(members: Membership | null = null): void {
+    assert(this.life === null && !this.wiped, `${this.id} runs already, or never again`)
+    const { random, swarm, schedule } = this.#world
+    this.#lives++
+    this.#lag = 0
+    this.#dying = null
+    const opened = openNode(this.#home, this.#dice)
+    opened.identity = { ...opened.identity, address: this.address }
+    opened.log.saveIdentity(opened.identity)
+    if (members !== null) bootstrap(opened, 'simulation', members)
+    const board = createBoard()
+    const parts = assembleNode(
+      opened,
+      {
+        limits: swarm.limits,
+        watcherBytesMax: swarm.watcherBytesMax,
+        board,
+        space: new DiskSpace(() => this.freeBytes, spaceLow),
+        schedule: (turn) => {
+          this.#turns.push(turn)
+          this.#wake(1)
+        },
+      },
+      this.#dice,
+    )
+    const network = new MemoryPort<StorageToNetwork, NetworkToStorage>((posted) => {
+      this.#step('report')
+      for (const { message, move } of posted)
+        this.#report(move.length > 0 ? this.#move(message, move) : message)
+      this.#step('reported')
+    })
+    const codecs = Array.from(
+      { length: swarm.codecs },
+      () =>
+        new MemoryPort<StorageToCodec, CodecToStorage>((posted) => {
+          for (const { message } of posted) this.#send(message)
+          this.#step('send')
+        }),
+    )
+    const storage = new Storage({ network, codecs }, parts)
+    const main = new SimulatedMain(this, this.#world)
+    const { raft, state } = parts
+    this.life = {
+      opened,
+      raft,
+      state,
+      storage,
+      network,
+      codecs,
+      main,
+      board: new BoardReader(board),
+    }
+    this.#busyUntil = schedule.now
+    this.#tickAfter(random.between(1, tickUnits))
+    this.join(this.joins)
+    this.#runTurn(() => storage.start(({ message }) => this.#stopped(message)))
+  }
+
+  /** Dies, at the latest when the write under way has ended. */
+  kill(how = 'killed'): void {
+    if (this.life === null || this.#dying !== null) return
+    this.#dying = how
+    this.#world.schedule.after(
+      this.#busyLeft,
+      this.#ofThisLife(() => this.#die()),
+    )
+  }
+
+  /** Ends as it should. */
+  stop(): void {
+    if (this.life === null || this.#dying !== null || this.#busyLeft > 0) return
+    const { storage, opened } = this.life
+    storage.stop()
+    void opened.state.close()
+    markClean(this.#home, opened.log)
+    void opened.log.close()
+    this.#dying = 'stopped'
+    this.#end()
+  }
+
+  /** Asks for admission, also after a restart. */
+  join(via: PeerAddress | null): void {
+    this.joins = via
+    const { id, address } = this
+    if (via !== null) this.life?.main.change({ type: 'add', member: id, address }, via)
+  }
+
+  wipe(): void {
+    this.wiped = true
+    this.kill('wiped')
   }
 
   pause(): void {
@@ -110,150 +213,209 @@ export class SimulatedNode {
 
   resume(): void {
     this.paused = false
-    this.#wake()
+    this.#wake(0)
   }
 
-  receive(from: NodeId, message: Message): void {
-    if (this.raft === null) return
-    this.#inbox.push({ from, message })
-    this.#wake()
+  receive(from: NodeId, rpc: WireRpc): void {
+    const codec = this.life?.codecs[Number.parseInt(from, 16) % this.#world.swarm.codecs]
+    codec?.deliver({ type: 'rpc', from, rpc })
+    this.#wake(0)
   }
 
-  /** A caller of this node wants something; done in its next turn, if it lives so long. */
-  request(run: (raft: Raft) => void): void {
-    if (this.raft === null) return
-    this.#requests.push(run)
-    this.#wake()
+  post(message: NetworkToStorage): void {
+    this.life?.network.deliver(message)
+    this.#wake(0)
   }
 
-  /** Served once `index` is applied. */
-  awaitApplied(read: ReadyRead): void {
-    this.#reads.push(read)
+  get #busyLeft(): number {
+    return Math.max(0, this.#busyUntil - this.#world.schedule.now)
   }
 
-  #planned(delay: number, run: (raft: Raft) => void): void {
-    const life = this.#life
-    this.#world.schedule.after(delay, () => {
-      if (life === this.#life && this.raft !== null) run(this.raft)
-    })
+  #ofThisLife(run: () => void): () => void {
+    const life = this.#lives
+    return () => {
+      if (life === this.#lives && this.life !== null) run()
+    }
   }
 
   /** However long the node was paused or waited for its disk, it is one tick. */
   #tickAfter(delay: number): void {
-    this.#planned(delay, () => {
-      if (!this.clockStopped) {
-        this.#tickDue = true
-        this.#wake()
-      }
-      this.#tickAfter(tickUnits)
+    this.#world.schedule.after(
+      delay,
+      this.#ofThisLife(() => {
+        if (!this.clockStopped) this.post({ type: 'tick' })
+        this.#tickAfter(tickUnits)
+      }),
+    )
+  }
+
+  #wake(delay: number): void {
+    if (this.#wakePlanned || this.paused || this.life === null) return
+    this.#wakePlanned = true
+    const run = this.#ofThisLife(() => this.#turn())
+    const life = this.#lives
+    this.#world.schedule.after(Math.max(delay, this.#busyLeft), () => {
+      if (life === this.#lives) this.#wakePlanned = false
+      run()
     })
   }
 
-  #wake(): void {
-    if (this.#busy || this.paused || this.raft === null) return
-    this.#busy = true
-    this.#planned(0, (raft) => this.#turn(raft))
+  #turn(): void {
+    if (this.paused || this.#dying !== null) return
+    const turns = this.#turns
+    this.#turns = []
+    const [turn] = turns
+    const { network } = this.life ?? {}
+    this.#runTurn(turn ?? network?.wake ?? (() => undefined))
+    if (this.life?.network.isWaiting || this.life?.codecs.some(({ isWaiting }) => isWaiting))
+      this.#wake(1)
   }
 
-  #turn(raft: Raft): void {
-    if (this.paused) {
-      this.#busy = false
-      return
+  #runTurn(turn: () => void): void {
+    const { random, swarm, faulty, schedule } = this.#world
+    const dies = faulty && random.chance(swarm.crashInTurn)
+    this.#stepsLeft = dies ? random.below(stepsMax) : Number.POSITIVE_INFINITY
+    this.#lag = 0
+    this.#inTurn = true
+    turn()
+    this.#inTurn = false
+    this.#busyUntil = schedule.now + this.#lag
+    this.#stepsLeft = Number.POSITIVE_INFINITY
+    if (this.#violation !== null) throw this.#violation
+    if (this.life === null) return
+    if (this.#dying === null) this.#world.onTurn(this, this.life)
+  }
+
+  #step(name: string): void {
+    if (this.#dying !== null) {
+      this.#violation = new Violation('who is stopped does nothing', `${this.id} ${name}`)
+      throw this.#violation
     }
-    this.#step(raft)
-    // Mostly it applies behind its write; in front of it would be right as well.
-    if (this.#world.random.chance(0.1)) this.#apply(raft)
-    if (raft.hasTurn()) {
-      this.#write(raft)
-    } else {
-      this.#world.onStep(this, raft)
-      this.#endTurn(raft)
+    this.#stepsLeft--
+    if (this.#stepsLeft >= 0) return
+    throw new Death(name)
+  }
+
+  /** Storage gave up. Only what we did to it may be the reason. */
+  #stopped(message: string): void {
+    if (this.#violation !== null) return
+    const reason = this.#stepsLeft < 0 ? 'died' : message
+    const full = this.freeBytes < spaceLow && message.includes('the disk is full')
+    if (this.#stepsLeft >= 0 && !message.includes('EIO') && !full)
+      this.#violation = new Violation('a node stops only for a reason', `${this.id}: ${message}`)
+    this.#dying = reason
+    this.life?.storage.stop()
+    this.#world.schedule.after(
+      this.#lag,
+      this.#ofThisLife(() => this.#die()),
+    )
+  }
+
+  /** A process that is gone leaves its state to the next; a machine that is gone does not. */
+  #die(): void {
+    const { random, swarm } = this.#world
+    const { opened, storage } = this.life ?? {}
+    storage?.stop()
+    void opened?.log.close()
+    void opened?.state.close()
+    if (random.chance(swarm.powerLoss)) this.#losePower()
+    this.#end()
+  }
+
+  #end(): void {
+    const how = this.#dying ?? 'stopped'
+    this.life = null
+    this.paused = false
+    this.#lives++
+    this.#wakePlanned = false
+    this.#turns = []
+    this.#world.onDeath(this, how)
+  }
+
+  #losePower(): void {
+    this.#boots++
+    if (this.#stateSynced) return
+    const { random } = this.#world
+    const kept = random.pick([0, 0.5, 0.9])
+    this.#state.damage(() => random.chance(kept))
+  }
+
+  #report(message: StorageToNetwork): void {
+    this.#world.schedule.after(
+      this.#lag,
+      this.#ofThisLife(() => this.life?.main.hear(message)),
+    )
+  }
+
+  #send({ to, rpc }: StorageToCodec): void {
+    for (const peer of to) {
+      this.#guard(() => this.#world.onSend(this, peer, rpc))
+      // Whom it keeps no link to hears nothing.
+      if (this.life?.main.peers.has(peer)) this.#world.send(this.id, peer, rpc, this.#lag)
     }
   }
 
-  #write(raft: Raft): void {
-    const { early, write } = raft.takeTurn()
-    this.#world.onWrite(this, write)
-    this.pendingWrite = write
-    this.#world.onStep(this, raft)
-    const crashPoint = this.#drawCrashPoint(write.hardState !== null)
-    this.#send(early)
-    if (crashPoint === 'beforeWrite') {
-      this.crash('beforeWrite')
-      return
-    }
-    const { hardState, truncateFrom, entries } = write
-    const writes = hardState !== null || truncateFrom !== null || entries.length > 0
-    if (writes) this.#planned(this.#drawDiskTime(), () => this.#written(raft, crashPoint))
-    else this.#written(raft, crashPoint)
+  #move(message: StorageToNetwork, move: readonly ArrayBuffer[]): StorageToNetwork {
+    return this.#world.swarm.exact ? structuredClone(message, { transfer: [...move] }) : message
   }
 
-  #written(raft: Raft, crashPoint: CrashPoint | null): void {
-    assert(this.pendingWrite !== null, 'nothing was written')
-    this.disk.write(this.pendingWrite)
-    this.pendingWrite = null
-    if (crashPoint === 'afterWrite') {
-      this.crash('afterWrite')
-      return
-    }
-    const { late, reads } = raft.settle()
-    for (const message of late) this.#world.onLate(this, message)
-    this.#world.onStep(this, raft)
-    this.#send(late)
-    this.#reads.push(...reads)
-    if (crashPoint === 'afterLate') this.crash('afterLate')
-    else this.#endTurn(raft)
-  }
-
-  #apply(raft: Raft): void {
-    for (const entry of raft.takeCommitted(entriesPerApply, bytesPerApply)) {
-      this.machine.apply(entry)
-      this.#world.onApplied(this, entry)
-    }
-    this.#serveReads()
-  }
-
-  #endTurn(raft: Raft): void {
-    this.#apply(raft)
-    this.#busy = false
-    const backlog = raft.status.commitIndex > this.machine.appliedIndex
-    const waiting = this.#inbox.length > 0 || this.#requests.length > 0 || this.#tickDue
-    // Not in this unit of time: a turn takes time, and entries to be applied may have to wait for a write.
-    if (waiting || backlog || raft.hasTurn()) this.#planned(1, () => this.#wake())
-  }
-
-  #step(raft: Raft): void {
-    const inbox = this.#inbox
-    const requests = this.#requests
-    this.#inbox = []
-    this.#requests = []
-    this.#world.schedule.events += inbox.length + requests.length
-    for (const { from, message } of inbox) {
-      if (message.type === 'forward') raft.propose(message.bytes)
-      else raft.step(from, message)
-    }
-    for (const run of requests) run(raft)
-    if (this.#tickDue) raft.tick()
-    this.#tickDue = false
-  }
-
-  #send(messages: readonly Outgoing[]): void {
-    for (const { to, rpc } of messages) {
-      for (const peer of to) this.#world.send(this.id, peer, rpc)
+  /** What a checker finds must not pass for a fault of the disk. */
+  #guard(check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      if (error instanceof Violation) this.#violation = error
+      throw error
     }
   }
 
-  #serveReads(): void {
-    if (this.#reads.length === 0) return
-    const ready = this.#reads.filter(({ index }) => index <= this.machine.appliedIndex)
-    this.#reads = this.#reads.filter(({ index }) => index > this.machine.appliedIndex)
-    for (const { id } of ready) this.#world.onRead(this, id)
+  readonly #logHooks: Hooks = {
+    begin: () => this.#step('log'),
+    commit: (writes) => {
+      this.#step('log lost')
+      this.#lag += this.#drawDiskTime()
+      const fails =
+        this.#inTurn &&
+        this.#world.faulty &&
+        this.#world.random.chance(this.#world.swarm.diskFailure)
+      if (fails && this.#world.random.chance(0.5)) throw new Error('EIO, nothing was written')
+      this.#guard(() => this.#world.onLogWrite(this, writes))
+      this.#failsAfter = fails
+    },
+    done: () => {
+      if (this.#failsAfter) throw new Error('EIO, though all was written')
+      this.#step('logged')
+    },
+  }
+  #failsAfter = false
+  #inTurn = false
+
+  readonly #stateHooks: Hooks = {
+    begin: () => this.#step('apply'),
+    commit: () => this.#step('apply lost'),
+    done: () => {
+      this.#stateSynced = false
+      this.#step('applied')
+    },
   }
 
-  #drawCrashPoint(storesVote: boolean): CrashPoint | null {
-    const { random, swarm, faulty } = this.#world
-    const probability = swarm.crashInTurn * (storesVote ? 10 : 1)
-    return faulty && random.chance(probability) ? random.pick(crashPoints) : null
+  get #home(): Home {
+    return {
+      path: this.id,
+      bootId: () => `${this.#boots}`,
+      openLog: () => this.#log.open(this.#logHooks),
+      openState: () => this.#state.open(this.#stateHooks),
+      discardState: () => this.#state.clear(),
+      syncNames: () => undefined,
+      syncState: () => {
+        this.#stateSynced = true
+      },
+    }
+  }
+
+  get #dice(): Dice {
+    const { random } = this.#world
+    return { id: () => this.id, below: (end) => random.below(end), next: () => random.next() }
   }
 
   #drawDiskTime(): number {

@@ -3,11 +3,22 @@
  *
  *     npm run sim -- SEED                     replays one seed, with every line of the conversation
  *     npm run sim -- --from SEED --seeds N    runs a range; stops at the first broken promise, exit code 1
+ *     … --core                                the consensus core alone: far more seeds, no storage
+ *     … --keep-going                          does not stop
  */
 import { parseArgs } from 'node:util'
-import { type Report, simulate } from './cluster.ts'
+import { simulate as simulateTurns } from './cluster.ts'
+import { simulate as simulateCore } from './core/cluster.ts'
 
-const usage = 'usage: npm run sim -- SEED | [--from SEED] [--seeds N]'
+interface AnyReport {
+  readonly seed: number
+  readonly events: number
+  readonly broken: { readonly rule: string; readonly message: string } | null
+}
+
+type Simulate = (seed: number, say?: (line: string) => void) => AnyReport
+
+const usage = 'usage: npm run sim -- SEED | [--from SEED] [--seeds N] [--core] [--keep-going]'
 const reportEveryMs = 1_000
 
 function main(): number {
@@ -16,21 +27,23 @@ function main(): number {
     options: {
       from: { type: 'string', default: '1' },
       seeds: { type: 'string', default: '1000' },
+      core: { type: 'boolean', default: false },
       'keep-going': { type: 'boolean', default: false },
     },
   })
+  const simulate: Simulate = values.core ? simulateCore : simulateTurns
   const [seed] = positionals
-  if (seed !== undefined) return replay(toWhole(seed))
-  return runRange(toWhole(values.from), toWhole(values.seeds), values['keep-going'])
+  if (seed !== undefined) return replay(simulate, toWhole(seed))
+  return runRange(simulate, toWhole(values.from), toWhole(values.seeds), values['keep-going'])
 }
 
-function replay(seed: number): number {
+function replay(simulate: Simulate, seed: number): number {
   const report = simulate(seed, (line) => console.log(line))
   console.log(describe(report))
   return report.broken === null ? 0 : 1
 }
 
-function runRange(from: number, seeds: number, keepGoing: boolean): number {
+function runRange(simulate: Simulate, from: number, seeds: number, keepGoing: boolean): number {
   const started = performance.now()
   let events = 0
   let failures = 0
@@ -55,7 +68,7 @@ function runRange(from: number, seeds: number, keepGoing: boolean): number {
   return failures === 0 ? 0 : 1
 }
 
-function describe({ seed, broken, ...rest }: Report): string {
+function describe({ seed, broken, ...rest }: AnyReport): string {
   const numbers = Object.entries(rest)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ')

@@ -2,57 +2,57 @@
  * What kind of day the cluster has, drawn per seed. Each fault is often left out altogether: runs with all
  * faults at once hide bugs that need one fault and peace otherwise (swarm testing).
  */
-import type { RaftLimits } from '../../src/raft/progress.ts'
+import type { RaftLimits } from '../../src/raft/types.ts'
+import type { NetworkSwarm } from './network.ts'
 import type { Random } from './random.ts'
 
 /** Units of simulated time between two ticks. */
 export const tickUnits: number = 10
-/** Units of time on the wire and for a write, once all is healed: the shortest election timeout is 30. */
-export const healedUnitsMax: number = 5
 
-export interface Swarm {
+export interface Swarm extends NetworkSwarm {
   /** Founding members. */
   readonly nodes: number
+  readonly codecs: number
   readonly limits: RaftLimits
-  readonly clients: number
-  /** Writes a client keeps on their way. */
-  readonly clientWindow: number
-  /** Weight of a command in bytes, at most. */
-  readonly paddingMax: number
-  /** Share of client calls that read. */
+  /** Units of time between two calls, on average, and what share of them is what. */
+  readonly thinkUnits: number
   readonly reads: number
-  /** Per message: lost, sent twice. */
-  readonly loss: number
-  readonly duplication: number
-  /** Units of time on the wire. */
-  readonly delayMax: number
-  /** Per message: held up for longer than an election takes. */
-  readonly delaySlow: number
-  /** Messages between two nodes keep their order, and a lost one breaks the link, as over TCP. */
-  readonly ordered: boolean
+  readonly watches: number
+  readonly cancels: number
+  /** Batches that a node may have unanswered. */
+  readonly window: number
+  /** Commands in a batch, keys they are about, and weight of a value in bytes, at most. */
+  readonly commandsMax: number
+  readonly keys: number
+  readonly paddingMax: number
+  readonly watcherBytesMax: number
+  /** Messages go through the codec, and what is moved is detached, as between threads. */
+  readonly exact: boolean
   /** Units of time of a durable write: usually, and when the disk is slow. */
   readonly diskMax: number
   readonly diskSlow: number
   readonly diskSlowMax: number
-  /** Per turn: the node dies in the middle of it; ten times likelier where it stores its term and vote. */
+  /** Per turn: the node dies in the middle of it. Per write: the disk refuses. */
   readonly crashInTurn: number
+  readonly diskFailure: number
   /** Units of time a node is down, at most. */
   readonly downMax: number
   /** Share of cuts during which the clock of a leader stands still, so that it does not step down. */
   readonly stoppedClocks: number
-  /** A crash loses what the state machine had not synced: it replays the log. */
+  /** Share of deaths that are a loss of power. */
   readonly powerLoss: number
   /** Units of time between two faults of each kind, on average; 0: never. */
   readonly crashEvery: number
+  readonly stopEvery: number
   readonly pauseEvery: number
   readonly cutEvery: number
+  readonly fullDiskEvery: number
   readonly membershipEvery: number
+  /** A directory is wiped now and then; only what the cluster survives is asked of it meanwhile. */
+  readonly wipes: boolean
   /** Units of simulated time before everything heals. */
   readonly faultyUnits: number
 }
-
-/** Units of time that a message is held up, at most. */
-export const delaySlowMax: number = 600
 
 export function drawSwarm(random: Random): Swarm {
   const sometimes = (share: number, draw: () => number) => (random.chance(share) ? draw() : 0)
@@ -60,11 +60,18 @@ export function drawSwarm(random: Random): Swarm {
   const churn = random.chance(0.1)
   return {
     nodes: churn ? 4 : random.pick([1, 2, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
+    codecs: random.pick([1, 1, 2]),
     limits: drawLimits(random),
-    clients: random.between(1, 4),
-    clientWindow: random.between(1, 8),
-    paddingMax: random.pick([0, 20, 400]),
+    thinkUnits: random.pick([4, 12, 40]),
     reads: random.pick([0.1, 0.3, 0.6]),
+    watches: random.pick([0, 0.02, 0.1]),
+    cancels: random.pick([0, 0.05, 0.2]),
+    window: random.between(1, 12),
+    commandsMax: random.pick([1, 3, 8]),
+    keys: random.pick([3, 12, 60]),
+    paddingMax: random.pick([0, 20, 400]),
+    watcherBytesMax: random.pick([300, 4_000, 2 ** 20]),
+    exact: random.chance(0.15),
     loss: sometimes(0.5, () => random.next() * 0.3),
     duplication: sometimes(0.5, () => random.next() * 0.3),
     delayMax: random.pick([1, 5, 10, 30, 100]),
@@ -74,14 +81,18 @@ export function drawSwarm(random: Random): Swarm {
     diskSlow: sometimes(0.4, () => random.next() * 0.1),
     diskSlowMax: random.pick([50, 200, 600]),
     crashInTurn: sometimes(0.6, () => random.next() * random.pick([0.002, 0.02, 0.05])),
+    diskFailure: sometimes(0.2, () => random.next() * 0.005),
     downMax: random.pick([20, 200, 1_500]),
     stoppedClocks: sometimes(0.5, () => 0.7),
     powerLoss: random.pick([0, 0.5, 1]),
     crashEvery: sometimes(0.5, () => random.between(150, 1_500)),
+    stopEvery: sometimes(0.3, () => random.between(300, 1_500)),
     pauseEvery: sometimes(0.4, () => random.between(150, 1_500)),
     cutEvery: churn ? 200 : sometimes(0.6, () => random.between(100, 1_500)),
+    fullDiskEvery: sometimes(0.1, () => random.between(300, 1_500)),
     membershipEvery: churn ? 100 : sometimes(0.6, () => random.between(50, 600)),
-    faultyUnits: random.between(2_000, 6_000),
+    wipes: random.chance(0.3),
+    faultyUnits: random.between(1_500, 4_500),
   }
 }
 

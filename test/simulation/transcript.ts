@@ -1,62 +1,73 @@
 /** The words of a replayed conversation: one line for each thing that happens. */
+import { batchOwner } from '../../src/codec/command.ts'
+import { unpackEntries } from '../../src/codec/record.ts'
+import type { MembershipChange, WireRpc } from '../../src/messages.ts'
 import { unreachable } from '../../src/raft/assert.ts'
-import type { LogWrite } from '../../src/raft/turn.ts'
+import { decodeMembership } from '../../src/raft/membership.ts'
 import type { Entry } from '../../src/raft/types.ts'
-import { decodeCommand } from './machine.ts'
-import type { Message } from './node.ts'
+import type { Write } from './memory.ts'
+import { decodeWrites } from './mirror.ts'
 
-export function sayMessage(message: Message): string {
-  switch (message.type) {
+export function sayRpc(rpc: WireRpc): string {
+  switch (rpc.type) {
     case 'preVote':
-    case 'vote': {
-      const { type, term, lastIndex, lastTerm } = message
-      return `${type} t${term} last ${lastIndex}@t${lastTerm}`
-    }
+    case 'vote':
+      return `${rpc.type} t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}`
     case 'preVoteReply':
     case 'voteReply':
-      return `${message.type} t${message.term} ${message.granted ? 'granted' : 'refused'}`
+      return `${rpc.type} t${rpc.term} ${rpc.granted ? 'granted' : 'refused'}`
     case 'append': {
-      const { term, prevIndex, prevTerm, commitIndex, entries } = message
-      return `append t${term} after ${prevIndex}@t${prevTerm} ${sayEntries(entries)} commit ${commitIndex}`
+      const entries = sayEntries(unpackEntries(rpc.entries, rpc.entryCount))
+      return `append t${rpc.term} after ${rpc.prevIndex}@t${rpc.prevTerm} ${entries} commit ${rpc.commitIndex}`
     }
     case 'appendReply':
-      return message.accepted
-        ? `appendReply t${message.term} accepted match ${message.matchIndex}`
-        : `appendReply t${message.term} refused ${message.rejectIndex}, hint ${message.hintIndex}@t${message.hintTerm}`
+      return rpc.accepted
+        ? `appendReply t${rpc.term} accepted match ${rpc.matchIndex}`
+        : `appendReply t${rpc.term} refused ${rpc.rejectIndex}, hint ${rpc.hintIndex}@t${rpc.hintTerm}`
     case 'heartbeat':
-      return `heartbeat t${message.term} commit ${message.commitIndex} round ${message.round}`
+      return `heartbeat t${rpc.term} commit ${rpc.commitIndex} round ${rpc.round}`
     case 'heartbeatReply':
-      return `heartbeatReply t${message.term} round ${message.round}`
+      return `heartbeatReply t${rpc.term} round ${rpc.round}`
     case 'readIndex':
-      return `readIndex t${message.term} read ${message.id}`
+      return `readIndex t${rpc.term} read ${rpc.id}`
     case 'readIndexReply':
-      return `readIndexReply t${message.term} read ${message.id} at ${message.index}`
+      return `readIndexReply t${rpc.term} read ${rpc.id} at ${rpc.index}`
     case 'forward':
-      return `forward ${sayCommand(message.bytes)}`
+      return `forward ${sayBatch(rpc.batch)}`
+    case 'change':
+      return `change ${rpc.id} ${sayChange(rpc.change)}`
+    case 'changeReply':
+      return `changeReply ${rpc.id} ${JSON.stringify(rpc.answer)}`
     default:
-      return unreachable(message)
+      return unreachable(rpc)
   }
 }
 
-export function sayWrite({ hardState, truncateFrom, entries }: LogWrite): string {
+export function sayWrites(writes: readonly Write[]): string {
+  const { hardState, removedFrom, entries } = decodeWrites(writes)
   const parts: string[] = []
   if (hardState !== null) parts.push(`term ${hardState.term} vote ${hardState.votedFor ?? 'none'}`)
-  if (truncateFrom !== null) parts.push(`truncate from ${truncateFrom}`)
+  if (removedFrom !== null) parts.push(`truncate from ${removedFrom}`)
   if (entries.length > 0) parts.push(sayEntries(entries))
-  return parts.length > 0 ? `writes ${parts.join(', ')}` : 'writes nothing'
+  return parts.length > 0 ? `writes ${parts.join(', ')}` : 'writes what it is'
 }
 
-export function sayEntries(entries: readonly Entry[]): string {
+function sayChange(change: MembershipChange): string {
+  return `${change.type} ${change.member}`
+}
+
+function sayEntries(entries: readonly Entry[]): string {
   return `[${entries.map(sayEntry).join(' ')}]`
 }
 
 function sayEntry({ index, term, type, bytes }: Entry): string {
-  if (type === 'batch') return `${index}@t${term}:${sayCommand(bytes)}`
+  if (type === 'batch') return `${index}@t${term}:${sayBatch(bytes)}`
   if (type === 'noop') return `${index}@t${term}:noop`
-  return `${index}@t${term}:members${new TextDecoder().decode(bytes)}`
+  const members = decodeMembership(bytes).map(({ id, role }) => (role === 'voter' ? id : `(${id})`))
+  return `${index}@t${term}:members ${members.join(' ')}`
 }
 
-function sayCommand(bytes: Uint8Array): string {
-  const { session, sequence } = decodeCommand(bytes)
-  return `s${session}#${sequence}`
+function sayBatch(bytes: Uint8Array): string {
+  const { node, incarnation, sequence } = batchOwner(bytes)
+  return `${node}/${incarnation}#${sequence}`
 }

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkDatabaseFile } from '../../src/storage/database-file.ts'
-import { openLogEnvironment, openTable } from '../../src/storage/environment.ts'
+import { openLogEnvironment } from '../../src/storage/environment.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import { skiff } from '../support/cluster.ts'
 
@@ -11,7 +11,7 @@ test('a file that LMDB would not survive is refused: rubbish, cut short at any p
   const dir = await temporaryDir(t)
   checkDatabaseFile(dir, 'Fine.')
   const environment = openLogEnvironment(dir)
-  const table = openTable(environment, 'log')
+  const table = environment.openTable('log')
   environment.transactionSync(() => {
     for (let n = 0; n < 200; n++) table.putSync(Buffer.from(`k${n}`), Buffer.alloc(500, n))
   })

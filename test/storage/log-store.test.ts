@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { packEntries } from '../../src/codec/record.ts'
 import { encodeMembership } from '../../src/raft/membership.ts'
 import type { Entry } from '../../src/raft/types.ts'
-import { numberKey, openLogEnvironment, openTable } from '../../src/storage/environment.ts'
+import { numberKey, openLogEnvironment, type Table } from '../../src/storage/environment.ts'
 import { LogStore } from '../../src/storage/log-store.ts'
 import { batchEntry, noop } from '../support/batches.ts'
 import { defer, temporaryDir } from '../support/cleanup.ts'
@@ -14,7 +14,7 @@ const nothing = { hardState: null, truncateFrom: null, entries: [] }
 
 async function openLog(test: TestContext, path?: string): Promise<{ log: LogStore; path: string }> {
   const at = path ?? join(await temporaryDir(test), 'log')
-  const { store: log } = LogStore.open(at)
+  const { store: log } = LogStore.open(openLogEnvironment(at), at)
   defer(test, () => log.close())
   return { log, path: at }
 }
@@ -93,12 +93,12 @@ test('founding writes the cluster id and the first entry together, into an empty
   }
   const members = [{ id: identity.nodeId, address: identity.address, role: 'voter' as const }]
   const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
-  assert.throws(() => log.found(identity, first, new Uint8Array([1, 2, 3])))
+  assert.throws(() => log.bootstrap(identity, first, new Uint8Array([1, 2, 3])))
   assert.deepEqual([log.identity, log.lastIndex], [null, 0], 'neither without the other')
-  log.found(identity, first, packEntries([first]))
-  assert.throws(() => log.found(identity, first, packEntries([first])), /only an empty log/)
+  log.bootstrap(identity, first, packEntries([first]))
+  assert.throws(() => log.bootstrap(identity, first, packEntries([first])), /only an empty log/)
   await log.close()
-  const { store, memberships } = LogStore.open(path)
+  const { store, memberships } = LogStore.open(openLogEnvironment(path), path)
   defer(t, () => store.close())
   assert.deepEqual(store.identity, identity)
   assert.deepEqual(store.hardState, { term: 1, votedFor: null })
@@ -106,13 +106,13 @@ test('founding writes the cluster id and the first entry together, into an empty
 })
 
 /** Does something to a closed log by hand. */
-async function tamper(path: string, change: (table: ReturnType<typeof openTable>) => void) {
+async function tamper(path: string, change: (table: Table) => void) {
   const environment = openLogEnvironment(path)
-  change(openTable(environment, 'log'))
+  change(environment.openTable('log'))
   await environment.close()
 }
 
-const damages: readonly [string, RegExp, (table: ReturnType<typeof openTable>) => void][] = [
+const damages: readonly [string, RegExp, (table: Table) => void][] = [
   [
     'a flipped bit',
     /log entry 2 .*checksum/,
@@ -145,7 +145,10 @@ for (const [what, message, change] of damages) {
     )
     await log.close()
     await tamper(path, change)
-    assert.throws(() => LogStore.open(path), skiff('SKIFF_STORAGE', 'not-applied', message))
+    assert.throws(
+      () => LogStore.open(openLogEnvironment(path), path),
+      skiff('SKIFF_STORAGE', 'not-applied', message),
+    )
   })
 }
 
@@ -154,7 +157,7 @@ test('a term that goes back is found when the log is opened', async (t) => {
   append(log, [noop(1, 5), noop(2, 4)])
   await log.close()
   assert.throws(
-    () => LogStore.open(path),
+    () => LogStore.open(openLogEnvironment(path), path),
     skiff('SKIFF_STORAGE', 'not-applied', /log entry 2 .*out of order/),
   )
 })

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { unpackValue } from '../../src/codec/value.ts'
 import type { Entry } from '../../src/raft/types.ts'
-import { keyNumber } from '../../src/storage/environment.ts'
+import { keyNumber, openStateEnvironment } from '../../src/storage/environment.ts'
 import { readKeyRecord, readRevisionRecord } from '../../src/storage/layout.ts'
 import { type AppliedBatch, StateMachine } from '../../src/storage/state-machine.ts'
 import { batchEntry, type Change, noop } from '../support/batches.ts'
@@ -12,7 +12,7 @@ import { defer, temporaryDir } from '../support/cleanup.ts'
 
 async function openState(t: TestContext, path?: string) {
   const at = path ?? join(await temporaryDir(t), 'state')
-  const state = new StateMachine(at)
+  const state = new StateMachine(openStateEnvironment(at))
   defer(t, () => state.close())
   return { state, path: at }
 }
@@ -259,7 +259,7 @@ test('whatever the batches, their repetitions, gaps and restarts: it equals a pl
   const batches = fc.array(batchOf, { maxLength: 15 })
   const property = fc.asyncProperty(batches, fc.integer({ min: 1, max: 5 }), async (list, size) => {
     run++
-    const state = new StateMachine(join(dir, `state-${run}`))
+    const state = new StateMachine(openStateEnvironment(join(dir, `state-${run}`)))
     try {
       const model = new Model()
       const expected: (number[] | null)[] = []

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { openLogEnvironment, openStateEnvironment } from '../../src/storage/environment.ts'
 import { positionKey, writePosition } from '../../src/storage/layout.ts'
 import { LogStore, type StateMark } from '../../src/storage/log-store.ts'
 import { StateMachine } from '../../src/storage/state-machine.ts'
@@ -18,11 +19,11 @@ async function leftBehind(t: TestContext, change: (mark: StateMark) => StateMark
   await cluster.delete('gone')
   await cluster.close()
 
-  const { store } = LogStore.open(join(dir, 'node-1', 'log'))
+  const { store } = LogStore.open(openLogEnvironment(join(dir, 'node-1', 'log')), dir)
   assert.equal(store.stateMark?.clean, true)
   store.saveStateMark(change(store.stateMark ?? assert.fail()))
   await store.close()
-  const state = new StateMachine(join(dir, 'node-1', 'state'))
+  const state = new StateMachine(openStateEnvironment(join(dir, 'node-1', 'state')))
   const position = writePosition({ appliedIndex: state.appliedIndex, revision: state.revision })
   state.apply([batchEntry(state.appliedIndex + 1, [['put', 'b/ghost', 1]], { sequence: 1 })], null)
   state.tables.meta.putSync(positionKey, position)
@@ -55,7 +56,7 @@ test('a state that was closed cleanly is believed after another start of the mac
 test('a state in use is marked unclean, and clean only once it is closed', async (t) => {
   const dir = await temporaryDir(t)
   const mark = async () => {
-    const { store } = LogStore.open(join(dir, 'node-1', 'log'))
+    const { store } = LogStore.open(openLogEnvironment(join(dir, 'node-1', 'log')), dir)
     const found = store.stateMark
     await store.close()
     return found?.clean

@@ -4,7 +4,11 @@ import { type TestContext, test } from 'node:test'
 import { readEvents } from '../../src/codec/event.ts'
 import { packEntries } from '../../src/codec/record.ts'
 import type { StorageToNetwork } from '../../src/messages.ts'
-import { numberKey } from '../../src/storage/environment.ts'
+import {
+  numberKey,
+  openLogEnvironment,
+  openStateEnvironment,
+} from '../../src/storage/environment.ts'
 import { LogStore } from '../../src/storage/log-store.ts'
 import { StateMachine } from '../../src/storage/state-machine.ts'
 import { Watchers } from '../../src/storage/watchers.ts'
@@ -14,9 +18,9 @@ import { defer, temporaryDir } from '../support/cleanup.ts'
 /** Log, state and watchers of one node, without the node. */
 async function openWatchers(t: TestContext, unreadBytesMax = 1_000_000) {
   const dir = await temporaryDir(t)
-  const { store: log } = LogStore.open(join(dir, 'log'))
+  const { store: log } = LogStore.open(openLogEnvironment(join(dir, 'log')), dir)
   defer(t, () => log.close())
-  const state = new StateMachine(join(dir, 'state'))
+  const state = new StateMachine(openStateEnvironment(join(dir, 'state')))
   defer(t, () => state.close())
   const watchers = new Watchers(state, log, unreadBytesMax)
   const apply = (...batches: readonly Change[][]): void => {

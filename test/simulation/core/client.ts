@@ -3,13 +3,13 @@
  * unanswered again in order when an answer is late (go-back-N), and moves to another node when its own is
  * gone. Reads must see every write acknowledged, and everything read, before they began.
  */
-import type { Raft } from '../../src/raft/raft.ts'
-import type { Index, NodeId } from '../../src/raft/types.ts'
+import type { Raft } from '../../../src/raft/raft.ts'
+import type { Index, NodeId } from '../../../src/raft/types.ts'
+import type { Random } from '../random.ts'
+import type { Schedule } from '../schedule.ts'
 import { Violation } from './checkers.ts'
 import { encodeCommand } from './machine.ts'
 import type { Message, SimulatedNode } from './node.ts'
-import type { Random } from './random.ts'
-import type { Schedule } from './schedule.ts'
 import type { Swarm } from './swarm.ts'
 
 /** Units of time between two calls of a client, at most. */

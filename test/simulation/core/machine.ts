@@ -2,8 +2,8 @@
  * The state machine of the simulation. It does no more than what must be right: every command takes
  * effect exactly once and in order of its session, and equal logs make equal states.
  */
-import { assert } from '../../src/raft/assert.ts'
-import type { Entry, Index } from '../../src/raft/types.ts'
+import { assert } from '../../../src/raft/assert.ts'
+import type { Entry, Index } from '../../../src/raft/types.ts'
 
 /** One batch of a client: the `sequence`th of its session. */
 export interface Command {

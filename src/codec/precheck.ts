@@ -18,7 +18,7 @@ const elementsMax = 15
  * @returns that code, and how many elements follow it
  * @throws MalformedFrame
  */
-export function scanArray(bytes: Uint8Array, at: number): { code: number; fields: number } {
+export function precheck(bytes: Uint8Array, at: number): { code: number; fields: number } {
   demand(bytes.length >= at + 2, 'frame ends before its type')
   const [head = 0, code = 0] = bytes.subarray(at, at + 2)
   demand(head > 0x90 && head <= 0x90 + elementsMax, `frame is no short array: ${hex(head)}`)

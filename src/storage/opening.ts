@@ -1,0 +1,156 @@
+/**
+ * How a node comes out of its data directory: who it is, which start this is, and whether its state can be
+ * believed or must be made anew from the log. Logic over environments, without files or chance of its own:
+ * the storage service opens real ones with it (service.ts), the simulator those in memory.
+ */
+import { packEntries } from '../codec/record.ts'
+import { SkiffError } from '../errors.ts'
+import { assert } from '../raft/assert.ts'
+import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
+import { Raft } from '../raft/raft.ts'
+import type { Entry, Membership, RaftLimits } from '../raft/types.ts'
+import { BoardWriter } from './board.ts'
+import { Changes } from './changes.ts'
+import type { DiskSpace } from './disk-space.ts'
+import type { Environment } from './environment.ts'
+import { type Identity, LogStore } from './log-store.ts'
+import { Proposals } from './proposals.ts'
+import { Reads } from './reads.ts'
+import { StateMachine } from './state-machine.ts'
+import type { StorageParts } from './storage.ts'
+import { Watchers } from './watchers.ts'
+
+/** A data directory, as far as it matters what is in it. */
+export interface Home {
+  /** For messages. */
+  readonly path: string
+  /** Another one after each loss of power. */
+  bootId(): string
+  openLog(): Environment
+  openState(): Environment
+  discardState(): void
+  /** Makes durable that the log's file exists. */
+  syncNames(): void
+  /** Makes durable what was written to the state. */
+  syncState(): void
+}
+
+/** Where chance comes in. */
+export interface Dice {
+  /** So many random bytes, in hexadecimal. */
+  id(bytes: number): string
+  /** A whole number in [0, end). */
+  below(end: number): number
+  /** In [0, 1). */
+  next(): number
+}
+
+/** What is there between opening and closing. */
+export interface Opened {
+  readonly log: LogStore
+  readonly state: StateMachine
+  /** Higher at each start from the same directory. */
+  readonly incarnation: number
+  identity: Identity
+  memberships: readonly MembershipAt[]
+}
+
+export interface NodeSettings {
+  readonly limits: RaftLimits
+  readonly watcherBytesMax: number
+  readonly board: SharedArrayBuffer
+  readonly space: DiskSpace
+  readonly schedule: (turn: () => void) => void
+}
+
+/** How far an incarnation counts the starts; below are random bits that tell copies apart. */
+const incarnationRandom = 2 ** 20
+
+/** Range of the first question's number (reads.ts); what is left above it is never used up. */
+const questionsRandom = 2 ** 47
+
+/** @throws SkiffError `SKIFF_STORAGE` for a directory that must not be used any more */
+export function openNode(home: Home, dice: Dice): Opened {
+  const { store: log, memberships } = LogStore.open(home.openLog(), `${home.path}/log`)
+  try {
+    const identity = nextStart(log.identity, dice)
+    log.saveIdentity(identity)
+    home.syncNames()
+    const state = openState(home, log)
+    const incarnation = identity.starts * incarnationRandom + dice.below(incarnationRandom)
+    return { log, state, identity, incarnation, memberships }
+  } catch (error) {
+    void log.close()
+    throw error
+  }
+}
+
+/** Makes a cluster with these as its first members: its id and its first entry. */
+export function bootstrap(opened: Opened, clusterId: string, members: Membership): void {
+  const { clusterId: known, address } = opened.identity
+  assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
+  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  opened.identity = { ...opened.identity, clusterId }
+  opened.log.bootstrap(opened.identity, first, packEntries([first]))
+  opened.memberships = [{ index: 1, members }]
+}
+
+/** All that a turn needs, over what was opened. */
+export function assembleNode(
+  { log, state, memberships, identity, incarnation }: Opened,
+  { limits, watcherBytesMax, board, space, schedule }: NodeSettings,
+  dice: Dice,
+): StorageParts {
+  const raft = new Raft({
+    id: identity.nodeId,
+    limits,
+    random: () => dice.next(),
+    disk: log,
+    hardState: log.hardState,
+    memberships,
+    appliedIndex: state.appliedIndex,
+  })
+  const applied = memberships.findLast(({ index }) => index <= state.appliedIndex)
+  return {
+    raft,
+    log,
+    state,
+    proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
+    reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
+    changes: new Changes(raft, limits.heartbeatTicks),
+    watchers: new Watchers(state, log, watcherBytesMax),
+    board: new BoardWriter(board),
+    space,
+    members: applied?.members ?? [],
+    schedule,
+  }
+}
+
+/** Last of all, once the state's environment is closed: it will be believed whatever happens meanwhile. */
+export function markClean(home: Home, log: LogStore): void {
+  home.syncState()
+  log.saveStateMark({ bootId: home.bootId(), clean: true })
+}
+
+/** Trusts the state only if no power was lost since it was written; else the log makes it anew. */
+function openState(home: Home, log: LogStore): StateMachine {
+  const boot = home.bootId()
+  const mark = log.stateMark
+  if (mark === null || !(mark.clean || mark.bootId === boot)) home.discardState()
+  // Durable before the first write: a clean mark must never stand beside a state that is in use.
+  log.saveStateMark({ bootId: boot, clean: false })
+  const state = new StateMachine(home.openState())
+  if (state.appliedIndex <= log.lastIndex) return state
+  void state.close()
+  throw new SkiffError(
+    'SKIFF_STORAGE',
+    'not-applied',
+    `the state in ${home.path} holds entry ${state.appliedIndex}, its log ends at ${log.lastIndex}: the log was damaged or replaced`,
+  )
+}
+
+function nextStart(known: Identity | null, dice: Dice): Identity {
+  const fresh = { nodeId: dice.id(8), clusterId: null, address: null, starts: 0 }
+  const identity = known ?? fresh
+  return { ...identity, starts: identity.starts + 1 }
+}

@@ -1,0 +1,83 @@
+/** Absurd messages of somebody who knows the secret, to one member of a cluster of three. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Cluster, Node } from '../../src/index.ts'
+import { leaderOf, openCluster, settled } from '../support/cluster.ts'
+import { until } from '../support/until.ts'
+import { type Absurdity, absurdities } from './absurd.ts'
+import { Insider, insiderId } from './insider.ts'
+
+const secret = 'open sesame'
+
+test('an absurd message of an insider stops one node at most, and corrupts none', async (t) => {
+  const cluster = await openCluster(t, {
+    ...{ nodes: 3, workers: 1, secret },
+    // Unlike others that are so short, it does not fire while the machine is busy.
+    electionTimeoutMs: [600, 1_200],
+  })
+  await cluster.put('rounds', 0)
+  let rounds = 0
+  for (const absurdity of absurdities) {
+    await t.test(`${absurdity.what}, to a ${absurdity.to}`, async () => {
+      rounds++
+      await say(cluster, absurdity)
+      await assertSound(cluster, rounds)
+    })
+  }
+})
+
+async function say(cluster: Cluster, { to, as, stops, say }: Absurdity): Promise<void> {
+  const leader = await leaderOf(cluster)
+  const [follower, other] = cluster.nodes.filter((node) => node !== leader)
+  assert.ok(follower !== undefined && other !== undefined)
+  await settled(cluster)
+  const victim = to === 'leader' ? leader : follower
+  const nodeId = { stranger: insiderId(), leader: leader.id, follower: other.id }[as]
+  const port = Number(victim.address.slice(victim.address.lastIndexOf(':') + 1))
+  const insider = await Insider.enter(port, secret, { nodeId })
+  insider.say(say(victim.status(), nodeId))
+  if (stops === null) await assertUnimpressed(insider, victim)
+  else await assertStopped(victim, stops)
+  insider.leave()
+  await cluster.put('meanwhile', 'the others go on')
+  // Also where it went on: it takes the one it met last for the real one, until it is started again.
+  if (as === 'stranger' && stops === null) return
+  await victim.close()
+  await cluster.restart(victim.id)
+}
+
+async function assertStopped(victim: Node, failure: RegExp): Promise<void> {
+  await until(() => victim.status().role === 'stopped', 'the victim stops itself')
+  assert.match(victim.status().failure ?? '', failure)
+  await assert.rejects(victim.get('rounds'), { code: 'SKIFF_CRASHED' })
+}
+
+async function assertUnimpressed(insider: Insider, victim: Node): Promise<void> {
+  const { term, members } = victim.status()
+  // Rubbish behind it: once the link is cut for that, the message has been read.
+  insider.sendFrame(Buffer.of(0))
+  assert.equal((await insider.ended).code, 4400)
+  await victim.put('answers', true)
+  const { failure, ...now } = victim.status()
+  assert.deepEqual(
+    { failure, term: now.term, members: now.members },
+    { failure: null, term, members },
+  )
+}
+
+/** All three live, agree, and know everything that was acknowledged. */
+async function assertSound(cluster: Cluster, rounds: number): Promise<void> {
+  await cluster.put('rounds', rounds)
+  await settled(cluster)
+  const [first, ...others] = await Promise.all(cluster.nodes.map(contents))
+  assert.equal(await cluster.get('rounds'), rounds)
+  for (const each of others) assert.deepEqual(each, first)
+  for (const { failure } of cluster.status().nodes) assert.equal(failure, null)
+}
+
+async function contents(node: Node): Promise<[string, unknown][]> {
+  const keys = await node.keys()
+  return Promise.all(
+    keys.map(async (key): Promise<[string, unknown]> => [key, await node.entry(key)]),
+  )
+}

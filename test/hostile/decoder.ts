@@ -1,0 +1,123 @@
+/**
+ * Feeds frames to the decoder. Whatever they are, it either calls them malformed or makes a message of
+ * them that means the same when it is sent on; it neither hangs, nor keeps what it was given.
+ */
+import assert from 'node:assert/strict'
+import { isAddress } from '../../src/address.ts'
+import { readCommands } from '../../src/codec/command.ts'
+import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
+import { MalformedFrame } from '../../src/codec/malformed.ts'
+import { unpackEntries } from '../../src/codec/record.ts'
+import type { WireRpc } from '../../src/messages.ts'
+import { decodeMembership } from '../../src/raft/membership.ts'
+import { isNodeId } from '../../src/raft/types.ts'
+import { FrameGenerator, frameKinds, type Input } from './generate.ts'
+import { heldBytes } from './memory.ts'
+
+/** An input may hold up the event loop for so long; measured again before it is believed. */
+export const decodeMsMax = 100
+/** What a run may leave behind. Above what the collector and the compiler keep by themselves. */
+export const heldBytesMax: number = 16 * 2 ** 20
+/** What the process may grow by while it runs, garbage included. */
+export const residentBytesMax: number = 256 * 2 ** 20
+
+/** How often an input that was slow is tried again: the machine may have been busy, the decoder is always slow. */
+const slowTries = 3
+/** Inputs between two looks at the memory. */
+const inputsPerLook = 5_000
+
+export interface KindReport {
+  inputs: number
+  accepted: number
+  ms: number
+}
+
+/** An input that broke a promise: enough to do it again. */
+export class Offence extends Error {
+  override readonly name = 'Offence'
+
+  constructor(seed: number, { kind, bytes }: Input, cause: unknown) {
+    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
+    const hex = Buffer.from(bytes).toString('hex')
+    super(`seed ${seed}, kind '${kind}': ${reason}\ninput ${hex}`, { cause })
+  }
+}
+
+export function newReports(kinds: readonly string[]): ReadonlyMap<string, KindReport> {
+  return new Map(kinds.map((kind) => [kind, { inputs: 0, accepted: 0, ms: 0 }]))
+}
+
+/** @throws Offence at the first promise that is broken */
+export function attackDecoder(seed: number, inputs: number): ReadonlyMap<string, KindReport> {
+  const generator = new FrameGenerator(seed)
+  const reports = newReports(frameKinds)
+  const heldBefore = heldBytes()
+  const residentBefore = process.memoryUsage.rss()
+  for (let n = 0; n < inputs; n++) {
+    const input = generator.next()
+    const report = reports.get(input.kind)
+    assert.ok(report !== undefined)
+    try {
+      tryOne(input, report)
+      if (n % inputsPerLook === 0) assertResident(residentBefore)
+    } catch (error) {
+      throw new Offence(seed, input, error)
+    }
+  }
+  const grown = heldBytes() - heldBefore
+  assert.ok(grown <= heldBytesMax, `seed ${seed}: ${grown} bytes are held after ${inputs} inputs`)
+  return reports
+}
+
+function tryOne(input: Input, report: KindReport): void {
+  const started = performance.now()
+  const accepted = isAccepted(input.bytes)
+  const ms = performance.now() - started
+  if (ms > decodeMsMax) assertQuick(input.bytes, ms)
+  if (input.kind === 'valid') assert.ok(accepted, 'a valid frame is refused')
+  report.inputs++
+  report.ms += ms
+  if (accepted) report.accepted++
+}
+
+/** Accepted: a message whose encoding is what it is decoded from, from then on. */
+function isAccepted(frame: Uint8Array): boolean {
+  let again: Uint8Array
+  try {
+    const rpc = decodeFrame(frame)
+    assertApplicable(rpc)
+    again = encodeFrame(rpc)
+  } catch (error) {
+    if (error instanceof MalformedFrame) return false
+    throw error
+  }
+  const third = encodeFrame(decodeFrame(again))
+  assert.ok(Buffer.compare(again, third) === 0, `it became ${Buffer.from(third).toString('hex')}`)
+  return true
+}
+
+/** What may enter a log can be read out of it again, by code that only asserts. */
+function assertApplicable(rpc: WireRpc): void {
+  if (rpc.type === 'forward') assert.ok(readCommands(rpc.batch).length > 0)
+  if (rpc.type !== 'append') return
+  for (const { type, bytes } of unpackEntries(rpc.entries, rpc.entryCount)) {
+    if (type === 'batch') assert.ok(readCommands(bytes).length > 0)
+    if (type !== 'membership') continue
+    const members = decodeMembership(bytes)
+    assert.ok(members.every(({ id, address }) => isNodeId(id) && isAddress(address)))
+  }
+}
+
+function assertQuick(frame: Uint8Array, ms: number): void {
+  for (let tries = 0; tries < slowTries; tries++) {
+    const started = performance.now()
+    isAccepted(frame)
+    if (performance.now() - started <= decodeMsMax) return
+  }
+  assert.fail(`it took ${ms} ms, at most ${decodeMsMax} are allowed`)
+}
+
+function assertResident(before: number): void {
+  const grown = process.memoryUsage.rss() - before
+  assert.ok(grown <= residentBytesMax, `the process grew by ${grown} bytes`)
+}

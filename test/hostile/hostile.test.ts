@@ -1,0 +1,123 @@
+/** Hostile bytes, a cut of `npm run hostile`: at the decoder, and at the listeners of both transports. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { DialerHandshake } from '../../src/network/handshake.ts'
+import { encodeHello } from '../../src/network/hello.ts'
+import { messageBytesMax } from '../../src/network/message.ts'
+import { linksMax } from '../../src/options.ts'
+import { defer } from '../support/cleanup.ts'
+import { until } from '../support/until.ts'
+import { attackDecoder, heldBytesMax } from './decoder.ts'
+import { helloOf } from './insider.ts'
+import { attackListener } from './listener.ts'
+import { heldBytes } from './memory.ts'
+import { type GuardedVictim, openBareVictim } from './victims.ts'
+import { type Ending, RawPeer, upgradeBytes, webSocketFrame } from './wire.ts'
+
+const seed = 1
+
+test('the decoder refuses or understands 30,000 hostile frames, none slowly, and keeps nothing', () => {
+  const reports = attackDecoder(seed, 30_000)
+  for (const [kind, { inputs }] of reports) assert.ok(inputs > 2_000, kind)
+  assert.ok((reports.get('flipped bits')?.accepted ?? 0) > 0, 'the checks are reached')
+})
+
+for (const transport of ['uws', 'ws'] as const) {
+  test(`${transport}: 500 attacks are ended, the honest are served, nothing has changed`, async () => {
+    const reports = await attackListener({ transport, seed, inputs: 500 })
+    for (const [kind, { inputs }] of reports) assert.ok(inputs > 10, kind)
+  })
+
+  test(`${transport}: a request, a hello or a proof cut off at any byte leads nowhere`, async (t) => {
+    const victim = await openVictim(t, transport)
+    for (let length = 0; length < upgradeBytes.length; length++) {
+      const peer = new RawPeer(victim.port)
+      peer.write(upgradeBytes.subarray(0, length))
+      peer.finish()
+      assert.equal((await peer.ended).code, null)
+    }
+    const hello = encodeHello(helloOf())
+    for (let length = 0; length < hello.length; length++) {
+      assert.equal((await sayHello(victim, hello.subarray(0, length))).code, 4400)
+    }
+    for (let length = 0; length < 32; length++) {
+      assert.equal((await proveInPart(victim, length)).code, 4401)
+    }
+    await victim.assertSound()
+  })
+
+  test(`${transport}: a flood of connections is bounded, and breaks no link that is there`, async (t) => {
+    const victim = await openVictim(t, transport)
+    const flood = Array.from({ length: 3 * linksMax }, () => new RawPeer(victim.port))
+    defer(t, () => destroyAll(flood))
+    // Some are still there: the others did not go because their time was up.
+    const left = (): number => flood.filter(({ isOver }) => !isOver).length
+    await until(() => left() > 0 && left() < linksMax, 'those above the limit are turned away')
+    await victim.assertSound()
+    destroyAll(flood)
+    await until(() => isLetIn(victim), 'room for others')
+  })
+
+  test(`${transport}: strangers cannot make it hold more than a message each`, async (t) => {
+    const victim = await openVictim(t, transport)
+    const strangers = 6
+    const heldBefore = heldBytes()
+    const residentBefore = process.memoryUsage.rss()
+    const message = webSocketFrame(Buffer.alloc(messageBytesMax))
+    const peers = Array.from({ length: strangers }, () => new RawPeer(victim.port))
+    defer(t, () => destroyAll(peers))
+    for (const peer of peers) {
+      assert.ok(await peer.upgrade())
+      peer.write(message.subarray(0, -1))
+    }
+    await until(() => peers.every((peer) => peer.unsentBytes === 0), 'all is sent')
+    await victim.assertSound()
+    const resident = process.memoryUsage.rss() - residentBefore
+    // Twice: a buffer that grows is there twice while it is copied.
+    assert.ok(
+      resident < 2 * strangers * messageBytesMax + heldBytesMax,
+      `grown by ${resident} bytes`,
+    )
+    for (const peer of peers) peer.write(message.subarray(-1))
+    for (const peer of peers) assert.equal((await peer.ended).code, 4400)
+    await until(() => heldBytes() - heldBefore < heldBytesMax, 'what strangers sent is forgotten')
+    await victim.assertSound()
+  })
+}
+
+async function openVictim(t: TestContext, transport: 'uws' | 'ws'): Promise<GuardedVictim> {
+  const victim = await openBareVictim(transport)
+  defer(t, () => victim.close())
+  return victim
+}
+
+async function sayHello({ port }: GuardedVictim, hello: Uint8Array): Promise<Ending> {
+  const peer = new RawPeer(port)
+  assert.ok(await peer.upgrade())
+  peer.write(webSocketFrame(hello))
+  return peer.ended
+}
+
+async function proveInPart({ port, secret }: GuardedVictim, length: number): Promise<Ending> {
+  const peer = new RawPeer(port)
+  assert.ok(await peer.upgrade())
+  const handshake = new DialerHandshake(secret, helloOf())
+  peer.write(webSocketFrame(handshake.opening))
+  const answer = await peer.message()
+  assert.ok(answer !== null)
+  const step = handshake.receive(answer)
+  assert.ok(step.type === 'send')
+  peer.write(webSocketFrame(step.bytes.subarray(0, length)))
+  return peer.ended
+}
+
+async function isLetIn({ port }: GuardedVictim): Promise<boolean> {
+  const peer = new RawPeer(port)
+  const upgraded = await peer.upgrade()
+  peer.destroy()
+  return upgraded
+}
+
+function destroyAll(peers: readonly RawPeer[]): void {
+  for (const peer of peers) peer.destroy()
+}

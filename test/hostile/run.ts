@@ -1,0 +1,84 @@
+/**
+ * Entrance of `npm run hostile`.
+ *
+ *     npm run hostile -- [--inputs N] [--seed S]     frames for the decoder, and a hundredth as many
+ *                                                    connections for the listeners of both transports
+ *
+ * Prints what each kind took. At the first broken promise: the seed, the kind and the input; exit code 1.
+ */
+import { parseArgs } from 'node:util'
+import { attackDecoder, type KindReport } from './decoder.ts'
+import { attackListener, inFlight } from './listener.ts'
+
+/** A connection costs as much as a hundred frames. */
+const framesPerConnection = 100
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      inputs: { type: 'string', default: '100000' },
+      seed: { type: 'string', default: '1' },
+    },
+  })
+  const inputs = toWhole(values.inputs)
+  const seed = toWhole(values.seed)
+  console.log(`seed ${seed}`)
+  process.on('uncaughtException', (error) => die(seed, error))
+  try {
+    await attackEverything(seed, inputs)
+    return 0
+  } catch (error) {
+    console.error(error instanceof Error ? error.stack : error)
+    console.error(`again: npm run hostile -- --inputs ${inputs} --seed ${seed}`)
+    return 1
+  }
+}
+
+async function attackEverything(seed: number, inputs: number): Promise<void> {
+  timed('decoder', () => attackDecoder(seed, inputs))
+  for (const transport of ['uws', 'ws'] as const) {
+    const started = performance.now()
+    const connections = Math.ceil(inputs / framesPerConnection / 2)
+    const reports = await attackListener({ transport, seed, inputs: connections })
+    print(`listener, ${transport}`, reports, performance.now() - started)
+  }
+}
+
+function timed(what: string, run: () => ReadonlyMap<string, KindReport>): void {
+  const started = performance.now()
+  const reports = run()
+  print(what, reports, performance.now() - started)
+}
+
+function print(what: string, reports: ReadonlyMap<string, KindReport>, ms: number): void {
+  let total = 0
+  for (const [kind, { inputs, accepted, ms: spent }] of reports) {
+    total += inputs
+    const rate = perSecond(inputs, spent).padStart(9)
+    const valid = accepted > 0 ? `, ${accepted} valid` : ''
+    console.log(`${what}: ${kind.padEnd(24)} ${rate} inputs/s, ${inputs} inputs${valid}`)
+  }
+  console.log(`${what}: ${total} inputs, ${perSecond(total, ms)} inputs/s with their making`)
+}
+
+function perSecond(inputs: number, ms: number): string {
+  return Math.round(inputs / Math.max(ms / 1_000, 1e-6)).toLocaleString('en')
+}
+
+/** Something was thrown where nobody catches it: in a program of a user this would have been its end. */
+function die(seed: number, error: unknown): never {
+  console.error(`seed ${seed}: the process would have died`, error)
+  for (const { kind, peer } of inFlight) {
+    console.error(`under way: '${kind}', input ${Buffer.from(peer.sent).toString('hex')}`)
+  }
+  process.exit(1)
+}
+
+function toWhole(text: string): number {
+  const number = Number(text)
+  if (Number.isSafeInteger(number) && number > 0) return number
+  console.error('usage: npm run hostile -- [--inputs N] [--seed S]')
+  process.exit(2)
+}
+
+process.exitCode = await main()

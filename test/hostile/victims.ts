@@ -1,0 +1,159 @@
+/**
+ * Who is attacked. A bare network, whose owner must hear of nobody that did not prove the secret; and a
+ * member of a real cluster, whose status must be what the honest have made of it. Both serve an honest
+ * peer through the very listener that is attacked.
+ */
+import assert from 'node:assert/strict'
+import { createCluster } from '../../src/index.ts'
+import { DialerHandshake } from '../../src/network/handshake.ts'
+import { decodeHello, isRefusal } from '../../src/network/hello.ts'
+import { Network } from '../../src/network/network.ts'
+import type { Cluster, Node, NodeStatus } from '../../src/store.ts'
+import { until } from '../support/until.ts'
+import type { Overheard, Victim } from './attacks.ts'
+import { helloOf, insiderId, isInsider } from './insider.ts'
+import { RawPeer, webSocketFrame } from './wire.ts'
+
+export type Transport = 'uws' | 'ws'
+
+export interface GuardedVictim extends Victim {
+  /** @throws AssertionError when an honest peer is not served, or a stranger has changed anything */
+  assertSound(): Promise<void>
+  close(): Promise<void>
+}
+
+/** What is counted in between would confuse two that look at once. */
+function oneAtATime(look: () => Promise<void>): () => Promise<void> {
+  let last = Promise.resolve()
+  return () => {
+    last = last.then(look)
+    return last
+  }
+}
+
+const secret = 'open sesame'
+const host = '127.0.0.1'
+
+/** The messages of one honest handshake, and the cluster id, which a listener tells everyone. */
+async function overhear(port: number): Promise<{ overheard: Overheard; clusterId: string }> {
+  const peer = new RawPeer(port)
+  assert.ok(await peer.upgrade(), 'no WebSocket')
+  const handshake = new DialerHandshake(secret, helloOf({ nodeId: insiderId() }))
+  const hello = handshake.opening
+  peer.write(webSocketFrame(hello))
+  const answer = await peer.message()
+  assert.ok(answer !== null, 'a hello is answered')
+  const step = handshake.receive(answer)
+  assert.ok(step.type === 'send', 'the answer is a hello')
+  peer.write(webSocketFrame(step.bytes))
+  const welcome = await peer.message()
+  assert.ok(welcome !== null, 'the honest are let in')
+  peer.destroy()
+  const listener = decodeHello(answer)
+  assert.ok(!isRefusal(listener) && listener.clusterId !== null, 'the answer names the cluster')
+  return { overheard: { hello, answer, proof: step.bytes, welcome }, clusterId: listener.clusterId }
+}
+
+// ── a bare network ──────────────────────────────────────────────────────────────────────────────
+
+const victimId = 'aaaaaaaaaaaaaaaa'
+const honestId = 'bbbbbbbbbbbbbbbb'
+const clusterId = 'c'.repeat(32)
+
+export async function openBareVictim(transport: Transport): Promise<GuardedVictim> {
+  let heard = 0
+  const wrongs: string[] = []
+  const network = await openNetwork(transport, victimId, {
+    frame(from) {
+      if (from === honestId) heard++
+      else if (!isInsider(from)) wrongs.push(`a frame of ${from}`)
+    },
+    peer: (id) => wrongs.push(`a link to ${id}`),
+    adopt: async (id) => void wrongs.push(`adopted into ${id}`),
+  })
+  const honest = await openNetwork('ws', honestId, {
+    frame: (from) => wrongs.push(`${from} talks to the honest peer`),
+    peer: () => undefined,
+    adopt: async () => undefined,
+  })
+  const { port } = network
+  honest.setPeers([{ id: victimId, address: `${host}:${port}` }])
+  await until(() => honest.links()[0]?.up, 'the honest peer is linked')
+  const { overheard } = await overhear(port)
+  return {
+    ...{ port, secret, id: victimId, clusterId, decodes: false, overheard },
+    assertSound: oneAtATime(async () => {
+      assert.deepEqual(wrongs, [])
+      const before = heard
+      honest.send(victimId, Buffer.from('still here'))
+      await until(() => heard === before + 1, 'a frame of the honest peer')
+      assert.equal(honest.links()[0]?.reason, null, 'the honest peer keeps its link')
+    }),
+    async close() {
+      await honest.close()
+      await network.close()
+    },
+  }
+}
+
+async function openNetwork(
+  transport: Transport,
+  nodeId: string,
+  events: Parameters<Network['start']>[1],
+): Promise<Network> {
+  const network = await Network.listen({ host, port: 0, secret, transport })
+  const address = `${host}:${network.port}`
+  network.start({ nodeId, incarnation: 1, address, clusterId }, events, { adoptable: true })
+  return network
+}
+
+// ── a member of a cluster ───────────────────────────────────────────────────────────────────────
+
+export async function openMemberVictim(transport: Transport): Promise<GuardedVictim> {
+  // So long that a busy machine causes no election: a new term would not be the attacker's work.
+  const electionTimeoutMs: [number, number] = [10_000, 20_000]
+  const cluster = await createCluster({
+    nodes: 2,
+    secret,
+    transport,
+    workers: 1,
+    electionTimeoutMs,
+  })
+  const leader = memberAt(cluster, 0)
+  const follower = memberAt(cluster, 1)
+  await until(
+    () => follower.status().members.filter(({ role }) => role === 'voter').length === 2,
+    'two voters',
+  )
+  const port = Number(leader.address.slice(leader.address.lastIndexOf(':') + 1))
+  const seen = await overhear(port)
+  await follower.put('puts', 0)
+  const before = leader.status()
+  let puts = 0
+  return {
+    ...{ port, secret, id: leader.id, decodes: true, ...seen },
+    assertSound: oneAtATime(async () => {
+      puts++
+      // From the follower, so that the request goes through the listener under attack.
+      await follower.put('puts', puts)
+      assert.deepEqual(gist(leader.status(), 0), gist(before, puts))
+      assert.equal(follower.status().failure, null)
+    }),
+    close: () => cluster.close(),
+  }
+}
+
+function memberAt(cluster: Cluster, n: number): Node {
+  const node = cluster.nodes[n]
+  assert.ok(node !== undefined, `no node ${n}`)
+  return node
+}
+
+/** What nobody but the members may change; each put is one entry and one revision. */
+function gist(
+  { role, term, leaderId, commitIndex, revision, members, failure }: NodeStatus,
+  puts: number,
+): object {
+  const [committed, newest] = [commitIndex + puts, revision + puts]
+  return { role, term, leaderId, commitIndex: committed, revision: newest, members, failure }
+}

@@ -1,0 +1,56 @@
+/** What the log environment of a node holds, kept in step with its transactions. */
+import { decodeRecord } from '../../src/codec/record.ts'
+import type { Entry, HardState, Index, Term } from '../../src/raft/types.ts'
+import { keyNumber } from '../../src/storage/environment.ts'
+import type { Write } from './memory.ts'
+
+/** One transaction, decoded. */
+export interface LogChange {
+  readonly hardState: HardState | null
+  readonly removedFrom: Index | null
+  readonly entries: readonly Entry[]
+}
+
+export class LogMirror {
+  hardState: HardState = { term: 0, votedFor: null }
+  readonly #entries: Entry[] = []
+
+  get lastIndex(): Index {
+    return this.#entries.length
+  }
+
+  entry(index: Index): Entry | undefined {
+    return this.#entries[index - 1]
+  }
+
+  term(index: Index): Term {
+    return this.entry(index)?.term ?? 0
+  }
+
+  /** `canonical`: the one object that stands for all equal entries. */
+  change({ hardState, removedFrom }: LogChange, canonical: readonly Entry[]): void {
+    if (hardState !== null) this.hardState = hardState
+    if (removedFrom !== null) this.#entries.length = removedFrom - 1
+    for (const entry of canonical) this.#entries[entry.index - 1] = entry
+  }
+}
+
+export function decodeWrites(writes: readonly Write[]): LogChange {
+  let hardState: HardState | null = null
+  let removedFrom: Index | null = null
+  const entries: Entry[] = []
+  for (const { table, key, value } of writes) {
+    if (table === 'meta') {
+      if (key.toString() === 'hardState' && value !== null)
+        hardState = JSON.parse(value.toString()) as HardState
+    } else if (value === null || entries.some(({ index }) => index === keyNumber(key))) {
+      removedFrom = Math.min(removedFrom ?? Number.POSITIVE_INFINITY, keyNumber(key))
+    } else {
+      entries.push(decodeRecord(value))
+    }
+  }
+  // Removed and written again in one transaction: both writes show the row as it is now.
+  if (entries[0] !== undefined && removedFrom !== null)
+    removedFrom = Math.min(removedFrom, entries[0].index)
+  return { hardState, removedFrom, entries: entries.sort((a, b) => a.index - b.index) }
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Raft } from '../../src/raft/raft.ts'
+import type { Member } from '../../src/raft/types.ts'
+import { Changes } from '../../src/storage/changes.ts'
+
+const self: Member = { id: '00000000000000aa', address: '127.0.0.1:1', role: 'voter' }
+const other: Member = { id: '00000000000000bb', address: '127.0.0.1:2', role: 'voter' }
+
+/** A leader that would take any change. */
+function leading(changed: (members: readonly Member[]) => void): Changes {
+  const raft = {
+    isLeader: true,
+    status: { leaderId: self.id },
+    membership: { members: [self, other] },
+    changeMembership: (members: readonly Member[]) => {
+      changed(members)
+      return { type: 'accepted' }
+    },
+  }
+  return new Changes(raft as unknown as Raft, 1)
+}
+
+test('a member is not added again under another address, nor another one under its address', () => {
+  const changes = leading(() => assert.fail('the members were changed'))
+  const ask = (member: string, address: string) =>
+    changes.asked(self.id, { type: 'add', member, address })
+  assert.deepEqual(ask(other.id, other.address), { type: 'accepted' })
+  const moved = ask(other.id, '127.0.0.1:3')
+  assert.ok(moved.type === 'refused')
+  assert.match(moved.reason, /bb is a member at 127\.0\.0\.1:2; .*cannot change/)
+  const taken = ask('00000000000000cc', other.address)
+  assert.ok(taken.type === 'refused')
+  assert.match(taken.reason, /127\.0\.0\.1:2 is the address of member 00000000000000bb/)
+})
+
+test('what our own callers ask and a leader refuses is told once, and asked no more', () => {
+  const changes = leading(() => assert.fail('the members were changed'))
+  changes.add(7, { type: 'add', member: other.id, address: '127.0.0.1:3' }, null)
+  const ask = () => assert.fail('a leader asks nobody')
+  const [refusal] = changes.pump(ask)
+  assert.equal(refusal?.id, 7)
+  assert.match(refusal?.reason ?? '', /is a member at/)
+  changes.tick()
+  assert.deepEqual(changes.pump(ask), [])
+})
