@@ -19,6 +19,7 @@ export type {
   ClusterStatus,
   Entry,
   LinkStatus,
+  Membership,
   Node,
   NodeStatus,
   Store,
