@@ -55,6 +55,7 @@ const broken: readonly (readonly [what: string, from: string, to: string, reason
   ['a client without number', '"client":1', '"client":"a"', /client:/],
   ['a key that is no string', '"k"', '1', /key:/],
   ['a put of nothing', '"value":7', '"value":null', /value:/],
+  ['a put of a number beyond all', '"value":7', '"value":1e999', /value:/],
   ['a put of an object', '"value":7', '"value":{}', /value:/],
   ['a get with a value', '"put"', '"get"', /value: null/],
   ['a delete with a value', '"put"', '"delete"', /value: null/],

@@ -84,7 +84,7 @@ export function parseHistory(text: string): Operation[] {
   return lines.map((line, n) => parseOperation(line, n + 1))
 }
 
-/** What a search has to explain: all but what certainly changed and told nothing. */
+/** What a judge has to explain: what was acknowledged, and writes that may have happened. */
 export function judgeable(history: readonly Operation[]): Operation[] {
   return history.filter(
     ({ op, outcome }) => outcome === 'ok' || (outcome === 'unknown' && op !== 'get'),
@@ -151,8 +151,7 @@ function parseFields(text: string, demand: Demand): Fields {
 }
 
 function parseTimed(fields: Fields, demand: Demand): Timed {
-  const { client, key, call, outcome } = fields
-  const returned = fields['return']
+  const { client, key, call, return: returned, outcome } = fields
   demand(Number.isSafeInteger(client) && Number(client) >= 0, 'client: a whole number')
   demand(typeof key === 'string', 'key: a string')
   demand(isTime(call), 'call: a number')
@@ -172,12 +171,16 @@ function parseRevision(result: unknown, demand: Demand): { revision: number } | 
 }
 
 function isValue(value: unknown): value is Value {
-  return ['string', 'number', 'boolean'].includes(typeof value)
+  return typeof value === 'number' ? Number.isFinite(value) : isTextOrTruth(value)
+}
+
+function isTextOrTruth(value: unknown): value is string | boolean {
+  return typeof value === 'string' || typeof value === 'boolean'
 }
 
 /** For a recorder, whose callers choose the values. */
 export function checkValue(value: unknown): Value {
-  assert(isValue(value) && !Number.isNaN(value), `a history cannot hold ${String(value)}`)
+  assert(isValue(value), `a history cannot hold ${String(value)}`)
   return value
 }
 

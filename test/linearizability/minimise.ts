@@ -5,12 +5,14 @@
  *
  * - the end of a history: what was called later goes, what was answered later was never answered;
  * - reads, deletes that found nothing included;
- * - a put, with the gets of its value; deletes after it no longer say whether they found something;
- * - a delete, with what found the key absent after it.
+ * - a put, with the gets of its value; a delete that may have met it no longer says what it found;
+ * - a delete, with what found the key absent and may have met it.
+ *
+ * Nothing meets a write when another, kept one lies between in every order.
  *
  * One key at a time. Greedy: runs of operations first, then single ones, until none can go.
  */
-import { type Operation, returnOf, type Value } from './history.ts'
+import { type Operation, returnOf } from './history.ts'
 
 /** Operations on one key; `isIllegal` must hold for them, and does for the answer. */
 export function minimise(
@@ -77,32 +79,47 @@ export function without(
   operations: readonly Operation[],
   dropped: ReadonlySet<Operation>,
 ): readonly Operation[] {
-  const values = new Set<Value>()
-  let firstPut = Number.POSITIVE_INFINITY
-  let firstDelete = Number.POSITIVE_INFINITY
-  for (const { op, value, result, call } of dropped) {
-    if (op === 'put') {
-      values.add(value)
-      firstPut = Math.min(firstPut, call)
-    } else if (op === 'delete' && result !== false) {
-      firstDelete = Math.min(firstDelete, call)
-    }
-  }
-  return operations
+  const kept = operations.filter((operation) => !dropped.has(operation))
+  const values = new Set([...dropped].map(({ value }) => value))
+  const puts = [...dropped].filter(({ op }) => op === 'put').map((put) => reachOf(put, kept))
+  const deletes = [...dropped].filter(isDeletion).map((deletion) => reachOf(deletion, kept))
+  return kept
     .filter((operation) => {
-      if (dropped.has(operation)) return false
-      if (foundAbsent(operation)) return returnOf(operation) < firstDelete
-      return operation.op !== 'get' || operation.result === null || !values.has(operation.result)
+      if (foundAbsent(operation)) return !deletes.some((reach) => meets(operation, reach))
+      return operation.op !== 'get' || !values.has(operation.result)
     })
     .map((operation) => {
-      const { op, result } = operation
-      const mayHaveFound = op === 'delete' && result === true && returnOf(operation) >= firstPut
-      return mayHaveFound ? { ...operation, result: null } : operation
+      const foundSomething = operation.op === 'delete' && operation.result === true
+      if (!foundSomething || !puts.some((reach) => meets(operation, reach))) return operation
+      return { ...operation, result: null }
     })
 }
 
+/** The time in which operations may have met what a write left. */
+interface Reach {
+  readonly from: number
+  readonly to: number
+}
+
+/** Until another write, called after it had returned, has returned itself. */
+function reachOf(write: Operation, kept: readonly Operation[]): Reach {
+  let to = Number.POSITIVE_INFINITY
+  for (const other of kept) {
+    const isWrite = other.op === 'put' || isDeletion(other)
+    if (isWrite && other.call > returnOf(write)) to = Math.min(to, returnOf(other))
+  }
+  return { from: write.call, to }
+}
+
+function meets(operation: Operation, { from, to }: Reach): boolean {
+  return returnOf(operation) >= from && operation.call <= to
+}
+
+function isDeletion({ op, result }: Operation): boolean {
+  return op === 'delete' && result !== false
+}
+
 function foundAbsent({ op, result, outcome }: Operation): boolean {
-  return (
-    outcome === 'ok' && ((op === 'get' && result === null) || (op === 'delete' && result === false))
-  )
+  if (outcome !== 'ok') return false
+  return op === 'get' ? result === null : op === 'delete' && result === false
 }

@@ -10,8 +10,9 @@
  * grows like n log n.
  *
  * Given the log (every change from revision 1 on, as a watch from there tells it), it also demands that
- * what was acknowledged is in it once, that nothing else is, and that deletes and absent keys fit. Without
- * it, it knows only the revisions of acknowledged puts, and leaves the rest to the search (wgl.ts).
+ * what was acknowledged is in it once, that nothing else is, and that each delete and each absent key fits.
+ * That these fit together it leaves to the search (wgl.ts), and without the log all that is not an
+ * acknowledged put or a read of one.
  */
 import { assert } from '../../src/raft/assert.ts'
 import {

@@ -30,6 +30,8 @@ export interface Imagined {
   readonly keys: number
   /** Of a write never to be answered. It happens late, or not at all. Default 0. */
   readonly unknownChance?: number
+  /** Default true. */
+  readonly deletes?: boolean
 }
 
 /** Something that happens at one moment between its call and its return, or never. */
@@ -50,7 +52,8 @@ export function imagine(sizes: Imagined): { history: Operation[]; log: Change[] 
   return { history: history.sort((a, b) => a.call - b.call), log }
 }
 
-function plan({ seed, operations, clients, keys, unknownChance = 0 }: Imagined): Planned[] {
+function plan(sizes: Imagined): Planned[] {
+  const { seed, operations, clients, keys, unknownChance = 0, deletes = true } = sizes
   const random = new Random(seed)
   const free = Array.from({ length: clients }, () => random.next())
   return Array.from({ length: operations }, (_, n) => {
@@ -62,7 +65,8 @@ function plan({ seed, operations, clients, keys, unknownChance = 0 }: Imagined):
     const moment = call + random.next() * (unknown ? 20 : 3)
     const returned = unknown ? null : moment + random.next() * 3
     free[client] = returned ?? call
-    const asked = kind < 4 ? put(key, n, [call, returned]) : del(key, null, [call, returned])
+    const asked =
+      kind < 4 || !deletes ? put(key, n, [call, returned]) : del(key, null, [call, returned])
     const operation = kind < 6 ? asked : get(key, null, [call, returned])
     const happens = !unknown || random.chance(0.5)
     return { operation: { ...operation, client }, moment: happens ? moment : Infinity }
