@@ -2,6 +2,7 @@
  * One member, in this process: the network actor, wired to the two others. It starts them, passes on what
  * they say, and stops them; what callers want of it is the client's matter (client/client.ts).
  */
+import { setTimeout } from 'node:timers/promises'
 import { onExit } from './actor/exit.ts'
 import { Actors } from './actors.ts'
 import { formatAddress, parseAddress } from './address.ts'
@@ -31,6 +32,8 @@ export interface NodeSettings {
 
 /** How long a member that starts waits to hear that it belongs elsewhere. */
 const belongingProbeMs = 1_000
+/** Between two rounds of asking those to join. */
+const probeAgainMs = 200
 
 export class LocalNode extends ForwardingStore implements Node {
   readonly dir: string
@@ -202,21 +205,24 @@ export class LocalNode extends ForwardingStore implements Node {
     await Promise.all(probes)
   }
 
-  /** The first of the addresses where a member answers. A refusal is final, silence is not. */
+  /**
+   * The first of the addresses where a member answers. A refusal is final, silence is not: machines that are
+   * started together do not come up together, so it asks until `timeoutMs` has passed.
+   */
   async #probeAny(addresses: readonly string[]): Promise<PeerAddress & { clusterId: string }> {
     const { timeoutMs } = this.#options
-    const failures: string[] = []
-    for (const address of addresses) {
-      try {
-        const { nodeId, clusterId } = await this.#running().probe(address, { timeoutMs })
-        if (clusterId !== null) return { id: nodeId, address, clusterId }
-        failures.push(`${address} belongs to no cluster yet`)
-      } catch (error) {
-        failures.push(silence(error).message)
+    const deadline = performance.now() + timeoutMs
+    for (;;) {
+      const failures: string[] = []
+      for (const address of addresses) {
+        const answer = await this.#running().probe(address, { timeoutMs }).catch(silence)
+        if (answer instanceof SkiffError) failures.push(answer.message)
+        else if (answer.clusterId === null) failures.push(`${address} belongs to no cluster yet`)
+        else return { id: answer.nodeId, address, clusterId: answer.clusterId }
       }
+      if (performance.now() + probeAgainMs < deadline) await setTimeout(probeAgainMs)
+      else throw nobodyToJoin(failures)
     }
-    const message = `no member answers where this node should join: ${failures.join('; ')}`
-    throw new SkiffError('SKIFF_CONFIG', 'not-applied', message)
   }
 
   // ── wiring ────────────────────────────────────────────────────────────────────────────────────
@@ -346,6 +352,11 @@ export class LocalNode extends ForwardingStore implements Node {
 function failureOf(error: unknown): SkiffError {
   if (error instanceof SkiffError) return error
   return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${messageOf(error)}`)
+}
+
+function nobodyToJoin(failures: readonly string[]): SkiffError {
+  const message = `no member answers where this node should join: ${failures.join('; ')}. Is one running?`
+  return new SkiffError('SKIFF_CONFIG', 'not-applied', message)
 }
 
 /** Nobody there, or nobody yet. Anything else is a refusal. */

@@ -28,7 +28,8 @@ export interface ClusterOptions {
   advertise?: string
   /**
    * Addresses of members of an existing cluster: the node enters that one instead of founding its own,
-   * unless `dir` says it is a member already. An empty array: wait until a member calls `addServer`.
+   * unless `dir` says it is a member already. They are tried until one answers, or `timeoutMs` has passed.
+   * An empty array: wait until a member calls `addServer`.
    */
   join?: readonly string[]
   /** Shared secret. Peers without it are refused before anything they send is decoded. Default: none. */
@@ -157,11 +158,57 @@ export interface ResolvedOptions {
   readonly diskFreeBytesMin: number
 }
 
+const clusterFields = [
+  'dir',
+  'nodes',
+  'workers',
+  'listen',
+  'advertise',
+  'join',
+  'secret',
+  'transport',
+  'heartbeatMs',
+  'electionTimeoutMs',
+  'timeoutMs',
+  'requestsMax',
+  'requestBytesMax',
+  'valueBytesMax',
+  'watchersMax',
+  'watcherBytesMax',
+  'diskFreeBytesMin',
+] as const satisfies readonly (keyof ClusterOptions)[]
+export const callFields: readonly string[] = ['signal', 'timeoutMs']
+export const readFields: readonly string[] = [...callFields, 'consistency']
+export const scanFields: readonly string[] = ['prefix', 'from', 'to', 'reverse', 'limit']
+export const watchFields: readonly string[] = ['fromRevision', 'previous', 'signal']
+
 /**
- * @throws TypeError for values of the wrong kind, also for null
+ * An option that is misspelt would be one that is not there: refused, for what it would have asked for.
+ * @throws TypeError
+ */
+export function checkFields(
+  value: object | undefined,
+  name: string,
+  fields: readonly string[],
+): void {
+  if (value === undefined) return
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${name}: expected an object, got ${describe(value)}`)
+  }
+  for (const field of Object.keys(value)) {
+    if (fields.includes(field)) continue
+    throw new TypeError(
+      `${name}: there is no ${JSON.stringify(field)}; known are ${fields.join(', ')}`,
+    )
+  }
+}
+
+/**
+ * @throws TypeError for values of the wrong kind, also for null, and for options that do not exist
  * @throws SkiffError `SKIFF_CONFIG` for values that cannot work together
  */
 export function resolveOptions(options: ClusterOptions = {}): ResolvedOptions {
+  checkFields(options, 'options', clusterFields)
   const { dir, secret, join, listen = '127.0.0.1:0', advertise, transport = 'auto' } = options
   const { heartbeatMs: heartbeat = 75, electionTimeoutMs = [1_000, 2_000] } = options
   const { host, port } = parseAddress(listen, 'listen')

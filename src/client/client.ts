@@ -7,13 +7,17 @@ import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
 import { type Outcome, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type { NetworkToStorage, PeerAddress, StorageToNetwork } from '../messages.ts'
-import type {
-  CallOptions,
-  ReadOptions,
-  ResolvedOptions,
-  ScanRange,
-  WatchOptions,
-  WriteOptions,
+import {
+  type CallOptions,
+  callFields,
+  checkFields,
+  type ReadOptions,
+  type ResolvedOptions,
+  readFields,
+  type ScanRange,
+  type WatchOptions,
+  type WriteOptions,
+  watchFields,
 } from '../options.ts'
 import { unreachable } from '../raft/assert.ts'
 import type { Member, NodeId } from '../raft/types.ts'
@@ -84,14 +88,17 @@ export class Client implements Store, Membership {
   }
 
   async put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
+    checkFields(options, 'options', callFields)
     return { revision: await this.#writes.put(key, value, options) }
   }
 
   async delete(key: string, options?: WriteOptions): Promise<boolean> {
+    checkFields(options, 'options', callFields)
     return (await this.#writes.delete(key, options)) > 0
   }
 
   async get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
+    checkFields(options, 'options', readFields)
     const bytes = keyBytes(key)
     return this.#reads.read(options, (state) => {
       const record = state.get(bytes)
@@ -100,6 +107,7 @@ export class Client implements Store, Membership {
   }
 
   async entry<T = unknown>(key: string, options?: ReadOptions): Promise<Entry<T> | undefined> {
+    checkFields(options, 'options', readFields)
     const bytes = keyBytes(key)
     return this.#reads.read(options, (state) => {
       const record = state.get(bytes)
@@ -110,20 +118,24 @@ export class Client implements Store, Membership {
   }
 
   async keys(prefix = '', options?: ReadOptions): Promise<string[]> {
+    checkFields(options, 'options', readFields)
     const bytes = prefixBytes(prefix)
     return this.#reads.read(options, (state) => state.keys(bytes))
   }
 
   async prefixes(options?: ReadOptions): Promise<string[]> {
+    checkFields(options, 'options', readFields)
     return this.#reads.read(options, (state) => state.prefixes())
   }
 
   scan<T = unknown>(range?: ScanRange, options?: ReadOptions): AsyncIterableIterator<Entry<T>> {
+    checkFields(options, 'options', readFields)
     const open = () => ({ scans: this.#scans, scan: this.#scans.open() })
     return scan<T>(planScan(range), () => this.#reads.read(options, open), options?.signal)
   }
 
   watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
+    checkFields(options, 'options', watchFields)
     return this.#watchers.watch<T>(prefix, options)
   }
 

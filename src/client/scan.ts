@@ -2,7 +2,7 @@
 import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
 import { SkiffError } from '../errors.ts'
-import { type ScanRange, scanAgeMsMax, scansMax } from '../options.ts'
+import { checkFields, type ScanRange, scanAgeMsMax, scanFields, scansMax } from '../options.ts'
 import {
   prefixBounds,
   type RangeBounds,
@@ -23,6 +23,7 @@ export interface ScanPlan extends RangeBounds {
 
 /** @throws TypeError for an invalid range */
 export function planScan(range: ScanRange = {}): ScanPlan {
+  checkFields(range, 'range', scanFields)
   const { prefix = '', from, to, reverse = false, limit = Number.POSITIVE_INFINITY } = range
   if (!(Number.isInteger(limit) || limit === Number.POSITIVE_INFINITY) || limit < 1) {
     throw new TypeError(`limit: expected an integer from 1 on, got ${String(limit)}`)

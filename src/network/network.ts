@@ -105,7 +105,7 @@ export class Network {
     this.#started = { identity, events, admission, reception }
   }
 
-  /** Keeps a link to each of these, and to nobody else. A changed address is dialled anew. */
+  /** Keeps a link to each of these; others end, also those of answers. A changed address is dialled anew. */
   setPeers(peers: readonly PeerAddress[]): void {
     if (this.#closed) return
     const wanted = new Map(peers.map((peer) => [peer.id, peer]))
@@ -121,7 +121,8 @@ export class Network {
 
   /** Without a link, or with too much waiting in it already, the frame is dropped: Raft sends again. */
   send(to: NodeId, bytes: Uint8Array): void {
-    this.#links.get(to)?.send(bytes)
+    const link = this.#links.get(to) ?? this.#linkBack(to)
+    link?.send(bytes)
   }
 
   /** This peer has sent rubbish: closes what it has dialled to us. */
@@ -183,6 +184,18 @@ export class Network {
     const { code, reason } = closeFrame(refusal('unavailable', 'not ready'))
     connection.end(code, reason)
     return unheard
+  }
+
+  /**
+   * To answer who has dialled us, though it is no peer. A candidate or leader that entered the cluster while
+   * this node was away stands in no log here, and cannot bring it up to date unless it hears from it.
+   */
+  #linkBack(id: NodeId): Link | null {
+    const address = this.#started?.reception.addressOf(id) ?? null
+    if (address === null || this.#closed) return null
+    const link = this.#link({ id, address })
+    this.#links.set(id, link)
+    return link
   }
 
   #link(peer: PeerAddress): Link {

@@ -15,9 +15,16 @@ export interface ReceptionOptions {
   readonly frame: (from: NodeId, bytes: Uint8Array) => void
 }
 
+interface Received {
+  readonly incoming: Incoming
+  readonly incarnation: number
+  /** Where the dialer listens. */
+  readonly address: string
+}
+
 export class Reception implements Gate {
   readonly #options: ReceptionOptions
-  readonly #links = new Map<NodeId, { readonly incoming: Incoming; readonly incarnation: number }>()
+  readonly #links = new Map<NodeId, Received>()
 
   constructor(options: ReceptionOptions) {
     this.#options = options
@@ -26,6 +33,11 @@ export class Reception implements Gate {
   accept(connection: Connection): ConnectionEvents {
     const { secret, answer } = this.#options
     return new Incoming(connection, new ListenerHandshake(secret, answer()), this)
+  }
+
+  /** Where this node listens, while it has a link to us; else `null`. */
+  addressOf(id: NodeId): string | null {
+    return this.#links.get(id)?.address ?? null
   }
 
   /** Closes what this node has dialled to us. */
@@ -37,12 +49,12 @@ export class Reception implements Gate {
     return this.#options.admission.admit(dialer)
   }
 
-  entered({ nodeId, incarnation, purpose }: Hello, incoming: Incoming): void {
+  entered({ nodeId, incarnation, purpose, address }: Hello, incoming: Incoming): void {
     const older = this.#links.get(nodeId)
     if (purpose === 'link' || (older !== undefined && older.incarnation < incarnation)) {
       older?.incoming.end(refusal('replaced', `by incarnation ${incarnation} of node ${nodeId}`))
     }
-    if (purpose === 'link') this.#links.set(nodeId, { incoming, incarnation })
+    if (purpose === 'link') this.#links.set(nodeId, { incoming, incarnation, address })
   }
 
   frame(from: NodeId, bytes: Uint8Array): void {

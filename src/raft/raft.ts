@@ -20,6 +20,9 @@ import type { Settled, Turn } from './turn.ts'
 import type { Entry, Index, Membership, NodeId, RoleName, Term } from './types.ts'
 import { answerPreVote } from './voting.ts'
 
+/** How far another server may be ahead of us. Elections without a pause would take half a year for it. */
+const termLeapMax = 2 ** 24
+
 export interface RaftStatus {
   readonly role: RoleName
   readonly term: Term
@@ -89,6 +92,8 @@ export class Raft {
   step(from: NodeId, rpc: Rpc): void {
     assert(!this.#writing, 'a step in the middle of a turn')
     assert(from !== this.#server.id, 'a message from ourselves')
+    // Obeyed, it would be durable everywhere, and no election could ever go beyond it.
+    if (rpc.term - this.#server.term > termLeapMax) return
     if (rpc.type === 'preVote') answerPreVote(this.#server, this.#role, from, rpc)
     else if (rpc.term < this.#server.term) this.#answerStale(from, rpc)
     else if (this.#admits(rpc)) this.#role = this.#role.step(from, rpc)

@@ -117,12 +117,8 @@ export class Changes {
       return answer.type === 'refused' ? this.#refuse(request, answer.reason) : null
     }
     const { via, leader } = request
-    // A leader that is no member here is heard, but there is no link to it: who knows its address is asked.
-    const isReachable = this.#raft.membership.members.some(({ id }) => id === leaderId)
-    const known = isReachable ? [leaderId] : [leaderId, via?.id, leader?.id]
-    for (const to of new Set(known)) {
-      if (to !== undefined && to !== null) ask(to, request.id, request.change)
-    }
+    const known = leaderId === null ? [via?.id, leader?.id] : [leaderId]
+    for (const to of new Set(known)) if (to !== undefined) ask(to, request.id, request.change)
     return null
   }
 

@@ -30,6 +30,8 @@ interface Pending {
 
 /** Bytes handed out and not yet applied; what is behind waits here, where it can still be dropped. */
 const windowBytesMax = 8 * 2 ** 20
+/** So many times the first wait for progress is the longest. */
+const patienceFactorMax = 8
 
 export class Proposals {
   readonly #node: NodeId
@@ -42,11 +44,16 @@ export class Proposals {
   #sequence = 0
   #leader: { id: NodeId | null; term: Term } = { id: null, term: 0 }
   #ticksWithoutProgress = 0
+  /** Doubles with each resend in vain: a leader that is merely slow must not be given ever more to do. */
+  #patienceTicks: number
+  /** One lost batch leaves a gap before each behind it: the first says so, the others nothing new. */
+  #gapAnswered = false
 
   constructor(node: NodeId, incarnation: number, resendTicks: number) {
     this.#node = node
     this.#incarnation = incarnation
     this.#resendTicks = resendTicks
+    this.#patienceTicks = resendTicks
   }
 
   add(batch: number, bytes: Uint8Array): void {
@@ -70,6 +77,7 @@ export class Proposals {
   pump(route: Route): void {
     if (route.leaderId !== this.#leader.id || route.term !== this.#leader.term) {
       this.#leader = { id: route.leaderId, term: route.term }
+      this.#patienceTicks = this.#resendTicks
       this.resend()
     }
     if (route.leaderId === null) return
@@ -85,7 +93,9 @@ export class Proposals {
   tick(route: Route): void {
     if (this.#sent === 0 || !route.isLossy) return
     this.#ticksWithoutProgress++
-    if (this.#ticksWithoutProgress >= this.#resendTicks) this.resend()
+    if (this.#ticksWithoutProgress < this.#patienceTicks) return
+    this.#patienceTicks = Math.min(2 * this.#patienceTicks, patienceFactorMax * this.#resendTicks)
+    this.resend()
   }
 
   /** What was on its way may be lost: everything not applied goes again. */
@@ -102,7 +112,10 @@ export class Proposals {
     gap,
   }: AppliedBatch): { batch: number; revisions: Float64Array } | null {
     if (owner.node !== this.#node || owner.incarnation !== this.#incarnation) return null
-    if (gap) this.resend()
+    if (gap && !this.#gapAnswered) {
+      this.#gapAnswered = true
+      this.resend()
+    }
     if (revisions === null) return null
     const pending = this.#pending.shift()
     assert(
@@ -110,6 +123,8 @@ export class Proposals {
       `applied ${owner.sequence}, waiting for ${pending?.sequence}`,
     )
     this.#ticksWithoutProgress = 0
+    this.#gapAnswered = false
+    this.#patienceTicks = this.#resendTicks
     if (this.#sent > 0) {
       this.#sent--
       this.#sentBytes -= pending.bytes.length

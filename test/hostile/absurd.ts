@@ -45,11 +45,6 @@ export const absurdities: readonly Absurdity[] = [
     say: ({ term }) => ({ type: 'heartbeat', term: term + 1, commitIndex: huge, round: 0 }),
   },
   {
-    what: 'the same in the highest term there is',
-    ...{ to: 'follower', as: 'stranger', stops: /leader says 9007199254740991 is here/ },
-    say: () => ({ type: 'heartbeat', term: huge, commitIndex: huge, round: 0 }),
-  },
-  {
     what: 'an append that replaces what is committed',
     ...{ to: 'follower', as: 'stranger', stops: /truncate 1, but \d+ is committed/ },
     say: ({ term }) =>
@@ -99,6 +94,7 @@ export const absurdities: readonly Absurdity[] = [
     ...{ to: 'follower', as: 'stranger', stops: null },
     say: ({ term }) => ({ type: 'readIndexReply', term, id: huge, index: huge }),
   },
+  ...leaps(),
   {
     what: 'a pre-vote for the highest term',
     ...{ to: 'follower', as: 'stranger', stops: null },
@@ -124,6 +120,16 @@ export const absurdities: readonly Absurdity[] = [
     what: 'an append of its leader with a commit index beyond the log',
     ...{ to: 'follower', as: 'leader', stops: null },
     say: ({ term }) => append({ term, prevIndex: 0, prevTerm: 0 }),
+  },
+  {
+    what: 'members that nobody can dial',
+    ...{ to: 'follower', as: 'stranger', stops: null },
+    say: (victim) => appendNext(victim, 'membership', Buffer.from('[["zz","nowhere","voter"]]')),
+  },
+  {
+    what: 'a batch that nobody can apply',
+    ...{ to: 'follower', as: 'stranger', stops: null },
+    say: (victim) => appendNext(victim, 'batch', Buffer.alloc(60, 0xff)),
   },
   {
     what: 'a batch numbered far beyond its turn',
@@ -159,12 +165,45 @@ export const absurdities: readonly Absurdity[] = [
   },
 ]
 
+/** Each would be obeyed as it stands, but for its term. Were it, no election could go beyond it. */
+function leaps(): Absurdity[] {
+  const messages: readonly WireRpc[] = [
+    { type: 'heartbeat', term: huge, commitIndex: 0, round: 1 },
+    append({ term: huge, prevIndex: 0, prevTerm: 0 }),
+    { type: 'appendReply', term: huge, accepted: true, matchIndex: 1 },
+    { type: 'heartbeatReply', term: huge, round: 0 },
+    { type: 'preVoteReply', term: huge, granted: false },
+    { type: 'voteReply', term: huge, granted: false },
+    { type: 'readIndex', term: huge, id: 1 },
+    { type: 'readIndexReply', term: huge, id: 1, index: 1 },
+  ]
+  return messages.flatMap((message) =>
+    (['leader', 'follower'] as const).map(
+      (to): Absurdity => ({
+        what: `${message.type} in the highest term`,
+        ...{ to, as: 'stranger', stops: null },
+        say: () => message,
+      }),
+    ),
+  )
+}
+
 function append(
   at: { readonly term: number; readonly prevIndex: number; readonly prevTerm: number },
   entries: readonly Entry[] = [],
 ): WireRpc {
   const block = packEntries(entries)
   return { type: 'append', ...at, commitIndex: huge, entryCount: entries.length, entries: block }
+}
+
+/** Of a new leader, right behind the end of the log. */
+function appendNext(
+  { term, lastIndex }: NodeStatus,
+  type: 'membership' | 'batch',
+  bytes: Uint8Array,
+): WireRpc {
+  const entry: Entry = { index: lastIndex + 1, term: term + 1, type, bytes }
+  return append({ term: term + 1, prevIndex: lastIndex, prevTerm: term }, [entry])
 }
 
 function noop(index: number, term: number): Entry {

@@ -8,9 +8,10 @@ import type { Raft } from '../../src/raft/raft.ts'
 import type { Entry, HardState, Index, Membership, NodeId, Term } from '../../src/raft/types.ts'
 import type { Write } from './memory.ts'
 import { decodeWrites, LogMirror } from './mirror.ts'
-import type { Life, SimulatedNode } from './node.ts'
+import type { SimulatedNode } from './node.ts'
 import type { Truth } from './truth.ts'
 import { Violation } from './violation.ts'
+import type { Life } from './world.ts'
 
 interface Seen {
   readonly term: Term

@@ -15,13 +15,14 @@ import { checkEnd } from './ending.ts'
 import { Faults, type FaultyWorld } from './faults.ts'
 import type { Write } from './memory.ts'
 import { Network } from './network.ts'
-import { type Life, type NodeWorld, SimulatedNode } from './node.ts'
+import { plentyBytes, SimulatedNode } from './node.ts'
 import { Random } from './random.ts'
 import { Schedule } from './schedule.ts'
 import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
 import { sayRpc, sayWrites } from './transcript.ts'
 import { Truth } from './truth.ts'
 import { Violation } from './violation.ts'
+import type { Life, NodeWorld } from './world.ts'
 
 /**
  * After everything has healed, the cluster must work again within so many of its longest election timeouts,
@@ -228,7 +229,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     this.network.heal()
     for (const node of this.nodes.values()) {
       node.clockStopped = false
-      node.freeBytes = Number.MAX_SAFE_INTEGER
+      node.freeBytes = plentyBytes
       if (node.life === null) this.#restart(node)
       else if (node.paused) node.resume()
       node.life?.main.giveUpChanges()

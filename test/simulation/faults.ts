@@ -3,7 +3,7 @@ import { membersMax } from '../../src/options.ts'
 import type { NodeId } from '../../src/raft/types.ts'
 import type { Checkers } from './checkers.ts'
 import type { Network } from './network.ts'
-import type { SimulatedNode } from './node.ts'
+import { plentyBytes, type SimulatedNode } from './node.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
 import type { Swarm } from './swarm.ts'
@@ -70,11 +70,10 @@ export class Faults {
     const { random, schedule, say } = this.#world
     const node = this.#drawUp()
     if (node === null) return
-    const before = node.freeBytes
     node.freeBytes = random.pick([80_000, 10_000])
     say(() => `${node.id} has ${node.freeBytes} bytes left`)
     schedule.after(random.between(200, 1_500), () => {
-      node.freeBytes = before
+      node.freeBytes = plentyBytes
     })
   }
 

@@ -7,10 +7,12 @@ import type { MembershipChange, PeerAddress, StorageToNetwork } from '../../src/
 import { unreachable } from '../../src/raft/assert.ts'
 import type { Index, Membership, NodeId } from '../../src/raft/types.ts'
 import { readKeyRecord } from '../../src/storage/layout.ts'
-import type { NodeWorld, SimulatedNode } from './node.ts'
+import type { SimulatedNode } from './node.ts'
+import { sayMessage } from './transcript.ts'
 import { markerKey, type Proposal } from './truth.ts'
 import { Violation } from './violation.ts'
 import { WatchedPrefix } from './watching.ts'
+import type { NodeWorld } from './world.ts'
 
 const watchesMax = 6
 /** Units of time after which a change of the membership is given up. */
@@ -148,6 +150,7 @@ export class SimulatedMain {
     const patience = random.chance(0.2) ? 0 : random.next()
     const watch = new WatchedPrefix({ name, prefix, fromRevision, previous, patience, truth })
     this.#watches.set(id, watch)
+    this.#world.say(() => `${name} '${prefix}' from ${fromRevision}`)
     this.#node.post({ type: 'watch', id, prefix, fromRevision, previous })
   }
 
@@ -171,6 +174,7 @@ export class SimulatedMain {
   // ── what they hear ────────────────────────────────────────────────────────────────────────────
 
   hear(message: StorageToNetwork): void {
+    this.#world.say(() => `${this.#node.id} hears ${sayMessage(message)}`)
     switch (message.type) {
       case 'applied':
         this.#applied(message.batch, message.revisions)
@@ -245,7 +249,7 @@ export class SimulatedMain {
   #look(floor: Index): void {
     const { truth } = this.#world
     const state = this.#node.life?.state
-    if (state === undefined) return
+    if (state === undefined || this.#node.isDying) return
     const { appliedIndex } = state
     if (appliedIndex < floor)
       this.#broken('a read sees what was told before', `at ${appliedIndex}, known was ${floor}`)

@@ -84,7 +84,8 @@ export class Network<Message> {
     if (!swarm.ordered && this.#cuts.has(direction)) return
     const generation = this.#generations.get(direction) ?? 0
     let delay = this.#drawDelay()
-    if (swarm.ordered) {
+    // Healed, it keeps the order as TCP does: batches that overtake each other are sent again for long.
+    if (swarm.ordered || !this.#faulty) {
       delay = Math.max(delay, (this.#arrivals.get(direction) ?? 0) - schedule.now)
       this.#arrivals.set(direction, schedule.now + delay)
     }

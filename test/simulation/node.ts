@@ -4,7 +4,6 @@
  * added to the time at which it is heard, and until then the server is busy. It can die at every step.
  */
 import type {
-  CodecToStorage,
   NetworkToStorage,
   PeerAddress,
   StorageToCodec,
@@ -12,7 +11,6 @@ import type {
   WireRpc,
 } from '../../src/messages.ts'
 import { assert } from '../../src/raft/assert.ts'
-import type { Raft } from '../../src/raft/raft.ts'
 import type { Membership, NodeId } from '../../src/raft/types.ts'
 import { BoardReader, createBoard } from '../../src/storage/board.ts'
 import { DiskSpace } from '../../src/storage/disk-space.ts'
@@ -25,52 +23,21 @@ import {
   type Opened,
   openNode,
 } from '../../src/storage/opening.ts'
-import type { StateMachine } from '../../src/storage/state-machine.ts'
 import { Storage } from '../../src/storage/storage.ts'
+import { Disks } from './disks.ts'
 import { SimulatedMain } from './main.ts'
-import { type Hooks, MemoryFile, type Write } from './memory.ts'
+import type { Hooks } from './memory.ts'
 import { healedUnitsMax } from './network.ts'
-import { MemoryPort } from './port.ts'
-import type { Random } from './random.ts'
-import type { Schedule } from './schedule.ts'
-import { type Swarm, tickUnits } from './swarm.ts'
-import type { Truth } from './truth.ts'
+import { MemoryPort, type Posted } from './port.ts'
+import { tickUnits } from './swarm.ts'
 import { Violation } from './violation.ts'
+import type { Life, NodeWorld } from './world.ts'
 
-/** Tables in which equal logs leave equal rows. */
-const stateTables = ['kv', 'prefixes', 'sessions', 'revisions']
 const spaceLow = 100_000
+/** Left on a disk of which nobody need speak. */
+export const plentyBytes: number = 10 * spaceLow
 /** Steps of a turn at which a node may die: sends, transactions, reports. */
 const stepsMax = 10
-
-/** What a node does to the world around it; implemented by the cluster. */
-export interface NodeWorld {
-  readonly schedule: Schedule
-  readonly random: Random
-  readonly swarm: Swarm
-  readonly truth: Truth
-  /** False once everything has healed. */
-  readonly faulty: boolean
-  send(from: NodeId, to: NodeId, rpc: WireRpc, delay: number): void
-  onSend(node: SimulatedNode, to: NodeId, rpc: WireRpc): void
-  onLogWrite(node: SimulatedNode, writes: readonly Write[]): void
-  onTurn(node: SimulatedNode, life: Life): void
-  onRead(): void
-  onDeath(node: SimulatedNode, how: string): void
-  say(line: () => string): void
-}
-
-/** From one start to the next death. */
-export interface Life {
-  readonly opened: Opened
-  readonly raft: Raft
-  readonly state: StateMachine
-  readonly storage: Storage
-  readonly network: MemoryPort<StorageToNetwork, NetworkToStorage>
-  readonly codecs: readonly MemoryPort<StorageToCodec, CodecToStorage>[]
-  readonly board: BoardReader
-  readonly main: SimulatedMain
-}
 
 /** Thrown where a node dies within a turn. */
 class Death extends Error {}
@@ -86,12 +53,9 @@ export class SimulatedNode {
   wiped = false
   /** Whom it asks to be let in, until it is. */
   joins: PeerAddress | null = null
-  freeBytes: number = 10 * spaceLow
+  freeBytes: number = plentyBytes
   readonly #world: NodeWorld
-  readonly #log = new MemoryFile()
-  readonly #state = new MemoryFile()
-  #stateSynced = false
-  #boots = 1
+  readonly #disks = new Disks()
   /** Counts its lives; what an earlier one had planned does not happen. */
   #lives = 0
   #busyUntil = 0
@@ -103,6 +67,11 @@ export class SimulatedNode {
   #stepsLeft = Number.POSITIVE_INFINITY
   #dying: string | null = null
   #violation: Violation | null = null
+  #inTurn = false
+  /** This turn has done all that it does. */
+  #reported = false
+  /** The disk will say that it failed, though all was written. */
+  #failsAfter = false
 
   constructor(id: NodeId, world: NodeWorld) {
     this.id = id
@@ -111,66 +80,60 @@ export class SimulatedNode {
   }
 
   get stateHash(): number {
-    return this.#state.hash(stateTables)
+    return this.#disks.stateHash
   }
 
   /** Starts; with `members` it founds a cluster, with them as its first members. */
   start(members: Membership | null = null): void {
     assert(this.life === null && !this.wiped, `${this.id} runs already, or never again`)
-    const { random, swarm, schedule } = this.#world
+    const { random, schedule } = this.#world
     this.#lives++
     this.#lag = 0
     this.#dying = null
-    const opened = openNode(this.#home, this.#dice)
+    const opened = openNode(this.#home(), this.#dice)
     opened.identity = { ...opened.identity, address: this.address }
     opened.log.saveIdentity(opened.identity)
     if (members !== null) bootstrap(opened, 'simulation', members)
-    const board = createBoard()
-    const parts = assembleNode(
-      opened,
-      {
-        limits: swarm.limits,
-        watcherBytesMax: swarm.watcherBytesMax,
-        board,
-        space: new DiskSpace(() => this.freeBytes, spaceLow),
-        schedule: (turn) => {
-          this.#turns.push(turn)
-          this.#wake(1)
-        },
-      },
-      this.#dice,
-    )
-    const network = new MemoryPort<StorageToNetwork, NetworkToStorage>((posted) => {
-      this.#step('report')
-      for (const { message, move } of posted)
-        this.#report(move.length > 0 ? this.#move(message, move) : message)
-      this.#step('reported')
-    })
-    const codecs = Array.from(
-      { length: swarm.codecs },
-      () =>
-        new MemoryPort<StorageToCodec, CodecToStorage>((posted) => {
-          for (const { message } of posted) this.#send(message)
-          this.#step('send')
-        }),
-    )
-    const storage = new Storage({ network, codecs }, parts)
-    const main = new SimulatedMain(this, this.#world)
-    const { raft, state } = parts
-    this.life = {
-      opened,
-      raft,
-      state,
-      storage,
-      network,
-      codecs,
-      main,
-      board: new BoardReader(board),
-    }
+    this.life = this.#assemble(opened)
+    const { storage } = this.life
     this.#busyUntil = schedule.now
     this.#tickAfter(random.between(1, tickUnits))
     this.join(this.joins)
     this.#runTurn(() => storage.start(({ message }) => this.#stopped(message)))
+  }
+
+  #assemble(opened: Opened): Life {
+    const { limits, watcherBytesMax, codecs: codecCount } = this.#world.swarm
+    const memory = createBoard()
+    const space = new DiskSpace(() => this.freeBytes, spaceLow)
+    const schedule = (turn: () => void): void => {
+      this.#turns.push(turn)
+      this.#wake(1)
+    }
+    const settings = { limits, watcherBytesMax, board: memory, space, schedule }
+    const parts = assembleNode(opened, settings, this.#dice)
+    const network: Life['network'] = new MemoryPort((posted) => this.#flushReports(posted))
+    const codecs: Life['codecs'] = Array.from(
+      { length: codecCount },
+      () => new MemoryPort((posted) => this.#flushRpcs(posted)),
+    )
+    const storage = new Storage({ network, codecs }, parts)
+    const main = new SimulatedMain(this, this.#world)
+    const { raft, state } = parts
+    return { opened, raft, state, storage, network, codecs, main, board: new BoardReader(memory) }
+  }
+
+  #flushReports(posted: readonly Posted<StorageToNetwork>[]): void {
+    this.#step('report')
+    for (const { message, move } of posted)
+      this.#report(move.length > 0 ? this.#move(message, move) : message)
+    this.#reported = true
+    this.#step('reported')
+  }
+
+  #flushRpcs(posted: readonly Posted<StorageToCodec>[]): void {
+    for (const { message } of posted) this.#send(message)
+    this.#step('send')
   }
 
   /** Dies, at the latest when the write under way has ended. */
@@ -189,7 +152,7 @@ export class SimulatedNode {
     const { storage, opened } = this.life
     storage.stop()
     void opened.state.close()
-    markClean(this.#home, opened.log)
+    markClean(this.#home(), opened.log)
     void opened.log.close()
     this.#dying = 'stopped'
     this.#end()
@@ -227,6 +190,11 @@ export class SimulatedNode {
     this.#wake(0)
   }
 
+  /** Its storage is gone; what it leaves is for the next life to judge. */
+  get isDying(): boolean {
+    return this.#dying !== null
+  }
+
   get #busyLeft(): number {
     return Math.max(0, this.#busyUntil - this.#world.schedule.now)
   }
@@ -262,6 +230,11 @@ export class SimulatedNode {
 
   #turn(): void {
     if (this.paused || this.#dying !== null) return
+    // The turn that asked for this one may have taken its time.
+    if (this.#busyLeft > 0) {
+      this.#wake(0)
+      return
+    }
     const turns = this.#turns
     this.#turns = []
     const [turn] = turns
@@ -277,13 +250,15 @@ export class SimulatedNode {
     this.#stepsLeft = dies ? random.below(stepsMax) : Number.POSITIVE_INFINITY
     this.#lag = 0
     this.#inTurn = true
+    this.#reported = false
     turn()
     this.#inTurn = false
     this.#busyUntil = schedule.now + this.#lag
     this.#stepsLeft = Number.POSITIVE_INFINITY
     if (this.#violation !== null) throw this.#violation
     if (this.life === null) return
-    if (this.#dying === null) this.#world.onTurn(this, this.life)
+    // Who dies behind the last step has done all that a turn does, and others hear of it.
+    if (this.#dying === null || this.#reported) this.#world.onTurn(this, this.life)
   }
 
   #step(name: string): void {
@@ -318,7 +293,7 @@ export class SimulatedNode {
     storage?.stop()
     void opened?.log.close()
     void opened?.state.close()
-    if (random.chance(swarm.powerLoss)) this.#losePower()
+    if (random.chance(swarm.powerLoss)) this.#disks.losePower(random)
     this.#end()
   }
 
@@ -332,14 +307,6 @@ export class SimulatedNode {
     this.#world.onDeath(this, how)
   }
 
-  #losePower(): void {
-    this.#boots++
-    if (this.#stateSynced) return
-    const { random } = this.#world
-    const kept = random.pick([0, 0.5, 0.9])
-    this.#state.damage(() => random.chance(kept))
-  }
-
   #report(message: StorageToNetwork): void {
     this.#world.schedule.after(
       this.#lag,
@@ -350,9 +317,17 @@ export class SimulatedNode {
   #send({ to, rpc }: StorageToCodec): void {
     for (const peer of to) {
       this.#guard(() => this.#world.onSend(this, peer, rpc))
-      // Whom it keeps no link to hears nothing.
-      if (this.life?.main.peers.has(peer)) this.#world.send(this.id, peer, rpc, this.#lag)
+      if (this.#hasLink(peer)) this.#world.send(this.id, peer, rpc, this.#lag)
     }
+  }
+
+  /**
+   * To its peers, and back to whoever has dialled it: a voter must be able to answer a candidate or leader
+   * that entered while it was away, of which its own log does not know.
+   */
+  #hasLink(peer: NodeId): boolean {
+    const dials = this.#world.nodes.get(peer)?.life?.main.peers.has(this.id) ?? false
+    return dials || (this.life?.main.peers.has(peer) ?? false)
   }
 
   #move(message: StorageToNetwork, move: readonly ArrayBuffer[]): StorageToNetwork {
@@ -387,30 +362,18 @@ export class SimulatedNode {
       this.#step('logged')
     },
   }
-  #failsAfter = false
-  #inTurn = false
 
   readonly #stateHooks: Hooks = {
     begin: () => this.#step('apply'),
     commit: () => this.#step('apply lost'),
     done: () => {
-      this.#stateSynced = false
+      this.#disks.stateWritten()
       this.#step('applied')
     },
   }
 
-  get #home(): Home {
-    return {
-      path: this.id,
-      bootId: () => `${this.#boots}`,
-      openLog: () => this.#log.open(this.#logHooks),
-      openState: () => this.#state.open(this.#stateHooks),
-      discardState: () => this.#state.clear(),
-      syncNames: () => undefined,
-      syncState: () => {
-        this.#stateSynced = true
-      },
-    }
+  #home(): Home {
+    return this.#disks.home(this.id, this.#logHooks, this.#stateHooks)
   }
 
   get #dice(): Dice {

@@ -4,7 +4,7 @@
  */
 import type { Port } from '../../src/actor/port.ts'
 
-interface Posted<Out> {
+export interface Posted<Out> {
   readonly message: Out
   readonly move: readonly ArrayBuffer[]
 }

@@ -1,7 +1,8 @@
 /** The words of a replayed conversation: one line for each thing that happens. */
 import { batchOwner } from '../../src/codec/command.ts'
+import { readEvents } from '../../src/codec/event.ts'
 import { unpackEntries } from '../../src/codec/record.ts'
-import type { MembershipChange, WireRpc } from '../../src/messages.ts'
+import type { MembershipChange, StorageToNetwork, WireRpc } from '../../src/messages.ts'
 import { unreachable } from '../../src/raft/assert.ts'
 import { decodeMembership } from '../../src/raft/membership.ts'
 import type { Entry } from '../../src/raft/types.ts'
@@ -50,6 +51,16 @@ export function sayWrites(writes: readonly Write[]): string {
   if (removedFrom !== null) parts.push(`truncate from ${removedFrom}`)
   if (entries.length > 0) parts.push(sayEntries(entries))
   return parts.length > 0 ? `writes ${parts.join(', ')}` : 'writes what it is'
+}
+
+/** What main hears of storage. */
+export function sayMessage(message: StorageToNetwork): string {
+  if (message.type === 'view') return `view of ${message.peers.length} peers`
+  if (message.type === 'events' || message.type === 'history') {
+    const events = readEvents(message.events).map(({ revision, key }) => `${revision} ${key}`)
+    return `${message.type} ${events.join(', ')}`
+  }
+  return JSON.stringify(message)
 }
 
 function sayChange(change: MembershipChange): string {

@@ -138,3 +138,41 @@ test('what the window does not take waits, where it can still be dropped', () =>
   proposals.pump(route)
   assert.equal(heard.at(-1), 10)
 })
+
+test('a lost batch is answered once, however many batches behind it find it missing', () => {
+  const proposals = proposalsOf(10, 11, 12)
+  const { route, heard } = routeTo('leader')
+  proposals.pump(route)
+  // The first was lost; the others come out of the log, each in a turn of its own.
+  for (const sequence of [2, 3]) {
+    proposals.applied({ owner: { node: owner, incarnation, sequence }, revisions: null, gap: true })
+    proposals.pump(route)
+  }
+  assert.deepEqual(heard, [1, 2, 3, 1, 2, 3])
+  // The next loss is another one.
+  applied(proposals, 1)
+  proposals.applied({
+    owner: { node: owner, incarnation, sequence: 3 },
+    revisions: null,
+    gap: true,
+  })
+  proposals.pump(route)
+  assert.deepEqual(heard.slice(6), [2, 3])
+})
+
+test('a leader that stays silent is given the same ever more seldom, until something is applied', () => {
+  const proposals = proposalsOf(10, 11)
+  const { route, heard } = routeTo('leader')
+  const ticksUntilResend = (): number => {
+    const before = heard.length
+    for (let ticks = 1; ; ticks++) {
+      proposals.tick(route)
+      proposals.pump(route)
+      if (heard.length > before) return ticks
+    }
+  }
+  proposals.pump(route)
+  assert.deepEqual(Array.from({ length: 5 }, ticksUntilResend), [3, 6, 12, 24, 24])
+  applied(proposals, 1)
+  assert.equal(ticksUntilResend(), 3)
+})
