@@ -128,6 +128,9 @@ export async function openMemberVictim(transport: Transport): Promise<GuardedVic
   const port = Number(leader.address.slice(leader.address.lastIndexOf(':') + 1))
   const seen = await overhear(port)
   await follower.put('puts', 0)
+  // The follower may apply a put, and answer for it, before the leader has applied it.
+  const applied = () => until(() => isSettled(leader.status()), 'the leader has applied everything')
+  await applied()
   const before = leader.status()
   let puts = 0
   return {
@@ -136,6 +139,7 @@ export async function openMemberVictim(transport: Transport): Promise<GuardedVic
       puts++
       // From the follower, so that the request goes through the listener under attack.
       await follower.put('puts', puts)
+      await applied()
       assert.deepEqual(gist(leader.status(), 0), gist(before, puts))
       assert.equal(follower.status().failure, null)
     }),
@@ -147,6 +151,10 @@ function memberAt(cluster: Cluster, n: number): Node {
   const node = cluster.nodes[n]
   assert.ok(node !== undefined, `no node ${n}`)
   return node
+}
+
+function isSettled({ commitIndex, appliedIndex }: NodeStatus): boolean {
+  return commitIndex === appliedIndex
 }
 
 /** What nobody but the members may change; each put is one entry and one revision. */
