@@ -76,6 +76,8 @@ export class Storage {
   #members: Membership
   readonly #outbox: Outbox
   #shownView = ''
+  /** What the view was made of when it was last looked at. */
+  #viewSources: readonly unknown[] = []
   #running = false
   /** There is more to do, though nothing new may come in. */
   #again = false
@@ -348,9 +350,21 @@ export class Storage {
   #showView(): void {
     const { raft, changes } = this.#parts
     const { role, term, leaderId } = raft.status
+    const { members: latest } = raft.membership
+    const sources = [
+      role,
+      term,
+      leaderId,
+      this.#members,
+      latest,
+      ...raft.leaving,
+      ...changes.contacts,
+    ]
+    if (sameItems(sources, this.#viewSources)) return
+    this.#viewSources = sources
     const view: NodeView = { role, term, leaderId, members: this.#members }
     // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
-    const members = [...this.#members, ...raft.membership.members, ...raft.leaving]
+    const members = [...this.#members, ...latest, ...raft.leaving]
     const wanted = [...changes.contacts, ...members]
     const peers = new Map<NodeId, PeerAddress>()
     for (const { id, address } of wanted) if (id !== raft.id) peers.set(id, { id, address })
@@ -364,6 +378,10 @@ export class Storage {
 
 function stateBytes({ type, bytes }: Entry): number {
   return bytes.length + (type === 'batch' ? batchCount(bytes) * commandPageBytes : 0)
+}
+
+function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, n) => item === b[n])
 }
 
 function buffersOf(message: StorageToNetwork): ArrayBuffer[] {

@@ -161,15 +161,15 @@ export class MemoryEnvironment implements Environment {
   }
 }
 
-/** Longer than any value of a simulation. */
-const lentBytes = 64 * 1024
+/** Of the buffer that a table lends, at first; it grows with the values. */
+const lentBytes = 256
 
 class MemoryTable implements Table {
   readonly #environment: MemoryEnvironment
   readonly #rows: Rows
   readonly #name: string
   /** As lmdb does it: one buffer for all, whose `length` is set to what it holds. */
-  readonly #lent = Buffer.alloc(lentBytes)
+  #lent = Buffer.alloc(lentBytes)
   #lentLength = 0
 
   constructor(environment: MemoryEnvironment, rows: Rows, name: string) {
@@ -188,6 +188,7 @@ class MemoryTable implements Table {
     if (value === undefined) return undefined
     // Whoever kept the last one reads nonsense from now on.
     this.#lent.fill(0xdd, 0, this.#lentLength)
+    if (value.length > this.#lent.byteLength) this.#lent = Buffer.alloc(2 * value.length)
     this.#lent.set(value)
     this.#lentLength = value.length
     const definition = { value: value.length, writable: true, configurable: true }

@@ -1,0 +1,89 @@
+/**
+ * Where mutants grow: for each a whole compiled tree of the program and its tests, in which its files are
+ * replaced. All are compiled by one call of the compiler, which does not look at their types.
+ */
+import { execFileSync } from 'node:child_process'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Mutant, planted } from './mutant.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const compiler = join(root, 'node_modules', '.bin', 'tsc')
+const compilerOptions = [
+  '--ignoreConfig',
+  '--noCheck',
+  '--noResolve',
+  '--module',
+  'nodenext',
+  '--target',
+  'es2023',
+  '--rewriteRelativeImportExtensions',
+]
+
+export function readSource(file: string): string {
+  return readFileSync(join(root, file), 'utf8')
+}
+
+export class Nursery {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'skiff-mutants-'))
+  readonly #mutants: readonly Mutant[]
+
+  constructor(mutants: readonly Mutant[]) {
+    this.#mutants = mutants
+    write(join(this.#folder, 'package.json'), '{ "type": "module" }')
+    this.#compile(mutants.flatMap((mutant, n) => this.#writeSources(mutant, n)))
+  }
+
+  /** The compiled tree of one of them, `dist` as it would be. `null`: that of no mutant at all. */
+  grow(mutant: Mutant | null): string {
+    const n = mutant === null ? 'none' : `${this.#mutants.indexOf(mutant)}`
+    const tree = join(this.#folder, 'trees', n, 'dist')
+    cpSync(join(root, 'dist'), tree, { recursive: true })
+    if (mutant !== null) cpSync(join(this.#folder, 'built', n), tree, { recursive: true })
+    return tree
+  }
+
+  fell(tree: string): void {
+    rmSync(dirname(tree), { recursive: true, force: true })
+  }
+
+  close(): void {
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #writeSources(mutant: Mutant, n: number): string[] {
+    const files = [...planted(mutant, readSource)]
+    return files.map(([file, text]) => {
+      const path = join(this.#folder, 'sources', `${n}`, file)
+      write(path, text)
+      return path
+    })
+  }
+
+  #compile(files: readonly string[]): void {
+    if (files.length === 0) return
+    const places = [
+      '--rootDir',
+      join(this.#folder, 'sources'),
+      '--outDir',
+      join(this.#folder, 'built'),
+    ]
+    execFileSync(compiler, [...compilerOptions, ...places, ...files], { stdio: 'pipe' })
+    symlinkSync(resolve(root, 'node_modules'), join(this.#folder, 'node_modules'))
+  }
+}
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+}

@@ -1,0 +1,96 @@
+/**
+ * Entrance of `npm run mutants`: plants every bug of core.ts and storage.ts in a tree of its own, and lists
+ * which seed of the simulator and which unit test found it.
+ *
+ *     npm run mutants -- [WORD…] [--seeds N]     only those whose names hold one of the words
+ *
+ * Exit code 1: a bug was found by nothing; or by something in a program without a bug.
+ */
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { coreMutants } from './core.ts'
+import { type Catch, huntSeeds, huntTests } from './hunter.ts'
+import type { Mutant } from './mutant.ts'
+import { Nursery } from './nursery.ts'
+import { storageMutants } from './storage.ts'
+
+interface Row {
+  readonly mutant: Mutant | null
+  readonly catch: Catch
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seeds: { type: 'string', default: '200' } },
+  })
+  const seeds = Number(values.seeds)
+  const mutants = [...coreMutants, ...storageMutants].filter(
+    ({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)),
+  )
+  const nursery = new Nursery(mutants)
+  try {
+    const started = performance.now()
+    const rows = await huntAll(nursery, [null, ...mutants], seeds)
+    const seconds = Math.round((performance.now() - started) / 1_000)
+    return summarise(rows, seeds, seconds)
+  } finally {
+    nursery.close()
+  }
+}
+
+/** As many at once as there are cores. */
+async function huntAll(
+  nursery: Nursery,
+  mutants: readonly (Mutant | null)[],
+  seeds: number,
+): Promise<Row[]> {
+  const waiting = [...mutants]
+  const rows: Row[] = []
+  const work = async (): Promise<void> => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const row = { mutant, catch: await hunt(nursery, mutant, seeds) }
+      rows.push(row)
+      console.log(`${`${rows.length}`.padStart(3)} of ${mutants.length}  ${describe(row)}`)
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, work))
+  return rows
+}
+
+async function hunt(nursery: Nursery, mutant: Mutant | null, seeds: number): Promise<Catch> {
+  const tree = nursery.grow(mutant)
+  try {
+    const test = await huntTests(tree, ['raft', 'storage'])
+    return { seed: await huntSeeds(tree, 1, seeds), test }
+  } finally {
+    nursery.fell(tree)
+  }
+}
+
+function describe({ mutant, catch: { seed, test } }: Row): string {
+  const bySeed = seed === null ? 'no seed' : `seed ${seed.seed}: ${seed.rule}`
+  const byTest = test === null ? 'no unit test' : `test: ${test}`
+  return `${mutant?.name ?? 'the program as it is'}\n              ${bySeed}\n              ${byTest}`
+}
+
+function summarise(rows: readonly Row[], seeds: number, seconds: number): number {
+  const planted = rows.filter(({ mutant }) => mutant !== null)
+  const caught = planted.filter(({ catch: { seed, test } }) => seed !== null || test !== null)
+  const bySeed = planted.flatMap(({ catch: { seed } }) => seed?.seed ?? []).sort((a, b) => a - b)
+  const byTest = planted.filter(({ catch: { test } }) => test !== null)
+  const median = bySeed[Math.floor(bySeed.length / 2)]
+  console.log(
+    `\n${caught.length} of ${planted.length} planted bugs caught in ${seconds} s: ` +
+      `${bySeed.length} by at most ${seeds} seeds (median ${median}, most ${bySeed.at(-1)}), ${byTest.length} by a unit test`,
+  )
+  for (const { mutant } of planted.filter((row) => !caught.includes(row)))
+    console.log(`MISSED: ${mutant?.name}`)
+  const falseAlarm = rows.some(
+    ({ mutant, catch: { seed, test } }) => mutant === null && (seed !== null || test !== null),
+  )
+  if (falseAlarm) console.log('FALSE ALARM: the program as it is does not pass')
+  return caught.length === planted.length && !falseAlarm ? 0 : 1
+}
+
+process.exitCode = await main()

@@ -1,0 +1,261 @@
+/** Bugs of the storage turn, of the log store and of the state machine. */
+import { type Mutant, mutantsOf } from './mutant.ts'
+
+const plant = mutantsOf('src/storage')
+
+const turn: readonly Mutant[] = [
+  plant(
+    'storage.ts',
+    'promises leave before the log is synced',
+    'log.write(turn.write, block)\n    const settled = raft.settle()\n    this.#outbox.send(settled.late)',
+    'const settled = raft.settle()\n    this.#outbox.send(settled.late)\n    log.write(turn.write, block)',
+  ),
+  plant(
+    'storage.ts',
+    'the state is applied before the log is synced',
+    'log.write(turn.write, block)\n    const settled = raft.settle()',
+    'const settled = raft.settle()\n    this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))\n    log.write(turn.write, block)',
+  ),
+  plant(
+    'storage.ts',
+    'a node goes on after its disk has failed',
+    'this.#running = false\n      this.#failed(errorToData(error))',
+    "this.#again = errorToData(error).code === ''",
+  ),
+  plant(
+    'storage.ts',
+    'every tick that waited is counted',
+    "if (message.type === 'tick') ticked = true",
+    "if (message.type === 'tick') this.#tick()",
+  ),
+  plant(
+    'storage.ts',
+    'a node that leads alone shows it before its state is whole',
+    'raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0',
+    'raft.leadsAlone ? 1 : 0',
+  ),
+  plant(
+    'storage.ts',
+    'what is left to apply waits for the next message',
+    'this.#again ||= this.#parts.raft.hasCommitted',
+    '',
+  ),
+]
+
+const log: readonly Mutant[] = [
+  plant(
+    'log-store.ts',
+    'the log keeps one entry too many when it is truncated',
+    'for (let index = from; index <= this.#lastIndex; index++) this.#log.removeSync',
+    'for (let index = from + 1; index <= this.#lastIndex; index++) this.#log.removeSync',
+  ),
+  plant(
+    'log-store.ts',
+    'the log is truncated behind the new entries',
+    'if (truncateFrom !== null) this.#truncate(truncateFrom)\n      if (entries.length > 0) this.#putRecords(entries, block)',
+    'if (entries.length > 0) this.#putRecords(entries, block)\n      if (truncateFrom !== null) this.#truncate(truncateFrom)',
+  ),
+  plant(
+    'log-store.ts',
+    'the log does not store term and vote',
+    'if (hardState !== null) this.#putMeta(hardStateKey, hardState)\n      if (truncateFrom',
+    'if (truncateFrom',
+  ),
+  plant(
+    'log-store.ts',
+    'term and vote are stored in a transaction of their own, behind the entries',
+    'this.#transaction(() => {\n      if (hardState !== null) this.#putMeta(hardStateKey, hardState)\n      if (truncateFrom !== null) this.#truncate(truncateFrom)\n      if (entries.length > 0) this.#putRecords(entries, block)\n    })',
+    'this.#transaction(() => {\n      if (truncateFrom !== null) this.#truncate(truncateFrom)\n      if (entries.length > 0) this.#putRecords(entries, block)\n    })\n    if (hardState !== null) this.#saveMeta(hardStateKey, hardState)',
+  ),
+  plant(
+    'log-store.ts',
+    'the log is not verified when it is opened',
+    "if (!stored || entry.term < lastTerm) throw corrupt(path, index, 'it is out of order')",
+    '',
+  ),
+  plant(
+    'log-store.ts',
+    'a new term is stored without its entries',
+    'if (entries.length > 0) this.#putRecords(entries, block)\n    })\n    this.#lastIndex = lastIndex',
+    'if (entries.length > 0 && hardState === null) this.#putRecords(entries, block)\n    })\n    this.#lastIndex = lastIndex',
+  ),
+]
+
+const state: readonly Mutant[] = [
+  {
+    name: 'the applied index is stored in a transaction of its own',
+    edits: [
+      {
+        file: 'src/storage/state-machine.ts',
+        find: '    this.#tables.meta.putSync(positionKey, writePosition(this.#position))\n    return applied',
+        replace: '    return applied',
+      },
+      {
+        file: 'src/storage/state-machine.ts',
+        find: '      return onDisk(',
+        replace: '      const applied = onDisk(',
+      },
+      {
+        file: 'src/storage/state-machine.ts',
+        find: '    } catch (error) {\n      this.#position = before',
+        replace:
+          '      this.#environment.transactionSync(() => this.#tables.meta.putSync(positionKey, writePosition(this.#position)))\n      return applied\n    } catch (error) {\n      this.#position = before',
+      },
+    ],
+  },
+  plant(
+    'state-machine.ts',
+    'sessions are not stored',
+    'this.#tables.sessions.putSync(key, session)\n',
+    '',
+  ),
+  plant(
+    'state-machine.ts',
+    'a batch that overtook another is applied',
+    "if (sequence > last + 1) return 'gap'",
+    '',
+  ),
+  plant(
+    'state-machine.ts',
+    'a repeated batch is applied again',
+    "if (sequence <= last) return 'repeated'",
+    '',
+  ),
+  plant(
+    'state-machine.ts',
+    'a batch of an earlier life is applied',
+    "if (incarnation < known) return 'repeated'",
+    '',
+  ),
+  plant(
+    'state-machine.ts',
+    'a delete of nothing makes a revision',
+    'if (command.value === null && !state.exists) {',
+    'if (command.value === null && !state.exists && command.key.length === 0) {',
+  ),
+  plant(
+    'state-machine.ts',
+    'a namespace outlives its last key',
+    'this.#tables.prefixes.removeSync(key)\n      return',
+    'return',
+  ),
+  plant(
+    'state-machine.ts',
+    'an overwritten key is a new one',
+    'this.version = this.exists ? this.version + 1 : 1',
+    'this.version = 1',
+  ),
+  plant(
+    'state-machine.ts',
+    'a deleted key stays',
+    'else if (state.existed && !state.exists) this.#tables.kv.removeSync(state.key)',
+    '',
+  ),
+  plant(
+    'state-machine.ts',
+    'a failed transaction moves the applied index',
+    'this.#position = before\n      throw error',
+    'throw error',
+  ),
+  plant(
+    'opening.ts',
+    'a state is trusted after the loss of power',
+    '!(mark.clean || mark.bootId === boot)',
+    "mark.bootId === ''",
+  ),
+  plant(
+    'opening.ts',
+    'the mark of a clean close stays while the state is in use',
+    'log.saveStateMark({ bootId: boot, clean: false })',
+    '',
+  ),
+  plant(
+    'opening.ts',
+    'a state is marked clean before it is synced',
+    'home.syncState()\n  log.saveStateMark({ bootId: home.bootId(), clean: true })',
+    'log.saveStateMark({ bootId: home.bootId(), clean: true })',
+  ),
+  plant(
+    'opening.ts',
+    'a restart is the same incarnation',
+    'identity.starts * incarnationRandom + dice.below(incarnationRandom)',
+    '1',
+  ),
+]
+
+const callers: readonly Mutant[] = [
+  plant(
+    'proposals.ts',
+    'a batch sent again gets a new number',
+    'if (pending.sequence === 0) this.#seal(pending)',
+    'this.#seal(pending)',
+  ),
+  plant(
+    'proposals.ts',
+    'a batch on its way is reported as never sent',
+    'if (pending.sequence > 0) {',
+    'if (pending.sequence > 1e9) {',
+  ),
+  plant(
+    'proposals.ts',
+    'a batch is not sent again to a new leader',
+    'this.#patienceTicks = this.#resendTicks\n      this.resend()\n    }\n    if (route.leaderId === null) return',
+    'this.#patienceTicks = this.#resendTicks\n    }\n    if (route.leaderId === null) return',
+  ),
+  plant(
+    'proposals.ts',
+    'a lost batch is never sent again',
+    'if (this.#ticksWithoutProgress < this.#patienceTicks) return',
+    'if (this.#ticksWithoutProgress < 1e9 * this.#patienceTicks) return',
+  ),
+  plant(
+    'reads.ts',
+    'a read is served before its index is applied',
+    'const ready = this.#confirmed.filter(({ index }) => index <= appliedIndex)',
+    'const ready = this.#confirmed.filter(({ index }) => index <= appliedIndex + 1)',
+  ),
+  plant(
+    'reads.ts',
+    'questions are numbered from the same number at every start',
+    'this.#questions = firstQuestion',
+    'this.#questions = 0 * firstQuestion',
+  ),
+  plant(
+    'reads.ts',
+    'any answer confirms the question on its way',
+    'if (this.#asked?.id !== id) return',
+    'if (this.#asked === null || id < 0) return',
+  ),
+  plant(
+    'reads.ts',
+    'a question that got lost is not asked again',
+    'if (this.#asked.ticks >= this.#retryTicks) this.#askAgain()',
+    '',
+  ),
+  plant(
+    'watchers.ts',
+    'a watcher that goes live gets one event twice',
+    'if (watcher.nextRevision <= this.#state.revision) return false',
+    'if (watcher.nextRevision < this.#state.revision) return false',
+  ),
+  plant(
+    'watchers.ts',
+    'a slow watcher loses its last event without a word',
+    'if (watcher.unreadBytes <= this.#unreadBytesMax) return true',
+    'if (watcher.unreadBytes <= this.#unreadBytesMax) return true\n    if (revision % 2 === 0) return false',
+  ),
+  plant(
+    'watchers.ts',
+    'deletes of nothing shift the revisions of the past',
+    'if (isIdle(n)) continue',
+    '',
+  ),
+  plant(
+    'changes.ts',
+    'a node without leadership accepts a change',
+    "if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }",
+    "if (!this.#raft.isLeader) return { type: 'accepted' }",
+  ),
+]
+
+export const storageMutants: readonly Mutant[] = [...turn, ...log, ...state, ...callers]
