@@ -13,7 +13,7 @@ import type {
   RaftLimits,
   Term,
 } from '../../src/raft/types.ts'
-import { SimulatedDisk } from '../simulation/core/disk.ts'
+import { SimulatedDisk } from './disk.ts'
 
 export const limits: RaftLimits = {
   heartbeatTicks: 2,
@@ -33,6 +33,8 @@ export interface ServerSetup {
   readonly terms?: readonly Term[]
   readonly hardState?: HardState
   readonly limits?: Partial<RaftLimits>
+  /** In [0, 1). Default: always 0, so that the shortest election timeout is the one. */
+  readonly random?: () => number
   readonly appliedIndex?: Index
 }
 
@@ -143,7 +145,7 @@ export class TestServer {
     return new Raft({
       id: this.#setup.id ?? 'a',
       limits: { ...limits, ...this.#setup.limits },
-      random: () => 0,
+      random: this.#setup.random ?? (() => 0),
       disk: this.disk,
       hardState,
       memberships: this.disk.memberships(),

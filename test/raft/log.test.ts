@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { RaftLog } from '../../src/raft/log.ts'
 import type { Entry } from '../../src/raft/types.ts'
-import { SimulatedDisk } from '../simulation/core/disk.ts'
+import { SimulatedDisk } from './disk.ts'
 import { batch } from './harness.ts'
 
 /** A log whose entries of these terms are on disk already. */

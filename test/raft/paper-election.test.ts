@@ -130,6 +130,20 @@ describe('paper §5.2: elections', () => {
     assert.equal(server.raft.status.leaderId, 'c')
   })
 
+  test('election timeouts are drawn from the whole range, anew for each', () => {
+    const draws = [0.999, 0, 0.5]
+    const server = new TestServer({ random: () => draws.shift() ?? 0 })
+    const { electionTicksMin, electionTicksMax } = limits
+    server.tick(electionTicksMax - 1)
+    assert.equal(server.raft.status.role, 'follower')
+    server.tick()
+    assert.equal(server.raft.status.role, 'preCandidate')
+    server.turn()
+    server.tick(electionTicksMin)
+    assert.equal(ofType(server.turn().early, 'preVote').length, 2)
+    assert.deepEqual(draws, [], 'each campaign has drawn its own')
+  })
+
   test('a split vote is tried again after another timeout', () => {
     const server = new TestServer().campaign('b').tick(limits.electionTicksMin)
     assert.equal(server.raft.status.role, 'preCandidate')
@@ -146,6 +160,14 @@ describe('paper §5.2: elections', () => {
     assert.equal(ofType(server.turn().late, 'voteReply')[0]?.rpc.granted, false)
     server.step('b', vote(2))
     assert.equal(ofType(server.turn().late, 'voteReply')[0]?.rpc.granted, true)
+  })
+
+  test('a vote is stored, also one that begins no term', () => {
+    const server = new TestServer().step('b', vote(1))
+    assert.deepEqual(server.turn().write.hardState, { term: 1, votedFor: 'b' })
+    server.restart()
+    server.step('c', vote(1))
+    assert.equal(ofType(server.turn().late, 'voteReply')[0]?.rpc.granted, false)
   })
 
   test('a new term frees the vote', () => {
@@ -277,6 +299,7 @@ describe('thesis §9.6: pre-vote', () => {
   test('a pre-candidate may vote for another of its term', () => {
     const server = new TestServer().tick(limits.electionTicksMin).step('b', vote(1))
     assert.equal(ofType(server.turn().late, 'voteReply')[0]?.rpc.granted, true)
+    assert.equal(server.raft.status.role, 'follower', 'and leaves the field to it')
   })
 })
 

@@ -127,8 +127,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     this.#say?.(`${String(this.schedule.now).padStart(5)}  ${line()}`)
   }
 
-  addNode(): SimulatedNode {
-    const node = this.#newNode()
+  addNode(address: string | null = null): SimulatedNode {
+    const node = this.#newNode(address)
     node.start()
     return node
   }
@@ -180,9 +180,9 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     for (const node of founders) node.start(sortMembers(members))
   }
 
-  #newNode(): SimulatedNode {
+  #newNode(address: string | null = null): SimulatedNode {
     const id = (this.nodes.size + 10).toString(16).padStart(16, '0')
-    const node = new SimulatedNode(id, this)
+    const node = new SimulatedNode(id, address ?? `host-${id}:1`, this)
     this.nodes.set(id, node)
     return node
   }
@@ -297,7 +297,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     return this.#unanswered() === 0 && level && voterLeads && second === undefined
   }
 
-  /** How it ends: in peace, with one follower that the leader cannot reach, or with a deaf leader. */
+  /** How it ends: in peace, with a follower that the leader cannot reach and that comes back, or with a deaf leader. */
   #checkEnding(): void {
     const [leader] = this.#leaders()
     assert(leader !== undefined, 'nobody leads')
@@ -320,6 +320,9 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       const { id } = this.random.pick(voters)
       this.network.cut(leader.id, id)
       if (this.random.chance(0.5)) this.network.cut(id, leader.id)
+      this.#checkStable(leader)
+      this.say(() => `${id} comes back`)
+      this.network.mend()
     }
     this.#checkStable(leader)
   }

@@ -19,7 +19,8 @@ export interface FaultyWorld {
   readonly nodes: ReadonlyMap<NodeId, SimulatedNode>
   readonly network: Pick<Network<unknown>, 'cut' | 'mend'>
   readonly checkers: Checkers
-  addNode(): SimulatedNode
+  /** At an address of its own, or at that of one that is gone. */
+  addNode(address?: string): SimulatedNode
   say(line: () => string): void
 }
 
@@ -146,6 +147,14 @@ export class Faults {
     if (voters.length < 3 || node === undefined || node.life === null) return
     say(() => `${node.id} loses its directory`)
     node.wipe()
+    if (random.chance(0.5)) this.#startAnew(node)
+  }
+
+  /** The machine whose directory is gone starts with an empty one: another server, at an address that is taken. */
+  #startAnew({ address }: SimulatedNode): void {
+    const via = this.#drawMember()
+    if (via === null || this.#world.nodes.size >= nodesMax) return
+    this.#world.addNode(address).join({ id: via.id, address: via.address })
   }
 
   #remove(): void {

@@ -73,9 +73,9 @@ export class SimulatedNode {
   /** The disk will say that it failed, though all was written. */
   #failsAfter = false
 
-  constructor(id: NodeId, world: NodeWorld) {
+  constructor(id: NodeId, address: string, world: NodeWorld) {
     this.id = id
-    this.address = `host-${id}:1`
+    this.address = address
     this.#world = world
   }
 

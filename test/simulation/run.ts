@@ -2,73 +2,98 @@
  * Entrance of `npm run sim`.
  *
  *     npm run sim -- SEED                     replays one seed, with every line of the conversation
- *     npm run sim -- --from SEED --seeds N    runs a range; stops at the first broken promise, exit code 1
- *     … --core                                the consensus core alone: far more seeds, no storage
- *     … --keep-going                          does not stop
+ *     npm run sim -- --from SEED --seeds N    runs a range on all cores; ends at the first broken promise
+ *     … --twice                               each seed twice: the same seed must give the same run
+ *     … --keep-going                          does not end early
+ *
+ * Exit code 1: a promise was broken; the seed and the rule are printed. 2: wrong arguments.
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { simulate as simulateTurns } from './cluster.ts'
-import { simulate as simulateCore } from './core/cluster.ts'
+import { type Report, simulate } from './cluster.ts'
+import { type Range, runRange } from './range.ts'
 
-interface AnyReport {
-  readonly seed: number
-  readonly events: number
-  readonly broken: { readonly rule: string; readonly message: string } | null
-}
-
-type Simulate = (seed: number, say?: (line: string) => void) => AnyReport
-
-const usage = 'usage: npm run sim -- SEED | [--from SEED] [--seeds N] [--core] [--keep-going]'
+const usage = 'usage: npm run sim -- SEED | [--from SEED] [--seeds N] [--twice] [--keep-going]'
 const reportEveryMs = 1_000
 
-function main(): number {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      from: { type: 'string', default: '1' },
-      seeds: { type: 'string', default: '1000' },
-      core: { type: 'boolean', default: false },
-      'keep-going': { type: 'boolean', default: false },
-    },
-  })
-  const simulate: Simulate = values.core ? simulateCore : simulateTurns
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    from: { type: 'string', default: '1' },
+    seeds: { type: 'string', default: '1000' },
+    twice: { type: 'boolean', default: false },
+    'keep-going': { type: 'boolean', default: false },
+  },
+})
+
+function main(): number | Promise<number> {
   const [seed] = positionals
-  if (seed !== undefined) return replay(simulate, toWhole(seed))
-  return runRange(simulate, toWhole(values.from), toWhole(values.seeds), values['keep-going'])
+  if (seed !== undefined) return replay(toWhole(seed))
+  const { from, seeds, twice } = values
+  const threads = availableParallelism()
+  return run({ from: toWhole(from), seeds: toWhole(seeds), twice, threads })
 }
 
-function replay(simulate: Simulate, seed: number): number {
+function replay(seed: number): number {
   const report = simulate(seed, (line) => console.log(line))
   console.log(describe(report))
   return report.broken === null ? 0 : 1
 }
 
-function runRange(simulate: Simulate, from: number, seeds: number, keepGoing: boolean): number {
-  const started = performance.now()
-  let events = 0
-  let failures = 0
-  let lastShown = started
-  for (let seed = from; seed < from + seeds; seed++) {
-    const report = simulate(seed)
-    events += report.events
-    if (report.broken !== null) {
-      failures++
-      console.log(describe(report))
-      if (!keepGoing) break
-    }
-    const now = performance.now()
-    if (now - lastShown < reportEveryMs && seed + 1 < from + seeds) continue
-    lastShown = now
-    const seconds = (now - started) / 1_000
-    const done = seed + 1 - from
-    console.log(
-      `${done} of ${seeds} seeds, ${(done / seconds).toFixed(1)} seeds/s, ${Math.round(events / seconds)} events/s, ${failures} failed`,
-    )
-  }
-  return failures === 0 ? 0 : 1
+async function run(range: Range): Promise<number> {
+  const tally = new Tally(range)
+  await runRange(range, (report) => {
+    tally.add(report)
+    return report.broken === null || values['keep-going']
+  })
+  tally.show()
+  return tally.failures.length === 0 ? 0 : 1
 }
 
-function describe({ seed, broken, ...rest }: AnyReport): string {
+/** What has come of a range so far. */
+class Tally {
+  readonly failures: Report[] = []
+  readonly #range: Range
+  readonly #started = performance.now()
+  readonly #sums = new Map<string, number>()
+  #done = 0
+  #shownAt = 0
+
+  constructor(range: Range) {
+    this.#range = range
+  }
+
+  add(report: Report): void {
+    const { seed, hash, broken, ...counts } = report
+    this.#done++
+    for (const [name, count] of Object.entries(counts))
+      this.#sums.set(name, (this.#sums.get(name) ?? 0) + count)
+    if (broken !== null) this.failures.push(report)
+    const now = performance.now()
+    if (now - this.#shownAt < reportEveryMs) return
+    this.#shownAt = now
+    console.log(this.#progress())
+  }
+
+  show(): void {
+    this.failures.sort((a, b) => a.seed - b.seed)
+    for (const failure of this.failures) console.log(describe(failure))
+    console.log(this.#progress())
+    console.log([...this.#sums].map(([name, sum]) => `${name} ${sum}`).join(', '))
+  }
+
+  #progress(): string {
+    const seconds = (performance.now() - this.#started) / 1_000
+    const events = (this.#sums.get('events') ?? 0) * (this.#range.twice ? 2 : 1)
+    return (
+      `${this.#done} of ${this.#range.seeds} seeds in ${seconds.toFixed(0)} s, ` +
+      `${(this.#done / seconds).toFixed(1)} seeds/s, ${Math.round(events / seconds)} events/s, ` +
+      `${this.failures.length} failed`
+    )
+  }
+}
+
+function describe({ seed, broken, ...rest }: Report): string {
   const numbers = Object.entries(rest)
     .map(([name, value]) => `${name} ${value}`)
     .join(', ')
@@ -83,4 +108,4 @@ function toWhole(text: string): number {
   process.exit(2)
 }
 
-process.exitCode = main()
+process.exitCode = await main()

@@ -1,12 +1,9 @@
-/**
- * A simulated disk: holds exactly what was written durably. What a crash does to a write under way is
- * decided by the node (node.ts): it happened as a whole, or not at all, as in one LMDB transaction.
- */
-import { assert } from '../../../src/raft/assert.ts'
-import type { LogReader } from '../../../src/raft/log.ts'
-import { decodeMembership, type MembershipAt } from '../../../src/raft/membership.ts'
-import type { LogWrite } from '../../../src/raft/turn.ts'
-import type { Entry, HardState, Index, Term } from '../../../src/raft/types.ts'
+/** A disk in memory, for a single core: holds exactly what was written. */
+import { assert } from '../../src/raft/assert.ts'
+import type { LogReader } from '../../src/raft/log.ts'
+import { decodeMembership, type MembershipAt } from '../../src/raft/membership.ts'
+import type { LogWrite } from '../../src/raft/turn.ts'
+import type { Entry, HardState, Index, Term } from '../../src/raft/types.ts'
 
 export class SimulatedDisk implements LogReader {
   readonly firstIndex: Index = 1

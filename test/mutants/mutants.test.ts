@@ -1,0 +1,67 @@
+/** That bugs can be planted, and that what hunts them can tell them from none; all of them: `npm run mutants`. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { coreMutants } from './core.ts'
+import { huntSeeds, huntTests } from './hunter.ts'
+import { type Mutant, planted } from './mutant.ts'
+import { Nursery, readSource } from './nursery.ts'
+import { storageMutants } from './storage.ts'
+
+const all = [...coreMutants, ...storageMutants]
+/** One of each kind, and few seeds: what takes longer to find is for `npm run mutants`. */
+const sample = [
+  'a vote is not stored',
+  'figure 8: entries of older terms are committed by counting',
+  'a read asks nobody whether we lead',
+  'promises leave before the log is synced',
+  'a repeated batch is applied again',
+]
+const seeds = 12
+
+test('every planted bug changes the program, and each in its own way', () => {
+  const changes = all.map((mutant) => JSON.stringify([...planted(mutant, readSource)]))
+  assert.ok(all.length >= 40, `${all.length} planted bugs`)
+  assert.equal(new Set(changes).size, all.length)
+  assert.equal(new Set(all.map(({ name }) => name)).size, all.length)
+  for (const { name, edits } of all)
+    for (const { find, replace } of edits) assert.notEqual(find, replace, name)
+})
+
+test('a patch that fits nowhere, or twice, is refused', () => {
+  const edit = { file: 'a.ts', find: 'x', replace: 'y' }
+  const mutant: Mutant = { name: 'none', edits: [edit] }
+  assert.deepEqual([...planted(mutant, () => 'axb')], [['a.ts', 'ayb']])
+  assert.throws(() => planted(mutant, () => 'ab'), /none: a.ts should hold this once: x/)
+  assert.throws(() => planted(mutant, () => 'axbx'), /should hold this once/)
+})
+
+describe('a hunt', () => {
+  const mutants = all.filter(({ name }) => sample.includes(name))
+  let nursery: Nursery
+
+  before(() => {
+    nursery = new Nursery(mutants)
+  })
+
+  after(() => nursery.close())
+
+  test('finds nothing in the program as it is', async () => {
+    const tree = nursery.grow(null)
+    assert.equal(await huntSeeds(tree, 1, seeds), null)
+    assert.equal(await huntTests(tree, ['raft']), null)
+  })
+
+  test('finds bugs by their seeds', async () => {
+    assert.equal(mutants.length, sample.length)
+    for (const mutant of mutants) {
+      const found = await huntSeeds(nursery.grow(mutant), 1, seeds)
+      assert.notEqual(found, null, `no seed found: ${mutant.name}`)
+    }
+  })
+
+  test('names the unit test that found a bug', async () => {
+    const figure8 = mutants.find(({ name }) => name.startsWith('figure 8'))
+    assert.ok(figure8 !== undefined)
+    assert.match((await huntTests(nursery.grow(figure8), ['raft'])) ?? '', /^figure 8/)
+  })
+})
