@@ -6,10 +6,16 @@ export interface Found {
   readonly rule: string
 }
 
+/** What is said after each seed, and at the end. */
+export type Progress =
+  | { readonly type: 'survived'; readonly seed: number }
+  | { readonly type: 'ended'; readonly found: Found | null }
+
 function hunt(from: number, seeds: number): Found | null {
   for (let seed = from; seed < from + seeds; seed++) {
     const rule = brokenRule(seed)
     if (rule !== null) return { seed, rule }
+    say({ type: 'survived', seed })
   }
   return null
 }
@@ -22,5 +28,9 @@ function brokenRule(seed: number): string | null {
   }
 }
 
+function say(progress: Progress): void {
+  process.send?.(progress)
+}
+
 const [from = '1', seeds = '0'] = process.argv.slice(2)
-process.send?.(hunt(Number(from), Number(seeds)))
+say({ type: 'ended', found: hunt(Number(from), Number(seeds)) })

@@ -3,10 +3,10 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Found } from './hunt.ts'
+import type { Found, Progress } from './hunt.ts'
 
-/** A mutant that loops forever is found as well. Far more than any number of seeds takes. */
-const hangMs = 300_000
+/** A mutant that loops forever is found as well. Far more than a seed, or a unit test, takes. */
+const silenceMsMax = 60_000
 
 export interface Catch {
   /** Which seed broke which promise; `null`: none of those that were tried. */
@@ -17,12 +17,16 @@ export interface Catch {
 
 export async function huntSeeds(tree: string, from: number, seeds: number): Promise<Found | null> {
   const child = fork(join(tree, 'test/mutants/hunt.js'), [`${from}`, `${seeds}`], { silent: true })
-  let found: Found | null = { seed: from, rule: 'it hangs, or dies' }
-  child.on('message', (message) => {
-    found = message as Found | null
+  const alive = watch(child)
+  let seed = from
+  let found: Found | null | undefined
+  child.on('message', (message: Progress) => {
+    alive()
+    if (message.type === 'survived') seed = message.seed + 1
+    else found = message.found
   })
-  await ended(child)
-  return found
+  await once(child, 'close')
+  return found === undefined ? { seed, rule: 'it hangs, or dies' } : found
 }
 
 /** @param folders of unit tests, below `test` */
@@ -38,11 +42,13 @@ export async function huntTests(tree: string, folders: readonly string[]): Promi
     ['--test', '--test-concurrency=1', '--test-reporter=tap', ...files],
     { env, stdio: ['ignore', 'pipe', 'ignore'] },
   )
+  const alive = watch(child)
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => {
+    alive()
     output += chunk.toString()
   })
-  const code = await ended(child)
+  const [code] = await once(child, 'close')
   if (code === 0) return null
   return firstFailure(output) ?? 'the unit tests hang, or die'
 }
@@ -52,9 +58,9 @@ function firstFailure(tap: string): string | null {
   return /^\s*not ok \d+ - (.*)$/m.exec(tap)?.[1] ?? null
 }
 
-async function ended(child: ChildProcess): Promise<number | null> {
-  const timer = setTimeout(() => child.kill('SIGKILL'), hangMs)
-  const [code] = (await once(child, 'close')) as [number | null]
-  clearTimeout(timer)
-  return code
+/** Kills it once it has been silent for too long; the returned function says that it was not. */
+function watch(child: ChildProcess): () => void {
+  const timer = setTimeout(() => child.kill('SIGKILL'), silenceMsMax)
+  child.once('close', () => clearTimeout(timer))
+  return () => void timer.refresh()
 }

@@ -1,13 +1,11 @@
 /** That bugs can be planted, and that what hunts them can tell them from none; all of them: `npm run mutants`. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { coreMutants } from './core.ts'
+import { allMutants } from './bugs/all.ts'
 import { huntSeeds, huntTests } from './hunter.ts'
 import { type Mutant, planted } from './mutant.ts'
 import { Nursery, readSource } from './nursery.ts'
-import { storageMutants } from './storage.ts'
 
-const all = [...coreMutants, ...storageMutants]
 /** One of each kind, and few seeds: what takes longer to find is for `npm run mutants`. */
 const sample = [
   'a vote is not stored',
@@ -19,11 +17,11 @@ const sample = [
 const seeds = 12
 
 test('every planted bug changes the program, and each in its own way', () => {
-  const changes = all.map((mutant) => JSON.stringify([...planted(mutant, readSource)]))
-  assert.ok(all.length >= 40, `${all.length} planted bugs`)
-  assert.equal(new Set(changes).size, all.length)
-  assert.equal(new Set(all.map(({ name }) => name)).size, all.length)
-  for (const { name, edits } of all)
+  const changes = allMutants.map((mutant) => JSON.stringify([...planted(mutant, readSource)]))
+  assert.ok(allMutants.length >= 40, `${allMutants.length} planted bugs`)
+  assert.equal(new Set(changes).size, allMutants.length)
+  assert.equal(new Set(allMutants.map(({ name }) => name)).size, allMutants.length)
+  for (const { name, edits } of allMutants)
     for (const { find, replace } of edits) assert.notEqual(find, replace, name)
 })
 
@@ -36,7 +34,7 @@ test('a patch that fits nowhere, or twice, is refused', () => {
 })
 
 describe('a hunt', () => {
-  const mutants = all.filter(({ name }) => sample.includes(name))
+  const mutants = allMutants.filter(({ name }) => sample.includes(name))
   let nursery: Nursery
 
   before(() => {

@@ -1,5 +1,5 @@
 /**
- * Entrance of `npm run mutants`: plants every bug of core.ts and storage.ts in a tree of its own, and lists
+ * Entrance of `npm run mutants`: plants every bug of bugs/ in a tree of its own, and lists
  * which seed of the simulator and which unit test found it.
  *
  *     npm run mutants -- [WORD…] [--seeds N]     only those whose names hold one of the words
@@ -8,11 +8,10 @@
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { coreMutants } from './core.ts'
+import { allMutants } from './bugs/all.ts'
 import { type Catch, huntSeeds, huntTests } from './hunter.ts'
 import type { Mutant } from './mutant.ts'
 import { Nursery } from './nursery.ts'
-import { storageMutants } from './storage.ts'
 
 interface Row {
   readonly mutant: Mutant | null
@@ -25,7 +24,7 @@ async function main(): Promise<number> {
     options: { seeds: { type: 'string', default: '200' } },
   })
   const seeds = Number(values.seeds)
-  const mutants = [...coreMutants, ...storageMutants].filter(
+  const mutants = allMutants.filter(
     ({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)),
   )
   const nursery = new Nursery(mutants)

@@ -235,8 +235,18 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       node.life?.main.giveUpChanges()
       this.#rejoin(node)
     }
-    for (const { id } of this.checkers.membership) this.nodes.get(id)?.life?.main.write()
+    this.#ask()
     this.#settle()
+  }
+
+  /** Every member serves again. Without new writes, too, what an earlier leader has left must be committed. */
+  #ask(): void {
+    const writes = this.random.chance(0.5)
+    for (const { id } of this.checkers.membership) {
+      const main = this.nodes.get(id)?.life?.main
+      if (writes) main?.write()
+      else main?.read()
+    }
   }
 
   /** Whom it asked may be no member any more. */

@@ -1,0 +1,19 @@
+import type { Mutant } from '../mutant.ts'
+import { callerBugs } from './callers.ts'
+import { electionBugs } from './elections.ts'
+import { membershipBugs } from './membership.ts'
+import { readBugs } from './reads.ts'
+import { replicationBugs } from './replication.ts'
+import { logBugs, stateBugs, turnBugs } from './storage.ts'
+
+/** Every bug that `npm run mutants` plants. */
+export const allMutants: readonly Mutant[] = [
+  ...electionBugs,
+  ...replicationBugs,
+  ...readBugs,
+  ...membershipBugs,
+  ...turnBugs,
+  ...logBugs,
+  ...stateBugs,
+  ...callerBugs,
+]
