@@ -13,6 +13,8 @@ import { type Catch, huntSeeds, huntTests } from './hunter.ts'
 import type { Mutant } from './mutant.ts'
 import { Nursery } from './nursery.ts'
 
+const seedsAfterTest = 40
+
 interface Row {
   readonly mutant: Mutant | null
   readonly catch: Catch
@@ -21,7 +23,7 @@ interface Row {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seeds: { type: 'string', default: '200' } },
+    options: { seeds: { type: 'string', default: '500' } },
   })
   const seeds = Number(values.seeds)
   const mutants = allMutants.filter(
@@ -60,11 +62,19 @@ async function huntAll(
 async function hunt(nursery: Nursery, mutant: Mutant | null, seeds: number): Promise<Catch> {
   const tree = nursery.grow(mutant)
   try {
-    const test = await huntTests(tree, ['raft', 'storage'])
-    return { seed: await huntSeeds(tree, 1, seeds), test }
+    const test = await huntTests(tree, foldersOf(mutant))
+    // What a test has found is not looked for any longer than to see that the simulator sees it too.
+    const most = test === null ? seeds : Math.min(seeds, seedsAfterTest)
+    return { seed: await huntSeeds(tree, 1, most), test }
   } finally {
     nursery.fell(tree)
   }
+}
+
+/** Of unit tests: those of the folders that a mutant touches. */
+function foldersOf(mutant: Mutant | null): readonly string[] {
+  const files = mutant?.edits.map(({ file }) => file) ?? ['src/raft/', 'src/storage/']
+  return [...new Set(files.map((file) => file.split('/')[1] ?? ''))]
 }
 
 function describe({ mutant, catch: { seed, test } }: Row): string {
