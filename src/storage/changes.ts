@@ -32,6 +32,8 @@ interface Applicant extends PeerAddress {
 /** An applicant that has not asked again for so many times its interval has gone elsewhere. */
 const applicantAsksMissed = 20
 
+const nobody: readonly PeerAddress[] = []
+
 export class Changes {
   readonly #raft: Raft
   readonly #askTicks: number
@@ -53,6 +55,7 @@ export class Changes {
 
   /** Those who need not be members of ours, but to whom a request or an answer goes: keep a link. */
   get contacts(): readonly PeerAddress[] {
+    if (this.#requests.size === 0 && this.#applicants.size === 0) return nobody
     const asked = [...this.#requests.values()].flatMap(({ via, leader }) => [via, leader])
     return [...asked.filter((peer) => peer !== null), ...this.#applicants.values()]
   }

@@ -3,7 +3,6 @@
  * around one schedule. A run has a faulty half, in which only safety is asked for, and a healed one, in
  * which it must work again.
  */
-import { crc32 } from 'node:zlib'
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
 import { AssertionError, assert } from '../../src/raft/assert.ts'
@@ -141,7 +140,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   }
 
   onSend(node: SimulatedNode, to: NodeId, rpc: WireRpc): void {
-    this.#trace(`${node.id}${to}${rpc.type}`, 'term' in rpc ? rpc.term : 0)
+    const term = 'term' in rpc ? rpc.term : 0
+    this.#trace(node.number, (this.nodes.get(to)?.number ?? 0) * 64 + rpc.type.length, term)
     this.checkers.onSend(node, to, rpc)
   }
 
@@ -152,7 +152,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
 
   onTurn(node: SimulatedNode, life: Life): void {
     this.checkers.onTurn(node, life)
-    this.#trace(node.id, life.state.revision)
+    this.#trace(node.number, life.state.appliedIndex, life.state.revision)
   }
 
   onRead(): void {
@@ -368,8 +368,11 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     return `committed ${this.checkers.committed.length}; members ${members}\n${nodes.join('\n')}`
   }
 
-  #trace(what: string, number: number): void {
-    this.#hash = crc32(`${this.schedule.now} ${what} ${number}`, this.#hash)
+  /** Whatever happens leaves its mark on the hash of the run. */
+  #trace(...numbers: readonly number[]): void {
+    let hash = this.#hash ^ this.schedule.now
+    for (const number of numbers) hash = Math.imul(hash ^ number, 0x85ebca6b) ^ (hash >>> 15)
+    this.#hash = hash
   }
 }
 

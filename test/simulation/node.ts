@@ -44,6 +44,8 @@ class Death extends Error {}
 
 export class SimulatedNode {
   readonly id: NodeId
+  /** The same as the id, for hashes. */
+  readonly number: number
   readonly address: string
   life: Life | null = null
   paused = false
@@ -75,6 +77,7 @@ export class SimulatedNode {
 
   constructor(id: NodeId, address: string, world: NodeWorld) {
     this.id = id
+    this.number = Number.parseInt(id, 16)
     this.address = address
     this.#world = world
   }
