@@ -106,7 +106,8 @@ export class RaftLog {
     this.#lastIndex = from - 1
     this.#lastTerm = lastTerm
     if (from > this.#writtenIndex) return
-    this.#truncateFrom = Math.min(from, this.#truncateFrom ?? from)
+    // An earlier truncation of this turn began behind: what it removed was not written again.
+    this.#truncateFrom = from
     this.#writtenIndex = from - 1
     this.#durableIndex = Math.min(this.#durableIndex, from - 1)
   }
