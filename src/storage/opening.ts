@@ -121,6 +121,9 @@ export function assembleNode(
     watchers: new Watchers(state, log, watcherBytesMax),
     board: new BoardWriter(board),
     space,
+    // No less than a full window of appends brings, or a follower would fall ever further behind.
+    applyEntriesMax: limits.appendsInFlightMax * limits.appendEntriesMax,
+    applyBytesMax: 2 * limits.appendsInFlightMax * limits.appendBytesMax,
     members: applied?.members ?? [],
     schedule,
   }

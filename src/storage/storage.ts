@@ -24,7 +24,6 @@ import type {
   StorageToNetwork,
   WireRpc,
 } from '../messages.ts'
-import { appendBytesMax, appendEntriesMax, appendsInFlightMax } from '../options.ts'
 import { unreachable } from '../raft/assert.ts'
 import { decodeMembership } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
@@ -39,12 +38,6 @@ import type { Reads } from './reads.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { Watchers } from './watchers.ts'
 
-/**
- * Entries and bytes applied in one transaction; more wait for the next turn. No less than a full window of
- * appends brings, or a follower would fall ever further behind.
- */
-const applyEntriesMax = appendsInFlightMax * appendEntriesMax
-const applyBytesMax = 2 * appendsInFlightMax * appendBytesMax
 /** What one command may cost in the state beside its own bytes: a page of the tree. */
 const commandPageBytes = 4_096
 
@@ -64,6 +57,9 @@ export interface StorageParts {
   readonly watchers: Watchers
   readonly board: BoardWriter
   readonly space: DiskSpace
+  /** Applied in one transaction; more wait for the next turn. */
+  readonly applyEntriesMax: number
+  readonly applyBytesMax: number
   /** The members as applied when the node was opened. */
   readonly members: Membership
   /** Calls back soon, but not before what has come meanwhile is in the ports. */
@@ -146,7 +142,7 @@ export class Storage {
 
   /** The turn proper: the order of what follows is what makes a promise a promise. */
   #runCore(): void {
-    const { raft, log, proposals, reads, space } = this.#parts
+    const { raft, log, proposals, reads, space, applyEntriesMax, applyBytesMax } = this.#parts
     proposals.pump(this.#route())
     reads.pump(raft.status.term, (id) => raft.read(id))
     const refusals = this.#parts.changes.pump((to, id, change) => this.#askChange(to, id, change))

@@ -47,6 +47,19 @@ test('entries, term and vote are there after the log is opened again', async (t)
   assert.deepEqual(again.entries(1, 10, 1_000_000).map(plain), entries.map(plain))
 })
 
+test('term, vote, truncation and entries are one transaction: after a crash all of it is there, or none', async (t) => {
+  const at = join(await temporaryDir(t), 'log')
+  const environment = openLogEnvironment(at)
+  const { store: log } = LogStore.open(environment, at)
+  defer(t, () => log.close())
+  append(log, [noop(1), noop(2)])
+  const transaction = t.mock.method(environment, 'transactionSync')
+  const entries = [noop(2, 5)]
+  const hardState = { term: 5, votedFor: null }
+  log.write({ hardState, truncateFrom: 2, entries }, packEntries(entries))
+  assert.equal(transaction.mock.callCount(), 1)
+})
+
 test('a truncation removes an entry and all behind it, in the transaction that appends', async (t) => {
   const { log, path } = await openLog(t)
   append(log, [noop(1), noop(2), noop(3), noop(4)])
