@@ -158,7 +158,7 @@ export class SimulatedNode {
     markClean(this.#home(), opened.log)
     void opened.log.close()
     this.#dying = 'stopped'
-    this.#end()
+    this.#endWithMachine()
   }
 
   /** Asks for admission, also after a restart. */
@@ -291,11 +291,15 @@ export class SimulatedNode {
 
   /** A process that is gone leaves its state to the next; a machine that is gone does not. */
   #die(): void {
-    const { random, swarm } = this.#world
     const { opened, storage } = this.life ?? {}
     storage?.stop()
     void opened?.log.close()
     void opened?.state.close()
+    this.#endWithMachine()
+  }
+
+  #endWithMachine(): void {
+    const { random, swarm } = this.#world
     if (random.chance(swarm.powerLoss)) this.#disks.losePower(random)
     this.#end()
   }
