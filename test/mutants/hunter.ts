@@ -3,6 +3,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { onExit } from '../../src/actor/exit.ts'
 import type { Found, Progress } from './hunt.ts'
 
 /** A mutant that loops forever is found as well. Far more than a seed, or a unit test, takes. */
@@ -16,7 +17,10 @@ export interface Catch {
 }
 
 export async function huntSeeds(tree: string, from: number, seeds: number): Promise<Found | null> {
-  const child = fork(join(tree, 'test/mutants/hunt.js'), [`${from}`, `${seeds}`], { silent: true })
+  const child = fork(join(tree, 'test/mutants/hunt.js'), [`${from}`, `${seeds}`], {
+    silent: true,
+    detached: true,
+  })
   const alive = watch(child)
   let seed = from
   let found: Found | null | undefined
@@ -40,7 +44,7 @@ export async function huntTests(tree: string, folders: readonly string[]): Promi
   const child = spawn(
     process.execPath,
     ['--test', '--test-concurrency=1', '--test-reporter=tap', ...files],
-    { env, stdio: ['ignore', 'pipe', 'ignore'] },
+    { env, stdio: ['ignore', 'pipe', 'ignore'], detached: true },
   )
   const alive = watch(child)
   let output = ''
@@ -58,9 +62,20 @@ function firstFailure(tap: string): string | null {
   return /^\s*not ok \d+ - (.*)$/m.exec(tap)?.[1] ?? null
 }
 
-/** Kills it once it has been silent for too long; the returned function says that it was not. */
+/**
+ * Kills it, and what it has started, once it has been silent for too long; the returned function says that
+ * it was not. It leads a group of its own.
+ */
 function watch(child: ChildProcess): () => void {
-  const timer = setTimeout(() => child.kill('SIGKILL'), silenceMsMax)
-  child.once('close', () => clearTimeout(timer))
+  const { pid } = child
+  const kill = (): void => {
+    if (pid !== undefined && child.exitCode === null) process.kill(-pid, 'SIGKILL')
+  }
+  const timer = setTimeout(kill, silenceMsMax)
+  const forget = onExit(kill)
+  child.once('close', () => {
+    clearTimeout(timer)
+    forget()
+  })
   return () => void timer.refresh()
 }
