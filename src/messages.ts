@@ -19,6 +19,8 @@ import type {
   PreVoteReply,
   ReadIndex,
   ReadIndexReply,
+  SnapshotChunk,
+  SnapshotReply,
   Vote,
   VoteReply,
 } from './raft/rpc.ts'
@@ -59,6 +61,8 @@ export type WireRpc =
   | HeartbeatReply
   | ReadIndex
   | ReadIndexReply
+  | SnapshotChunk
+  | SnapshotReply
   | Forward
   | Change
   | ChangeReply
@@ -168,6 +172,8 @@ export type StorageToNetwork =
   | { readonly type: 'changeRefused'; readonly id: number; readonly reason: string }
   /** Role, leader or members have changed. `peers` are whom to keep links to, never ourselves. */
   | { readonly type: 'view'; readonly view: NodeView; readonly peers: readonly PeerAddress[] }
+  /** A snapshot took the place of the state: what is read from now on is in the directory of this generation. */
+  | { readonly type: 'stateReplaced'; readonly generation: number }
   /** The node has stopped itself; nothing follows. */
   | { readonly type: 'failed'; readonly error: SkiffErrorData }
 

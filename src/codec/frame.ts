@@ -9,12 +9,13 @@ import { Packr } from 'msgpackr'
 import type { ChangeAnswer, MembershipChange, PeerAddress, WireRpc } from '../messages.ts'
 import { appendEntriesMax, frameBytesMax } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
-import type { AppendReply } from '../raft/rpc.ts'
+import { encodeMembership } from '../raft/membership.ts'
+import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
 import { checkBatch } from './command.ts'
 import { FieldReader, reasonLengthMax } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
 import { packTransient } from './msgpack.ts'
-import { checkPayload } from './payload.ts'
+import { checkMembership, checkPayload } from './payload.ts'
 import { precheck } from './precheck.ts'
 import {
   CorruptRecord,
@@ -27,6 +28,8 @@ import {
 /** Raised whenever a layout below changes; frames of other versions are refused. */
 const wireVersion = 1
 const versionBytes = 1
+/** Of a SHA-256 in hexadecimal. */
+const hashLength = 64
 
 // Without extensions: byte strings stay byte strings, and decoded ones are views into the frame.
 const packr = new Packr({ useRecords: false })
@@ -51,6 +54,8 @@ const codes = {
   changeRedirected: 16,
   changeBusy: 17,
   changeRefused: 18,
+  snapshot: 19,
+  snapshotReply: 20,
 } as const
 
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
@@ -89,6 +94,10 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return [codes.readIndex, rpc.term, rpc.id]
     case 'readIndexReply':
       return [codes.readIndexReply, rpc.term, rpc.id, rpc.index]
+    case 'snapshot':
+      return snapshotElements(rpc)
+    case 'snapshotReply':
+      return [codes.snapshotReply, rpc.term, rpc.index, rpc.heldBytes]
     case 'forward':
       return [codes.forward, rpc.batch]
     case 'change':
@@ -104,6 +113,13 @@ function appendReplyElements(reply: AppendReply): unknown[] {
   if (reply.accepted) return [codes.appendAccepted, reply.term, reply.matchIndex]
   const { term, rejectIndex, hintIndex, hintTerm } = reply
   return [codes.appendRejected, term, rejectIndex, hintIndex, hintTerm]
+}
+
+function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unknown[] {
+  const { index, term: lastTerm, membership, bytes, hash } = snapshot
+  const members = encodeMembership(membership.members)
+  const mark = [index, lastTerm, membership.index, members, bytes, Buffer.from(hash, 'hex')]
+  return [codes.snapshot, term, ...mark, offset, chunk]
 }
 
 function changeElements(id: number, change: MembershipChange): unknown[] {
@@ -168,6 +184,8 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.heartbeatReply, { fields: 2, read: readHeartbeatReply }],
   [codes.readIndex, { fields: 2, read: readReadIndex }],
   [codes.readIndexReply, { fields: 3, read: readReadIndexReply }],
+  [codes.snapshot, { fields: 9, read: readSnapshot }],
+  [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
   [codes.forward, { fields: 1, read: readForward }],
   [codes.changeAdd, { fields: 3, read: readChangeAdd }],
   [codes.changeRemove, { fields: 2, read: readChangeRemove }],
@@ -253,6 +271,36 @@ function readReadIndexReply(from: FieldReader): WireRpc {
     term: from.integer('term'),
     id: from.integer('id'),
     index: from.integer('index'),
+  }
+}
+
+function readSnapshot(from: FieldReader): WireRpc {
+  const term = from.integer('term')
+  const index = from.integer('snapshot.index')
+  const lastTerm = from.integer('snapshot.term')
+  const membershipIndex = from.integer('snapshot.membership.index')
+  const members = checkMembership(from.bytes('snapshot.membership'))
+  const bytes = from.integer('snapshot.bytes')
+  const hash = Buffer.from(from.bytes('snapshot.hash')).toString('hex')
+  const offset = from.integer('offset')
+  const chunk = from.bytes('chunk')
+  demand(lastTerm <= term && membershipIndex <= index, `snapshot ${index} of term ${lastTerm}`)
+  demand(hash.length === hashLength, `snapshot with a hash of ${hash.length} digits`)
+  demand(
+    offset + chunk.length <= bytes,
+    `chunk that ends behind the ${bytes} bytes of its snapshot`,
+  )
+  const membership = { index: membershipIndex, members }
+  const snapshot = { index, term: lastTerm, membership, bytes, hash }
+  return { type: 'snapshot', term, snapshot, offset, chunk }
+}
+
+function readSnapshotReply(from: FieldReader): WireRpc {
+  return {
+    type: 'snapshotReply',
+    term: from.integer('term'),
+    index: from.integer('index'),
+    heldBytes: from.integer('heldBytes'),
   }
 }
 

@@ -30,7 +30,8 @@ export function checkPayload(type: EntryType, payload: Uint8Array): void {
   }
 }
 
-function checkMembership(payload: Uint8Array): void {
+/** @throws MalformedFrame */
+export function checkMembership(payload: Uint8Array): Membership {
   demand(payload.length <= membershipBytesMax, `membership of ${payload.length} bytes`)
   const members = readMembership(payload)
   demand(members.length <= membersMax, `membership of ${members.length}`)
@@ -40,6 +41,7 @@ function checkMembership(payload: Uint8Array): void {
     demand(isNodeId(id), 'membership: expected 16 hex digits')
     demand(isAddress(address), 'membership: expected host:port')
   }
+  return members
 }
 
 function readMembership(payload: Uint8Array): Membership {

@@ -84,6 +84,11 @@ function hex(sum: number): string {
   return sum.toString(16).padStart(8, '0')
 }
 
+/** What it takes in the log. */
+export function recordBytes({ bytes }: Entry): number {
+  return recordHeaderBytes + bytes.length
+}
+
 // ── blocks of records ───────────────────────────────────────────────────────────────────────────
 
 /** In an ArrayBuffer of its own. */

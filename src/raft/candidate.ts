@@ -70,6 +70,7 @@ export class PreCandidate extends Campaign {
     switch (rpc.type) {
       case 'append':
       case 'heartbeat':
+      case 'snapshot':
         return new Follower(this.server, from).step(from, rpc)
       case 'vote':
         return considerVote(this.server, from, rpc) ? new Follower(this.server, null) : this
@@ -80,6 +81,7 @@ export class PreCandidate extends Campaign {
       case 'voteReply':
       case 'appendReply':
       case 'heartbeatReply':
+      case 'snapshotReply':
       case 'preVote':
         return this
       default:
@@ -114,6 +116,7 @@ export class Candidate extends Campaign {
       // Somebody else won this term.
       case 'append':
       case 'heartbeat':
+      case 'snapshot':
         return new Follower(this.server, from).step(from, rpc)
       case 'vote':
         considerVote(this.server, from, rpc)
@@ -125,6 +128,7 @@ export class Candidate extends Campaign {
       case 'preVoteReply':
       case 'appendReply':
       case 'heartbeatReply':
+      case 'snapshotReply':
       case 'preVote':
         return this
       default:

@@ -1,6 +1,6 @@
 import { assert, unreachable } from './assert.ts'
 import { PreCandidate } from './candidate.ts'
-import type { Append, Heartbeat, Rpc } from './rpc.ts'
+import type { Append, Heartbeat, Rpc, SnapshotChunk } from './rpc.ts'
 import type { Role, Server } from './server.ts'
 import type { Entry, Index, NodeId } from './types.ts'
 import { considerVote } from './voting.ts'
@@ -43,6 +43,10 @@ export class Follower implements Role {
         this.#hear(from)
         this.#heartbeat(from, rpc)
         return this
+      case 'snapshot':
+        this.#hear(from)
+        this.#snapshot(from, rpc)
+        return this
       case 'vote':
         if (considerVote(this.#server, from, rpc)) this.#ticksSilent = 0
         return this
@@ -56,6 +60,7 @@ export class Follower implements Role {
       case 'voteReply':
       case 'appendReply':
       case 'heartbeatReply':
+      case 'snapshotReply':
       // Answered before it comes to a role.
       case 'preVote':
         return this
@@ -91,7 +96,7 @@ export class Follower implements Role {
 
   #append(from: NodeId, rpc: Append): void {
     const { log, term } = this.#server
-    if (log.term(rpc.prevIndex) !== rpc.prevTerm) {
+    if (!log.holds(rpc.prevIndex, rpc.prevTerm)) {
       const hint = log.lastAtMost(rpc.prevIndex, rpc.prevTerm)
       this.#server.sendLate([from], {
         type: 'appendReply',
@@ -111,13 +116,29 @@ export class Follower implements Role {
   /** Truncates only where the logs truly differ: a message that comes late must not undo a later one. */
   #store(prevIndex: Index, entries: readonly Entry[]): Index {
     const { log } = this.#server
-    const firstNew = entries.findIndex((entry) => log.term(entry.index) !== entry.term)
+    const firstNew = entries.findIndex(({ index, term }) => !log.holds(index, term))
     const first = entries[firstNew]
     if (first !== undefined) {
       if (first.index <= log.lastIndex) this.#server.truncate(first.index)
       for (const entry of entries.slice(firstNew)) this.#server.append(entry)
     }
     return prevIndex + entries.length
+  }
+
+  /**
+   * What we lack was cut from the leader's log (paper §7). A snapshot of what stands in our log has nothing to
+   * bring: it only says that this much is committed.
+   */
+  #snapshot(from: NodeId, { snapshot, offset, chunk }: SnapshotChunk): void {
+    const { log, term } = this.#server
+    const { index } = snapshot
+    if (log.holds(index, snapshot.term)) {
+      this.#server.commit(index)
+      const reply = { type: 'appendReply', term, accepted: true, matchIndex: index } as const
+      this.#server.sendLate([from], reply)
+    } else {
+      this.#server.receivedChunks.push({ from, snapshot, offset, chunk })
+    }
   }
 
   #heartbeat(from: NodeId, rpc: Heartbeat): void {

@@ -4,8 +4,7 @@
  * Nothing is sent at once: messages and proposals only change what is known, and `flush`, once a turn,
  * sends what is due. So one turn makes at most one append per server, however much came in.
  *
- * Lacks: snapshots for servers whose next entry was cut away (its place: `#appendTo`) and the transfer of
- * leadership; both come with a later release.
+ * Lacks the transfer of leadership, which comes with a later release.
  */
 import { assert, unreachable } from './assert.ts'
 import { Follower } from './follower.ts'
@@ -13,9 +12,9 @@ import { checkChange, encodeMembership } from './membership.ts'
 import { Progress } from './progress.ts'
 import { majority, majorityIndex } from './quorum.ts'
 import { ReadRounds } from './reads.ts'
-import type { AppendReply, HeartbeatReply, Rpc } from './rpc.ts'
+import type { AppendReply, HeartbeatReply, Rpc, SnapshotReply } from './rpc.ts'
 import type { Role, Server } from './server.ts'
-import type { EntryType, Index, Member, Membership, NodeId } from './types.ts'
+import type { EntryType, Index, Member, Membership, NodeId, SnapshotMark } from './types.ts'
 import { considerVote } from './voting.ts'
 
 /** What became of a request to change the membership. */
@@ -101,6 +100,8 @@ export class Leader implements Role {
         return this.#appendReply(from, rpc)
       case 'heartbeatReply':
         return this.#heartbeatReply(from, rpc)
+      case 'snapshotReply':
+        return this.#snapshotReply(from, rpc)
       case 'readIndex':
         this.read(from, rpc.id)
         return this
@@ -109,6 +110,7 @@ export class Leader implements Role {
         return this
       case 'append':
       case 'heartbeat':
+      case 'snapshot':
         assert(false, `two leaders in term ${this.#server.term}: ${this.#server.id}, ${from}`)
         return this
       case 'readIndexReply':
@@ -137,8 +139,12 @@ export class Leader implements Role {
 
   /** The link to `peer` broke: what was on its way is lost. */
   linkLost(peer: NodeId): void {
-    const progress = this.#progress.get(peer)
-    if (progress !== undefined) progress.probe(progress.matchIndex + 1)
+    this.#progress.get(peer)?.lost()
+  }
+
+  /** Snapshots on their way; the log behind each is needed until its receiver has it. */
+  get snapshotsInUse(): readonly SnapshotMark[] {
+    return [...this.#progress.values()].flatMap(({ snapshot }) => snapshot ?? [])
   }
 
   flush(): void {
@@ -147,6 +153,7 @@ export class Leader implements Role {
     this.#releaseReads()
     this.#promoteLearner()
     this.#sendAppends()
+    this.#sendChunks()
     this.#spreadCommit()
   }
 
@@ -191,6 +198,14 @@ export class Leader implements Role {
         Math.max(progress.matchIndex, Math.min(meeting.index, rpc.rejectIndex - 1)) + 1,
       )
     }
+    return this
+  }
+
+  #snapshotReply(from: NodeId, rpc: SnapshotReply): Role {
+    const progress = this.#progress.get(from)
+    if (progress === undefined) return this
+    progress.active = true
+    progress.chunkHeld(rpc.index, rpc.heldBytes)
     return this
   }
 
@@ -270,11 +285,33 @@ export class Leader implements Role {
       const hasNews = progress.nextIndex <= log.lastIndex
       const mustProbe = progress.mode === 'probe'
       if (!(hasNews || mustProbe) || !progress.canSend(limits.appendsInFlightMax)) continue
+      if (progress.nextIndex <= log.base.index) {
+        this.#beginSnapshot(progress)
+        continue
+      }
       const group = groups.get(progress.nextIndex)
       if (group === undefined) groups.set(progress.nextIndex, [id])
       else group.push(id)
     }
     for (const [nextIndex, ids] of groups) this.#appendTo(ids, nextIndex)
+  }
+
+  /** What it needs was cut away; then there is a snapshot that stands for it. */
+  #beginSnapshot(progress: Progress): void {
+    const { newest } = this.#server.snapshots
+    assert(newest !== null, `no snapshot, but the log begins at ${this.#server.log.firstIndex}`)
+    progress.sendSnapshot(newest)
+  }
+
+  #sendChunks(): void {
+    const { term, snapshots } = this.#server
+    for (const [id, progress] of this.#progress) {
+      const { snapshot, heldBytes: offset } = progress
+      if (snapshot === null || !progress.canSendChunk) continue
+      const chunk = snapshots.chunk(snapshot, offset)
+      this.#server.sendEarly([id], { type: 'snapshot', term, snapshot, offset, chunk })
+      progress.chunkSent()
+    }
   }
 
   #appendTo(ids: readonly NodeId[], nextIndex: Index): void {

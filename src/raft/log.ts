@@ -2,16 +2,18 @@
  * The log as the core sees it: a tail in memory in front of a store on disk. The core only queues what is
  * to be written; `takeWrite` hands it over, `persisted` says it is on disk.
  *
- *     firstIndex ……………… durableIndex ……… lastIndex
- *     └ on disk, maybe in memory ┘└ in memory only ┘
+ *     base | firstIndex ……………… durableIndex ……… lastIndex
+ *          └ on disk, maybe in memory ┘└ in memory only ┘
+ *
+ * `base` is the last entry that was cut away, because a snapshot stands for it and all before.
  */
 import { assert } from './assert.ts'
-import type { Entry, Index, Term } from './types.ts'
+import type { Entry, Index, LogPosition, Term } from './types.ts'
 
 /** The part of the log that is on disk. Read only for what the tail does not hold. */
 export interface LogReader {
-  /** Of the oldest entry still stored; entries before it were cut away by a snapshot. */
-  readonly firstIndex: Index
+  /** The entry before the oldest one still stored; 0 and 0 in a log that is whole. */
+  readonly base: LogPosition
   readonly lastIndex: Index
   term(index: Index): Term
   /** From `from` on, at most `entriesMax` and `bytesMax`, but at least one. */
@@ -39,11 +41,15 @@ export class RaftLog {
     this.#lastIndex = disk.lastIndex
     this.#durableIndex = disk.lastIndex
     this.#writtenIndex = disk.lastIndex
-    this.#lastTerm = disk.lastIndex < disk.firstIndex ? 0 : disk.term(disk.lastIndex)
+    this.#lastTerm = lastTermOf(disk)
+  }
+
+  get base(): LogPosition {
+    return this.#disk.base
   }
 
   get firstIndex(): Index {
-    return this.#disk.firstIndex
+    return this.#disk.base.index + 1
   }
 
   get lastIndex(): Index {
@@ -58,12 +64,18 @@ export class RaftLog {
     return this.#durableIndex
   }
 
-  /** Term of an entry; 0 before the log, `null` beyond its end. */
+  /** Term of an entry; `null` for one that was cut away, and beyond the end. */
   term(index: Index): Term | null {
-    if (index === 0) return 0
-    if (index > this.#lastIndex) return null
+    const { base } = this
+    if (index < base.index || index > this.#lastIndex) return null
+    if (index === base.index) return base.term
     if (index === this.#lastIndex) return this.#lastTerm
     return this.#inTail(index)?.term ?? this.#disk.term(index)
+  }
+
+  /** Is it the entry that stands there? What was cut away is committed, and so the same everywhere. */
+  holds(index: Index, term: Term): boolean {
+    return index < this.base.index || this.term(index) === term
   }
 
   /** Is a log that ends so at least as up to date as ours (paper §5.4.1)? Term first, then length. */
@@ -73,11 +85,12 @@ export class RaftLog {
   }
 
   /**
-   * The last entry at or below `index` whose term is at most `term` (conflict hints, paper §5.3). Terms never
-   * fall along the log, so halving finds it: each look at an old entry may be one at the disk.
+   * The last entry at or below `index` whose term is at most `term` (conflict hints, paper §5.3), or the base:
+   * there all logs meet. Terms never fall along the log, so halving finds it: each look at an old entry may be
+   * one at the disk.
    */
-  lastAtMost(index: Index, term: Term): { index: Index; term: Term } {
-    let low = 0
+  lastAtMost(index: Index, term: Term): LogPosition {
+    let low = this.base.index
     let high = Math.min(index, this.#lastIndex)
     while (low < high) {
       const middle = Math.ceil((low + high) / 2)
@@ -96,9 +109,23 @@ export class RaftLog {
     this.#lastTerm = entry.term
   }
 
+  /** The disk holds another log now, behind a snapshot that stands for more than this one held. */
+  restored(): void {
+    assert(!this.hasWrite, 'replaced while something waits to be written')
+    this.#tail = []
+    this.#tailBytes = 0
+    this.#lastIndex = this.#disk.lastIndex
+    this.#lastTerm = lastTermOf(this.#disk)
+    this.#durableIndex = this.#lastIndex
+    this.#writtenIndex = this.#lastIndex
+  }
+
   /** Removes `from` and everything behind it: the leader says otherwise (paper §5.3). */
   truncate(from: Index): void {
-    assert(from > 0 && from <= this.#lastIndex, `truncate ${from} of ${this.#lastIndex}`)
+    assert(
+      from >= this.firstIndex && from <= this.#lastIndex,
+      `truncate ${from} of ${this.firstIndex} to ${this.#lastIndex}`,
+    )
     const lastTerm = this.term(from - 1)
     assert(lastTerm !== null, `no term before ${from}`)
     const keep = Math.max(0, this.#tail.length - (this.#lastIndex - from + 1))
@@ -165,4 +192,9 @@ export class RaftLog {
   #inTail(index: Index): Entry | undefined {
     return this.#tail[index - this.#tailFirst()]
   }
+}
+
+function lastTermOf(disk: LogReader): Term {
+  const { base, lastIndex } = disk
+  return lastIndex === base.index ? base.term : disk.term(lastIndex)
 }

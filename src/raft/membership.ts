@@ -6,13 +6,9 @@
  * voter. Joint consensus comes with a later release; its place is `checkChange`.
  */
 import { assert } from './assert.ts'
-import type { Index, Member, Membership, NodeId } from './types.ts'
+import type { Index, Member, Membership, MembershipAt, NodeId } from './types.ts'
 
-export interface MembershipAt {
-  /** Of the entry that made it. */
-  readonly index: Index
-  readonly members: Membership
-}
+export type { MembershipAt } from './types.ts'
 
 /** The memberships in the log, oldest first; the last one counts. */
 export class MembershipLog {
@@ -53,6 +49,11 @@ export class MembershipLog {
 
   truncate(from: Index): void {
     this.#history = this.#history.filter(({ index }) => index < from)
+  }
+
+  /** A snapshot stands for everything that was here. */
+  restore(at: MembershipAt): void {
+    this.#history = [at]
   }
 
   /** Forgets what can no longer come back: all but the newest committed one and those after it. */

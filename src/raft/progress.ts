@@ -1,5 +1,5 @@
 import { assert } from './assert.ts'
-import type { Index } from './types.ts'
+import type { Index, SnapshotMark } from './types.ts'
 
 /** What the leader knows about one other server (paper, figure 2: nextIndex, matchIndex). */
 export class Progress {
@@ -14,8 +14,15 @@ export class Progress {
   commitSent: Index = 0
   /** Answered since the last check of the quorum. */
   active = true
-  /** `probe`: one append at a time until one is accepted. `replicate`: a window of them. */
-  mode: 'probe' | 'replicate' = 'probe'
+  /**
+   * `probe`: one append at a time until one is accepted. `replicate`: a window of them. `snapshot`: what it
+   * needs was cut away, and until it holds `snapshot` it gets no appends.
+   */
+  mode: 'probe' | 'replicate' | 'snapshot' = 'probe'
+  /** What it is being sent in that mode. */
+  snapshot: SnapshotMark | null = null
+  /** So much of it has arrived. */
+  heldBytes = 0
   /** Last index of each append on its way, oldest first. */
   #inFlight: Index[] = []
   #ticksUnanswered = 0
@@ -25,6 +32,7 @@ export class Progress {
   }
 
   canSend(appendsInFlightMax: number): boolean {
+    if (this.mode === 'snapshot') return false
     return this.#inFlight.length < (this.mode === 'probe' ? 1 : appendsInFlightMax)
   }
 
@@ -37,8 +45,9 @@ export class Progress {
   accepted(matchIndex: Index): void {
     this.#ticksUnanswered = 0
     this.matchIndex = Math.max(this.matchIndex, matchIndex)
-    if (this.mode === 'probe') {
+    if (this.mode === 'probe' || this.#hasSnapshot) {
       this.mode = 'replicate'
+      this.snapshot = null
       this.#inFlight = []
       this.nextIndex = this.matchIndex + 1
       return
@@ -47,8 +56,36 @@ export class Progress {
     this.nextIndex = Math.max(this.nextIndex, this.matchIndex + 1)
   }
 
+  /** From here on it gets this snapshot, a chunk at a time. */
+  sendSnapshot(snapshot: SnapshotMark): void {
+    this.mode = 'snapshot'
+    this.snapshot = snapshot
+    this.heldBytes = 0
+    this.#inFlight = []
+    this.#ticksUnanswered = 0
+  }
+
+  /** One chunk is on its way at a time: neither heartbeats nor other followers wait behind many. */
+  get canSendChunk(): boolean {
+    return this.mode === 'snapshot' && this.#inFlight.length === 0
+  }
+
+  chunkSent(): void {
+    this.#inFlight = [this.nextIndex]
+  }
+
+  /** So much of the snapshot with this index is there. */
+  chunkHeld(index: Index, heldBytes: number): void {
+    if (this.snapshot?.index !== index) return
+    this.heldBytes = heldBytes
+    // Once it has all of it the word is with the receiver, which installs it.
+    if (heldBytes < this.snapshot.bytes) this.#inFlight = []
+    this.#ticksUnanswered = 0
+  }
+
   /** Is this the refusal of what we sent last, and not one that came late? */
   isCurrent(rejectIndex: Index): boolean {
+    if (this.mode === 'snapshot') return false
     return this.mode === 'probe'
       ? rejectIndex === this.nextIndex - 1
       : rejectIndex > this.matchIndex
@@ -63,10 +100,21 @@ export class Progress {
     this.#ticksUnanswered = 0
   }
 
-  /** What was on its way is lost: the link broke, or nothing was answered for `ticksMax` ticks. */
+  /** Nothing was answered for `ticksMax` ticks: it is lost. */
   tick(ticksMax: number): void {
     if (this.#inFlight.length === 0) return
     this.#ticksUnanswered++
-    if (this.#ticksUnanswered >= ticksMax) this.probe(this.matchIndex + 1)
+    if (this.#ticksUnanswered >= ticksMax) this.lost()
+  }
+
+  /** What was on its way is gone; of a snapshot goes on what has not arrived. */
+  lost(): void {
+    if (this.mode !== 'snapshot') this.probe(this.matchIndex + 1)
+    this.#inFlight = []
+    this.#ticksUnanswered = 0
+  }
+
+  get #hasSnapshot(): boolean {
+    return this.snapshot !== null && this.matchIndex >= this.snapshot.index
   }
 }

@@ -8,7 +8,8 @@
  * Pre-vote, check-quorum and leader stickiness are always on. What a message does depends on the role
  * (follower.ts, candidate.ts, leader.ts); what holds in every role is here.
  *
- * Not here, and coming with a later release: snapshots, joint consensus, leadership transfer.
+ * Snapshots are the shell's: the core only says which is needed where, and is told what became of it.
+ * Not here, and coming with a later release: joint consensus, leadership transfer.
  */
 import { assert } from './assert.ts'
 import { Follower } from './follower.ts'
@@ -17,7 +18,7 @@ import type { MembershipAt } from './membership.ts'
 import type { Rpc } from './rpc.ts'
 import { type Role, Server, type ServerOptions } from './server.ts'
 import type { Settled, Turn } from './turn.ts'
-import type { Entry, Index, Membership, NodeId, RoleName, Term } from './types.ts'
+import type { Entry, Index, Membership, NodeId, RoleName, SnapshotMark, Term } from './types.ts'
 import { answerPreVote } from './voting.ts'
 
 /** How far another server may be ahead of us. Elections without a pause would take half a year for it. */
@@ -88,6 +89,11 @@ export class Raft {
     return this.#role instanceof Leader ? this.#role.leaving : []
   }
 
+  /** Snapshots that are being sent; neither they nor the log behind them may be thrown away. */
+  get snapshotsInUse(): readonly SnapshotMark[] {
+    return this.#role instanceof Leader ? this.#role.snapshotsInUse : []
+  }
+
   /** A message from another server, whether or not it is a member here: our members may be the older ones. */
   step(from: NodeId, rpc: Rpc): void {
     assert(!this.#writing, 'a step in the middle of a turn')
@@ -139,8 +145,9 @@ export class Raft {
   /** Once all that came is stepped: has the role fill its outbox. True: there is something for a turn to do. */
   prepareTurn(): boolean {
     this.#role.flush()
-    const { log, hardStateChanged, readyReads } = this.#server
-    return hardStateChanged || log.hasWrite || readyReads.length > 0 || this.#server.hasMessages
+    const { log, hardStateChanged, readyReads, receivedChunks } = this.#server
+    const hasNews = readyReads.length > 0 || receivedChunks.length > 0
+    return hardStateChanged || log.hasWrite || hasNews || this.#server.hasMessages
   }
 
   /** Everything to be done before the disk is waited for. `settle` must follow, nothing in between. */
@@ -148,10 +155,36 @@ export class Raft {
     assert(!this.#writing, 'a turn within a turn')
     this.#writing = true
     this.#role.flush()
+    const chunks = this.#server.receivedChunks
+    this.#server.receivedChunks = []
     return {
       early: this.#server.takeEarly(),
       write: { hardState: this.#server.takeHardState(), ...this.#server.log.takeWrite() },
+      chunks,
     }
+  }
+
+  /** So much of this snapshot is here by now; whoever sends it goes on from there. */
+  chunkStored(from: NodeId, { index }: SnapshotMark, heldBytes: number): void {
+    const { term } = this.#server
+    this.#server.reply(from, { type: 'snapshotReply', term, index, heldBytes })
+  }
+
+  /** Is there anything in a snapshot of this that we lack? A leader lacks nothing. */
+  wants({ index }: SnapshotMark): boolean {
+    return !this.isLeader && index > this.#server.commitIndex
+  }
+
+  /** Log and state are, durably, those of this snapshot: tells whoever sent it. */
+  restored(snapshot: SnapshotMark): void {
+    assert(!this.#writing && this.wants(snapshot), `snapshot ${snapshot.index} is not wanted`)
+    this.#server.restored(snapshot)
+    this.#appliedIndex = snapshot.index
+    const { leaderId } = this.#role
+    if (leaderId === null) return
+    const { term } = this.#server
+    const reply = { type: 'appendReply', term, accepted: true, matchIndex: snapshot.index } as const
+    this.#server.sendLate([leaderId], reply)
   }
 
   /** The turn's write is on disk. */
@@ -205,7 +238,7 @@ export class Raft {
   /** A request of an older term: its sender must learn ours. Answers of older terms are nothing to us. */
   #answerStale(from: NodeId, rpc: Rpc): void {
     const { term } = this.#server
-    if (rpc.type === 'append' || rpc.type === 'heartbeat') {
+    if (rpc.type === 'append' || rpc.type === 'heartbeat' || rpc.type === 'snapshot') {
       this.#server.sendLate([from], { type: 'heartbeatReply', term, round: 0 })
     } else if (rpc.type === 'vote') {
       this.#server.sendLate([from], { type: 'voteReply', term, granted: false })

@@ -1,4 +1,4 @@
-import type { Entry, Index, NodeId, Term } from './types.ts'
+import type { Entry, Index, NodeId, SnapshotMark, Term } from './types.ts'
 
 /**
  * What servers say to each other about consensus. Names follow the sender's intent; each request has
@@ -18,6 +18,8 @@ export type Rpc =
   | HeartbeatReply
   | ReadIndex
   | ReadIndexReply
+  | SnapshotChunk
+  | SnapshotReply
 
 /** Would you vote for me? Asked before a term is spent (thesis §9.6). */
 export interface PreVote {
@@ -109,6 +111,28 @@ export interface ReadIndexReply {
   readonly term: Term
   readonly id: number
   readonly index: Index
+}
+
+/**
+ * InstallSnapshot of the paper (§7), one chunk at a time. That it is installed is said by an accepted
+ * `appendReply`, whose `matchIndex` is that of the snapshot.
+ */
+export interface SnapshotChunk {
+  readonly type: 'snapshot'
+  readonly term: Term
+  readonly snapshot: SnapshotMark
+  /** Of the first of these bytes in the snapshot. */
+  readonly offset: number
+  readonly chunk: Uint8Array
+}
+
+export interface SnapshotReply {
+  readonly type: 'snapshotReply'
+  readonly term: Term
+  /** Which snapshot this is about. */
+  readonly index: Index
+  /** So much of it is here, from the beginning; the next chunk is to begin there. */
+  readonly heldBytes: number
 }
 
 /** A message and those it goes to: one encoding serves all. */

@@ -6,8 +6,18 @@ import { assert } from './assert.ts'
 import { type LogReader, RaftLog } from './log.ts'
 import { decodeMembership, type MembershipAt, MembershipLog } from './membership.ts'
 import type { Outgoing, Rpc } from './rpc.ts'
+import type { ReceivedChunk, SnapshotReader } from './snapshot.ts'
 import type { ReadyRead } from './turn.ts'
-import type { Entry, HardState, Index, NodeId, RaftLimits, RoleName, Term } from './types.ts'
+import type {
+  Entry,
+  HardState,
+  Index,
+  NodeId,
+  RaftLimits,
+  RoleName,
+  SnapshotMark,
+  Term,
+} from './types.ts'
 
 /** Who the server is and what it finds on its disk. */
 export interface ServerOptions {
@@ -16,8 +26,9 @@ export interface ServerOptions {
   /** In [0, 1). Injected: the same seed gives the same trace. */
   readonly random: () => number
   readonly disk: LogReader
+  readonly snapshots: SnapshotReader
   readonly hardState: HardState
-  /** Every membership entry in the log, oldest first. */
+  /** That of the newest snapshot, if there is one, and every membership entry behind it, oldest first. */
   readonly memberships: readonly MembershipAt[]
   /** What the state machine holds already; committed, therefore. */
   readonly appliedIndex: Index
@@ -48,6 +59,9 @@ export class Server {
   commitIndex: Index
   /** Confirmed reads of our own callers. */
   readyReads: ReadyRead[] = []
+  /** Parts of a snapshot that is wanted here. */
+  receivedChunks: ReceivedChunk[] = []
+  readonly snapshots: SnapshotReader
   #term: Term
   #votedFor: NodeId | null
   #hardStateChanged = false
@@ -63,11 +77,16 @@ export class Server {
     this.#term = options.hardState.term
     this.#votedFor = options.hardState.votedFor
     this.#random = options.random
+    this.snapshots = options.snapshots
     this.commitIndex = options.appliedIndex
     this.membership.committed(options.appliedIndex)
     assert(
       options.appliedIndex <= this.log.lastIndex,
       `applied ${options.appliedIndex}, log ends at ${this.log.lastIndex}`,
+    )
+    assert(
+      options.appliedIndex >= this.log.base.index,
+      `applied ${options.appliedIndex}, log begins behind ${this.log.base.index}`,
     )
     assert(
       this.log.lastTerm <= this.#term,
@@ -139,6 +158,15 @@ export class Server {
     assert(index <= this.log.lastIndex, `commit ${index}, log ends at ${this.log.lastIndex}`)
     this.commitIndex = index
     this.membership.committed(index)
+  }
+
+  /** Log and state were replaced by this snapshot. */
+  restored({ index, membership }: SnapshotMark): void {
+    assert(index > this.commitIndex, `snapshot ${index}, but ${this.commitIndex} is committed`)
+    this.log.restored()
+    assert(this.log.base.index === index, `snapshot ${index}, log begins behind another`)
+    this.membership.restore(membership)
+    this.commitIndex = index
   }
 
   /** For a message that promises nothing about our disk. */

@@ -1,4 +1,5 @@
 import type { Outgoing } from './rpc.ts'
+import type { ReceivedChunk } from './snapshot.ts'
 import type { Entry, HardState, Index } from './types.ts'
 
 /**
@@ -10,6 +11,8 @@ export interface Turn {
   /** Promises nothing about our disk: appends, heartbeats, pre-votes. */
   readonly early: readonly Outgoing[]
   readonly write: LogWrite
+  /** To be kept for the snapshot they belong to. */
+  readonly chunks: readonly ReceivedChunk[]
 }
 
 /** One durable transaction. Nothing in `Settled.late` may leave before it has returned. */

@@ -47,6 +47,31 @@ export interface Member {
 /** Sorted by id, so that every node iterates alike. Empty only in a node that belongs to no cluster yet. */
 export type Membership = readonly Member[]
 
+export interface MembershipAt {
+  /** Of the entry that made it. */
+  readonly index: Index
+  readonly members: Membership
+}
+
+/** An entry, as far as it takes to know it again: equal positions, equal logs up to there (paper §5.3). */
+export interface LogPosition {
+  readonly index: Index
+  readonly term: Term
+}
+
+/** A snapshot of the state machine (paper §7): everything up to and including one entry. */
+export interface SnapshotMark extends LogPosition {
+  /** The newest members up to there. Committed, so no truncation can take them back. */
+  readonly membership: MembershipAt
+  /** Size and hash of its file. One that is equal in all of these is the same snapshot. */
+  readonly bytes: number
+  readonly hash: string
+}
+
+export function isSameSnapshot(a: SnapshotMark, b: SnapshotMark): boolean {
+  return a.index === b.index && a.term === b.term && a.bytes === b.bytes && a.hash === b.hash
+}
+
 export type RoleName = 'follower' | 'preCandidate' | 'candidate' | 'leader'
 
 /** Timing and limits of the core, in ticks, entries and bytes. */

@@ -9,6 +9,7 @@ const fields = [
   'appliedIndex',
   'lastIndex',
   'revision',
+  'snapshotIndex',
   'leadsAlone',
 ] as const
 type Field = (typeof fields)[number]

@@ -1,4 +1,7 @@
-/** A data directory: `log/` and `state/` (LMDB), and `lock` (lock.ts). */
+/**
+ * A data directory: `log/` and `state-N/` (LMDB), `snapshots/` (snapshot-files.ts), and `lock` (lock.ts). Each time a
+ * snapshot takes the place of the state, that gets another N.
+ */
 import { randomBytes } from 'node:crypto'
 import {
   accessSync,
@@ -7,6 +10,8 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  readSync,
   rmSync,
   statfsSync,
 } from 'node:fs'
@@ -17,11 +22,17 @@ import { systemBootId } from './lock.ts'
 export interface Directory {
   readonly path: string
   readonly log: string
-  readonly state: string
+  state(generation: number): string
+  readonly snapshots: string
 }
 
 export function directoryAt(path: string): Directory {
-  return { path, log: join(path, 'log'), state: join(path, 'state') }
+  return {
+    path,
+    log: join(path, 'log'),
+    state: (generation) => join(path, `state-${generation}`),
+    snapshots: join(path, 'snapshots'),
+  }
 }
 
 /**
@@ -39,19 +50,23 @@ export function makeDirectory(path: string): void {
   }
 }
 
-/** Throws away a state that cannot be trusted; the log makes it anew. */
-export function discardState({ state }: Directory): void {
-  rmSync(state, { recursive: true, force: true })
+/** Throws away all states but this one. */
+export function discardStates(directory: Directory, kept: number | null): void {
+  for (const name of readdirSync(directory.path)) {
+    const generation = /^state-(\d+)$/.exec(name)?.[1]
+    if (generation === undefined || Number(generation) === kept) continue
+    rmSync(join(directory.path, name), { recursive: true, force: true })
+  }
 }
 
 /** Waits until everything written through the map is on the disk. */
-export function syncState({ state }: Directory): void {
-  sync(join(state, 'data.mdb'), 'r+')
+export function syncState(directory: Directory, generation: number): void {
+  syncPath(join(directory.state(generation), 'data.mdb'), 'r+')
 }
 
 /** Makes durable that the log's file exists: syncing a file does not say where it is. */
 export function syncNames({ path, log }: Directory): void {
-  for (const folder of [dirname(path), path, log]) sync(folder, 'r')
+  for (const folder of [dirname(path), path, log]) syncPath(folder)
 }
 
 export function freeBytes({ path }: Directory): number {
@@ -64,10 +79,23 @@ export function bootId(): string {
   return systemBootId() ?? randomBytes(16).toString('hex')
 }
 
-function sync(path: string, flags: string): void {
+/** A file, or a folder with the names in it. */
+export function syncPath(path: string, flags = 'r'): void {
+  withFile(path, flags, fsyncSync)
+}
+
+/** @throws RangeError where the file ends before */
+export function readPart(path: string, offset: number, bytes: number): Uint8Array<ArrayBuffer> {
+  const part = Buffer.allocUnsafeSlow(bytes)
+  const found = withFile(path, 'r', (file) => readSync(file, part, 0, bytes, offset))
+  if (found < bytes) throw new RangeError(`${path} ends at ${offset + found}`)
+  return part
+}
+
+export function withFile<T>(path: string, flags: string, act: (file: number) => T): T {
   const file = openSync(path, flags)
   try {
-    fsyncSync(file)
+    return act(file)
   } finally {
     closeSync(file)
   }

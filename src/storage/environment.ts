@@ -10,6 +10,8 @@ export interface Environment {
   /** All of what `change` does to the tables, or, when it throws, nothing. */
   transactionSync<T>(change: () => T): T
   openTable(name: string): Table
+  /** Copies it as it is at one moment into this directory, without what is free; it goes on being written. */
+  backup(path: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -88,6 +90,11 @@ export function openStateEnvironment(path: string): Environment {
   return environmentOver(open({ ...common, path, ...mode }))
 }
 
+/** A copy of a state, to look into. */
+export function openStateCopy(path: string): Environment {
+  return environmentOver(open({ ...common, path, readOnly: true }))
+}
+
 /** Shares the environment that the storage thread of this process has open. */
 export function openStateReadOnly(path: string): ReadEnvironment {
   return environmentOver(open({ ...common, path, readOnly: true, noSync: true, useWritemap: true }))
@@ -95,7 +102,11 @@ export function openStateReadOnly(path: string): ReadEnvironment {
 
 /** LMDB's own objects, with what their types hide. */
 function environmentOver(root: RootDatabase<Buffer, Buffer>): ReadEnvironment {
-  return Object.assign(root, { openTable: (name: string) => openTable(root, name) })
+  const backup = root.backup.bind(root)
+  return Object.assign(root, {
+    openTable: (name: string) => openTable(root, name),
+    backup: (path: string) => backup(path, true),
+  })
 }
 
 function openTable(root: RootDatabase<Buffer, Buffer>, name: string): Table {

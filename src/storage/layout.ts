@@ -1,5 +1,6 @@
 /** How the state environment is laid out: the one place where its bytes have a meaning. */
-import type { Index } from '../raft/types.ts'
+import { decodeMembership, encodeMembership } from '../raft/membership.ts'
+import type { Index, MembershipAt } from '../raft/types.ts'
 import type { Environment, Table } from './environment.ts'
 
 export interface StateTables {
@@ -115,6 +116,22 @@ export function writePosition({ appliedIndex, revision }: Position): Buffer {
 export function readPosition(bytes: Buffer | undefined): Position {
   if (bytes === undefined) return { appliedIndex: 0, revision: 0 }
   return { appliedIndex: bytes.readDoubleBE(0), revision: bytes.readDoubleBE(8) }
+}
+
+/** The newest members applied: as of which entry, and who. */
+export const membershipKey: Buffer = Buffer.from('membership')
+
+export function writeMembership({ index, members }: MembershipAt): Buffer {
+  const encoded = encodeMembership(members)
+  const bytes = Buffer.allocUnsafe(8 + encoded.length)
+  bytes.writeDoubleBE(index, 0)
+  bytes.set(encoded, 8)
+  return bytes
+}
+
+export function readMembership(bytes: Buffer | undefined): MembershipAt {
+  if (bytes === undefined) return { index: 0, members: [] }
+  return { index: bytes.readDoubleBE(0), members: decodeMembership(bytes.subarray(8)) }
 }
 
 /** The first key above all that begin with `prefix`; `null` if there is none. */

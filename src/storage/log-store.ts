@@ -3,7 +3,10 @@
  * them one durable transaction. Entries are stored as the records that travel the wire (codec/record.ts).
  *
  * Any error here ends the node: after a failed sync nobody knows what the disk holds, and trying again
- * would be told it is fine (fsyncgate). Cutting the log comes with snapshots; its place is `firstIndex`.
+ * would be told it is fine (fsyncgate).
+ *
+ * The log is cut in one step and emptied in many: a snapshot moves `base`, and from then on what lies below
+ * is no part of the log, though its rows go little by little, with the writes of later turns.
  */
 import { CorruptRecord, decodeRecord, recordsOf } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
@@ -11,8 +14,16 @@ import { assert } from '../raft/assert.ts'
 import type { LogReader } from '../raft/log.ts'
 import { decodeMembership, type MembershipAt } from '../raft/membership.ts'
 import type { LogWrite } from '../raft/turn.ts'
-import type { Entry, HardState, Index, NodeId, Term } from '../raft/types.ts'
-import { type Environment, logRemedy, numberKey, type Table } from './environment.ts'
+import type {
+  Entry,
+  HardState,
+  Index,
+  LogPosition,
+  NodeId,
+  SnapshotMark,
+  Term,
+} from '../raft/types.ts'
+import { type Environment, keyNumber, logRemedy, numberKey, type Table } from './environment.ts'
 import { onDisk } from './failure.ts'
 
 /** What a data directory knows of itself. */
@@ -30,11 +41,26 @@ export interface Identity {
 export interface StateMark {
   readonly bootId: string
   readonly clean: boolean
+  /** Which of the directories it may be in; raised whenever a snapshot takes its place. */
+  readonly generation: number
 }
+
+/** What stands for the part of the log that is gone. */
+interface Cut {
+  readonly base: LogPosition
+  /** Newest first. The log reaches back to the oldest of them. */
+  readonly snapshots: readonly SnapshotMark[]
+}
+
+const whole: Cut = { base: { index: 0, term: 0 }, snapshots: [] }
+
+/** Rows below the base that a write removes on the way. More than one comes in with each, so that it ends. */
+const sweptRowsMax = 512
 
 const hardStateKey = Buffer.from('hardState')
 const identityKey = Buffer.from('identity')
 const stateMarkKey = Buffer.from('stateMark')
+const cutKey = Buffer.from('cut')
 const formatKey = Buffer.from('format')
 const format = Buffer.from('skiff-log-1')
 
@@ -42,9 +68,10 @@ export class LogStore implements LogReader {
   readonly #environment: Environment
   readonly #meta: Table
   readonly #log: Table
-  /** Changes when the log can be cut. */
-  readonly firstIndex: Index = 1
+  #cut: Cut = whole
   #lastIndex: Index = 0
+  /** The lowest row there may be; below the base until all of that is swept. */
+  #lowestRow: Index = 1
 
   private constructor(environment: Environment) {
     this.#environment = environment
@@ -63,6 +90,7 @@ export class LogStore implements LogReader {
     const store = new LogStore(environment)
     try {
       store.#checkFormat(path)
+      store.#cut = store.#read<Cut>(cutKey) ?? whole
       return { store, memberships: store.#verify(path) }
     } catch (error) {
       void store.close()
@@ -72,6 +100,15 @@ export class LogStore implements LogReader {
 
   get lastIndex(): Index {
     return this.#lastIndex
+  }
+
+  get base(): LogPosition {
+    return this.#cut.base
+  }
+
+  /** Newest first. */
+  get snapshots(): readonly SnapshotMark[] {
+    return this.#cut.snapshots
   }
 
   get hardState(): HardState {
@@ -92,6 +129,30 @@ export class LogStore implements LogReader {
 
   saveStateMark(mark: StateMark): void {
     this.#saveMeta(stateMarkKey, mark)
+  }
+
+  /** A snapshot is on the disk, and the log begins behind `base`. */
+  recordSnapshots(snapshots: readonly SnapshotMark[], base: LogPosition): void {
+    assert(
+      base.index >= this.base.index && base.index <= (snapshots.at(-1)?.index ?? 0),
+      `cut behind ${base.index}, from ${this.base.index}, without a snapshot of it`,
+    )
+    const cut: Cut = { base, snapshots }
+    this.#transaction(() => this.#putMeta(cutKey, cut))
+    this.#cut = cut
+  }
+
+  /** A snapshot takes the place of the whole log, and of the state, which is made from it anew. */
+  install(snapshot: SnapshotMark, state: StateMark): void {
+    const { index, term } = snapshot
+    const cut: Cut = { base: { index, term }, snapshots: [snapshot] }
+    this.#transaction(() => {
+      this.#putMeta(cutKey, cut)
+      this.#putMeta(stateMarkKey, state)
+      this.#truncate(index + 1)
+    })
+    this.#cut = cut
+    this.#lastIndex = index
   }
 
   /** Founds a cluster: its id and its first entry, both or neither. */
@@ -117,12 +178,28 @@ export class LogStore implements LogReader {
       if (hardState !== null) this.#putMeta(hardStateKey, hardState)
       if (truncateFrom !== null) this.#truncate(truncateFrom)
       if (entries.length > 0) this.#putRecords(entries, block)
+      this.#sweep()
     })
     this.#lastIndex = lastIndex
   }
 
   term(index: Index): Term {
     return this.#entry(index).term
+  }
+
+  /** `null`: not in the log, nor its base. */
+  termAt(index: Index): Term | null {
+    const { base } = this
+    if (index === base.index) return base.term
+    return index < base.index || index > this.#lastIndex ? null : this.term(index)
+  }
+
+  /** Of the records behind this entry. */
+  bytesBehind(index: Index): number {
+    let bytes = 0
+    const rows = { start: numberKey(index + 1), end: numberKey(2 ** 53 - 1) }
+    for (const { value } of this.#log.getRange(rows)) bytes += value.length
+    return bytes
   }
 
   entries(from: Index, entriesMax: number, bytesMax: number): readonly Entry[] {
@@ -156,10 +233,13 @@ export class LogStore implements LogReader {
 
   /** Reads the log from end to end; a server with a damaged log must neither vote nor acknowledge. */
   #verify(path: string): readonly MembershipAt[] {
+    const { base, snapshots } = this.#cut
     const memberships: MembershipAt[] = []
-    let lastTerm: Term = 0
+    let lastTerm: Term = base.term
+    this.#lastIndex = base.index
+    this.#lowestRow = this.#findLowestRow()
     for (const { key, value } of this.#log.getRange({
-      start: numberKey(0),
+      start: numberKey(base.index + 1),
       end: numberKey(2 ** 53 - 1),
     })) {
       const index = this.#lastIndex + 1
@@ -171,7 +251,20 @@ export class LogStore implements LogReader {
       lastTerm = entry.term
       this.#lastIndex = index
     }
-    return memberships
+    return withSnapshot(memberships, snapshots.at(-1) ?? null)
+  }
+
+  #findLowestRow(): Index {
+    const all = { start: numberKey(0), end: numberKey(2 ** 53 - 1), limit: 1 }
+    for (const key of this.#log.getKeys(all)) return keyNumber(key)
+    return this.base.index + 1
+  }
+
+  /** Some of the rows that are no part of the log any more. */
+  #sweep(): void {
+    const end = Math.min(this.base.index + 1, this.#lowestRow + sweptRowsMax)
+    for (; this.#lowestRow < end; this.#lowestRow++)
+      this.#log.removeSync(numberKey(this.#lowestRow))
   }
 
   #decode(record: Uint8Array, index: Index, path: string): Entry {
@@ -189,7 +282,7 @@ export class LogStore implements LogReader {
     const record = this.#log.get(numberKey(index))
     assert(
       record !== undefined,
-      `entry ${index} is not in the log (${this.firstIndex} to ${this.#lastIndex})`,
+      `entry ${index} is not in the log (${this.base.index + 1} to ${this.#lastIndex})`,
     )
     return this.#decode(record, index, 'the log')
   }
@@ -228,6 +321,16 @@ export class LogStore implements LogReader {
   #transaction(change: () => void): void {
     onDisk('writing the log', () => this.#environment.transactionSync(change))
   }
+}
+
+/** What the snapshot knows of the members stands for the entries that are gone; newer ones are in the log. */
+function withSnapshot(
+  memberships: readonly MembershipAt[],
+  snapshot: SnapshotMark | null,
+): readonly MembershipAt[] {
+  if (snapshot === null) return memberships
+  const { membership } = snapshot
+  return [membership, ...memberships.filter(({ index }) => index > membership.index)]
 }
 
 function corrupt(path: string, index: Index, reason: string): SkiffError {

@@ -8,14 +8,15 @@ import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
-import type { Entry, Membership, RaftLimits } from '../raft/types.ts'
+import type { Entry, Membership, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
 import { Changes } from './changes.ts'
 import type { DiskSpace } from './disk-space.ts'
-import type { Environment } from './environment.ts'
-import { type Identity, LogStore } from './log-store.ts'
+import { type Environment, logRemedy } from './environment.ts'
+import { type Identity, LogStore, type StateMark } from './log-store.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
+import { type SnapshotFiles, Snapshots } from './snapshots.ts'
 import { StateMachine } from './state-machine.ts'
 import type { StorageParts } from './storage.ts'
 import { Watchers } from './watchers.ts'
@@ -27,12 +28,14 @@ export interface Home {
   /** Another one after each loss of power. */
   bootId(): string
   openLog(): Environment
-  openState(): Environment
-  discardState(): void
+  openState(generation: number): Environment
+  /** All but this one. */
+  discardStates(kept: number | null): void
+  readonly snapshots: SnapshotFiles
   /** Makes durable that the log's file exists. */
   syncNames(): void
   /** Makes durable what was written to the state. */
-  syncState(): void
+  syncState(generation: number): void
 }
 
 /** Where chance comes in. */
@@ -52,15 +55,20 @@ export interface Opened {
   /** Higher at each start from the same directory. */
   readonly incarnation: number
   identity: Identity
+  /** What a state is trusted by while it is in use; rewritten when a snapshot takes its place. */
+  stateMark: StateMark
   memberships: readonly MembershipAt[]
 }
 
 export interface NodeSettings {
   readonly limits: RaftLimits
   readonly watcherBytesMax: number
+  readonly snapshotLogBytes: number
   readonly board: SharedArrayBuffer
   readonly space: DiskSpace
   readonly schedule: (turn: () => void) => void
+  /** Has a turn run soon, for something that was finished aside of the turns. */
+  readonly wake: () => void
 }
 
 /** How far an incarnation counts the starts; below are random bits that tell copies apart. */
@@ -76,9 +84,10 @@ export function openNode(home: Home, dice: Dice): Opened {
     const identity = nextStart(log.identity, dice)
     log.saveIdentity(identity)
     home.syncNames()
-    const state = openState(home, log)
+    const stateMark = prepareState(home, log)
+    const state = openState(home, log, stateMark)
     const incarnation = identity.starts * incarnationRandom + dice.below(incarnationRandom)
-    return { log, state, identity, incarnation, memberships }
+    return { log, state, stateMark, identity, incarnation, memberships }
   } catch (error) {
     void log.close()
     throw error
@@ -97,24 +106,32 @@ export function bootstrap(opened: Opened, clusterId: string, members: Membership
 
 /** All that a turn needs, over what was opened. */
 export function assembleNode(
-  { log, state, memberships, identity, incarnation }: Opened,
-  { limits, watcherBytesMax, board, space, schedule }: NodeSettings,
+  home: Home,
+  opened: Opened,
+  settings: NodeSettings,
   dice: Dice,
 ): StorageParts {
+  const { log, state, memberships, identity, incarnation } = opened
+  const { limits, watcherBytesMax, snapshotLogBytes: logBytes, board, space, schedule } = settings
+  const wake = settings.wake
+  const snapshots = new Snapshots({ files: home.snapshots, log, state, logBytes, wake })
   const raft = new Raft({
     id: identity.nodeId,
     limits,
     random: () => dice.next(),
     disk: log,
+    snapshots,
     hardState: log.hardState,
     memberships,
     appliedIndex: state.appliedIndex,
   })
-  const applied = memberships.findLast(({ index }) => index <= state.appliedIndex)
   return {
     raft,
     log,
     state,
+    snapshots,
+    incarnation,
+    install: (snapshot) => install(home, opened, snapshot),
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
     changes: new Changes(raft, limits.heartbeatTicks),
@@ -124,31 +141,67 @@ export function assembleNode(
     // No less than a full window of appends brings, or a follower would fall ever further behind.
     applyEntriesMax: limits.appendsInFlightMax * limits.appendEntriesMax,
     applyBytesMax: 2 * limits.appendsInFlightMax * limits.appendBytesMax,
-    members: applied?.members ?? [],
     schedule,
   }
 }
 
 /** Last of all, once the state's environment is closed: it will be believed whatever happens meanwhile. */
-export function markClean(home: Home, log: LogStore): void {
-  home.syncState()
-  log.saveStateMark({ bootId: home.bootId(), clean: true })
+export function markClean(home: Home, { log, stateMark }: Opened): void {
+  home.syncState(stateMark.generation)
+  log.saveStateMark({ ...stateMark, clean: true })
 }
 
-/** Trusts the state only if no power was lost since it was written; else the log makes it anew. */
-function openState(home: Home, log: LogStore): StateMachine {
-  const boot = home.bootId()
+/**
+ * A snapshot takes the place of log and state. The first step decides it: from then on the state is one that
+ * cannot be trusted, and whoever dies before the last step has it made of the snapshot at the next start.
+ */
+function install(home: Home, opened: Opened, snapshot: SnapshotMark): number {
+  const { log, state } = opened
+  const generation = opened.stateMark.generation + 1
+  const untrusted: StateMark = { bootId: '', clean: false, generation }
+  log.install(snapshot, untrusted)
+  opened.stateMark = prepareState(home, log)
+  void state.replace(home.openState(generation)).close()
+  assert(state.appliedIndex === snapshot.index, `the snapshot holds entry ${state.appliedIndex}`)
+  return generation
+}
+
+/**
+ * Trusts the state only if no power was lost since it was written; else it is made of the newest snapshot that
+ * is whole, or of nothing, and the log does the rest.
+ */
+function prepareState(home: Home, log: LogStore): StateMark {
+  const bootId = home.bootId()
   const mark = log.stateMark
-  if (mark === null || !(mark.clean || mark.bootId === boot)) home.discardState()
+  const generation = mark?.generation ?? 0
+  const isTrusted = mark !== null && (mark.clean || mark.bootId === bootId)
+  home.discardStates(isTrusted ? generation : null)
+  if (!isTrusted) restoreState(home, log, generation)
   // Durable before the first write: a clean mark must never stand beside a state that is in use.
-  log.saveStateMark({ bootId: boot, clean: false })
-  const state = new StateMachine(home.openState())
-  if (state.appliedIndex <= log.lastIndex) return state
+  const used: StateMark = { bootId, clean: false, generation }
+  log.saveStateMark(used)
+  return used
+}
+
+function restoreState(home: Home, log: LogStore, generation: number): void {
+  if (log.snapshots.some((snapshot) => home.snapshots.restore(snapshot, generation))) return
+  if (log.base.index === 0) return
+  throw new SkiffError(
+    'SKIFF_STORAGE',
+    'not-applied',
+    `the state in ${home.path} was lost, no snapshot of it is whole, and the log begins behind entry ${log.base.index}. ${logRemedy}`,
+  )
+}
+
+function openState(home: Home, log: LogStore, { generation }: StateMark): StateMachine {
+  const state = new StateMachine(home.openState(generation))
+  const { appliedIndex } = state
+  if (appliedIndex >= log.base.index && appliedIndex <= log.lastIndex) return state
   void state.close()
   throw new SkiffError(
     'SKIFF_STORAGE',
     'not-applied',
-    `the state in ${home.path} holds entry ${state.appliedIndex}, its log ends at ${log.lastIndex}: the log was damaged or replaced`,
+    `the state in ${home.path} holds entry ${appliedIndex}, its log goes from ${log.base.index + 1} to ${log.lastIndex}: the log was damaged or replaced`,
   )
 }
 

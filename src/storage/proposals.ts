@@ -132,9 +132,15 @@ export class Proposals {
     return pending.abandoned ? null : { batch: pending.batch, revisions }
   }
 
-  /** Every batch whose callers still wait, e.g. to refuse them all. */
-  get waiting(): readonly number[] {
-    return this.#pending.filter(({ abandoned }) => !abandoned).map(({ batch }) => batch)
+  /**
+   * A snapshot has applied everything up to this sequence, and nobody knows any more what came of it. Returns
+   * the batches whose callers still wait.
+   */
+  skipTo(sequence: number): readonly number[] {
+    const skipped = this.#pending.filter((each) => each.sequence > 0 && each.sequence <= sequence)
+    this.#pending.splice(0, skipped.length)
+    this.resend()
+    return skipped.filter(({ abandoned }) => !abandoned).map(({ batch }) => batch)
   }
 
   #seal(pending: Pending): void {

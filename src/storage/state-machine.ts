@@ -9,22 +9,27 @@
  */
 import { type BatchOwner, batchOwner, type Command, readCommands } from '../codec/command.ts'
 import { assert } from '../raft/assert.ts'
-import type { Entry, Index } from '../raft/types.ts'
+import { decodeMembership } from '../raft/membership.ts'
+import type { Entry, Index, MembershipAt, NodeId } from '../raft/types.ts'
 import { type Environment, numberKey } from './environment.ts'
 import { onDisk } from './failure.ts'
 import {
   type KeyRecord,
   keyRecordHeaderBytes,
+  membershipKey,
   namespaceKey,
   namespaceLength,
   openStateTables,
   type Position,
   positionKey,
   readKeyRecord,
+  readMembership,
   readPosition,
+  readRevisionRecord,
   revisionRecord,
   type StateTables,
   writeKeyRecord,
+  writeMembership,
   writePosition,
 } from './layout.ts'
 
@@ -86,16 +91,34 @@ class KeyState {
   }
 }
 
+/** Rows of revisions whose entries are gone that one transaction removes on the way. */
+const trimmedRowsMax = 256
+
 export class StateMachine {
-  readonly #environment: Environment
-  readonly #tables: StateTables
+  #environment: Environment
+  #tables: StateTables
   #position: Position
+  #membership: MembershipAt
+  /** Revisions made by entries before this one are gone from here, too. */
+  #trimmedTo: Index = 1
   #scratch = Buffer.allocUnsafe(64 * 1024)
 
   constructor(environment: Environment) {
     this.#environment = environment
     this.#tables = openStateTables(this.#environment)
     this.#position = readPosition(this.#tables.meta.get(positionKey))
+    this.#membership = readMembership(this.#tables.meta.get(membershipKey))
+  }
+
+  /** Another environment, made of a snapshot, takes the place of this one, which can be closed. */
+  replace(environment: Environment): Environment {
+    const before = this.#environment
+    this.#environment = environment
+    this.#tables = openStateTables(environment)
+    this.#position = readPosition(this.#tables.meta.get(positionKey))
+    this.#membership = readMembership(this.#tables.meta.get(membershipKey))
+    this.#trimmedTo = 1
+    return before
   }
 
   get tables(): StateTables {
@@ -110,17 +133,46 @@ export class StateMachine {
     return this.#position.revision
   }
 
-  /** One transaction. The entries follow the applied index. */
-  apply(entries: readonly Entry[], listener: ChangeListener | null): readonly AppliedBatch[] {
+  /** The newest members applied. */
+  get membership(): MembershipAt {
+    return this.#membership
+  }
+
+  /** For snapshots, which copy it. */
+  get environment(): Environment {
+    return this.#environment
+  }
+
+  /** The newest batch of this incarnation that was applied; 0: none. */
+  lastSequence(node: NodeId, incarnation: number): number {
+    const stored = this.#tables.sessions.get(Buffer.from(node, 'hex'))
+    if (stored === undefined || stored.readDoubleBE(0) !== incarnation) return 0
+    return stored.readDoubleBE(8)
+  }
+
+  /**
+   * One transaction. The entries follow the applied index; `logBegins` is the first that is still in the log,
+   * whose revisions can still be looked up.
+   */
+  apply(
+    entries: readonly Entry[],
+    listener: ChangeListener | null,
+    logBegins: Index = 1,
+  ): readonly AppliedBatch[] {
     const last = entries.at(-1)
     if (last === undefined) return []
-    const before = this.#position
+    const before = { position: this.#position, membership: this.#membership }
     try {
       return onDisk('applying the log', () =>
-        this.#environment.transactionSync(() => this.#applyAll(entries, listener)),
+        this.#environment.transactionSync(() => {
+          const applied = this.#applyAll(entries, listener)
+          this.#trim(logBegins)
+          return applied
+        }),
       )
     } catch (error) {
-      this.#position = before
+      this.#position = before.position
+      this.#membership = before.membership
       throw error
     }
   }
@@ -137,10 +189,32 @@ export class StateMachine {
         `applying ${entry.index} after ${this.appliedIndex}`,
       )
       if (entry.type === 'batch') applied.push(this.#applyBatch(entry, listener))
+      if (entry.type === 'membership') this.#applyMembership(entry)
       this.#position = { ...this.#position, appliedIndex: entry.index }
     }
     this.#tables.meta.putSync(positionKey, writePosition(this.#position))
     return applied
+  }
+
+  #applyMembership({ index, bytes }: Entry): void {
+    this.#membership = { index, members: decodeMembership(bytes) }
+    this.#tables.meta.putSync(membershipKey, writeMembership(this.#membership))
+  }
+
+  /** Where a watch of the past finds its entries must not grow forever. */
+  #trim(logBegins: Index): void {
+    if (this.#trimmedTo >= logBegins) return
+    const { revisions } = this.#tables
+    const gone: Buffer[] = []
+    for (const { key, value } of revisions.getRange({
+      start: numberKey(0),
+      limit: trimmedRowsMax,
+    })) {
+      if (readRevisionRecord(value).index >= logBegins) break
+      gone.push(Buffer.from(key))
+    }
+    for (const key of gone) revisions.removeSync(key)
+    if (gone.length < trimmedRowsMax) this.#trimmedTo = logBegins
   }
 
   #applyBatch(entry: Entry, listener: ChangeListener | null): AppliedBatch {

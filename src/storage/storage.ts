@@ -12,7 +12,7 @@
 
 import type { Port } from '../actor/port.ts'
 import { batchCount, batchOwner } from '../codec/command.ts'
-import { packEntries, unpackEntries } from '../codec/record.ts'
+import { packEntries, recordBytes, unpackEntries } from '../codec/record.ts'
 import { errorToData, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type {
   CodecToStorage,
@@ -25,9 +25,9 @@ import type {
   WireRpc,
 } from '../messages.ts'
 import { unreachable } from '../raft/assert.ts'
-import { decodeMembership } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { Entry, Membership, NodeId } from '../raft/types.ts'
+import type { ReceivedChunk } from '../raft/snapshot.ts'
+import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
 import type { Changes, Refusal } from './changes.ts'
 import type { DiskSpace } from './disk-space.ts'
@@ -35,6 +35,7 @@ import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
 import type { Reads } from './reads.ts'
+import type { Snapshots } from './snapshots.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { Watchers } from './watchers.ts'
 
@@ -60,8 +61,11 @@ export interface StorageParts {
   /** Applied in one transaction; more wait for the next turn. */
   readonly applyEntriesMax: number
   readonly applyBytesMax: number
-  /** The members as applied when the node was opened. */
-  readonly members: Membership
+  readonly snapshots: Snapshots
+  /** Of this start, as its batches carry it. */
+  readonly incarnation: number
+  /** Puts a snapshot in the place of log and state, durably. Returns the state's generation. */
+  readonly install: (snapshot: SnapshotMark) => number
   /** Calls back soon, but not before what has come meanwhile is in the ports. */
   readonly schedule: (turn: () => void) => void
 }
@@ -69,7 +73,6 @@ export interface StorageParts {
 export class Storage {
   readonly #ports: StoragePorts
   readonly #parts: StorageParts
-  #members: Membership
   readonly #outbox: Outbox
   #shownView = ''
   /** What the view was made of when it was last looked at. */
@@ -84,7 +87,6 @@ export class Storage {
     this.#ports = ports
     this.#parts = parts
     this.#outbox = new Outbox(ports.codecs)
-    this.#members = parts.members
   }
 
   /** Runs a turn whenever something waits. `failed` is called once, instead of any further turn. */
@@ -98,6 +100,11 @@ export class Storage {
 
   stop(): void {
     this.#running = false
+  }
+
+  /** Something was finished aside of the turns. */
+  poke(): void {
+    if (this.#running) this.#scheduleTurn()
   }
 
   readonly #wake = (): void => {
@@ -115,6 +122,7 @@ export class Storage {
   #turn(): void {
     const { raft } = this.#parts
     this.#again = false
+    this.#pumpSnapshots()
     for (const codec of this.#ports.codecs)
       for (const { from, rpc } of codec.receive()) this.#step(from, rpc)
     let ticked = false
@@ -157,16 +165,19 @@ export class Storage {
     const settled = raft.settle()
     this.#outbox.send(settled.late)
     for (const read of settled.reads) reads.confirm(read)
+    for (const chunk of turn.chunks) this.#keepChunk(chunk)
     this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))
   }
 
   #apply(entries: readonly Entry[]): void {
-    const { state, proposals, watchers, space } = this.#parts
+    const { state, log, proposals, watchers, space, snapshots } = this.#parts
     if (entries.length === 0) return
-    for (const entry of entries) space.spend(stateBytes(entry))
-    const applied = state.apply(entries, watchers.isEmpty ? null : watchers)
-    for (const entry of entries)
-      if (entry.type === 'membership') this.#members = decodeMembership(entry.bytes)
+    for (const entry of entries) {
+      space.spend(stateBytes(entry))
+      snapshots.applied(recordBytes(entry))
+    }
+    const listener = watchers.isEmpty ? null : watchers
+    const applied = state.apply(entries, listener, log.base.index + 1)
     for (const batch of applied) {
       const answer = proposals.applied(batch)
       if (answer !== null)
@@ -175,6 +186,35 @@ export class Storage {
         ])
     }
     this.#again ||= this.#parts.raft.hasCommitted
+  }
+
+  #keepChunk(chunk: ReceivedChunk): void {
+    const { raft, snapshots, space } = this.#parts
+    space.spend(chunk.chunk.length)
+    const held = snapshots.receive(chunk)
+    if (held !== null) raft.chunkStored(chunk.from, chunk.snapshot, held)
+  }
+
+  /** What was finished aside of the turns: one of our own, or one from the leader. */
+  #pumpSnapshots(): void {
+    const { raft, snapshots } = this.#parts
+    snapshots.pump(raft.snapshotsInUse)
+    const received = snapshots.takeReceived()
+    if (received === null) return
+    const { from, snapshot, isWhole } = received
+    if (!isWhole) raft.chunkStored(from, snapshot, 0)
+    else if (raft.wants(snapshot)) this.#install(snapshot)
+  }
+
+  #install(snapshot: SnapshotMark): void {
+    const { raft, state, snapshots, proposals, watchers, incarnation } = this.#parts
+    const generation = this.#parts.install(snapshot)
+    raft.restored(snapshot)
+    snapshots.installed(snapshot)
+    watchers.restored()
+    this.#ports.network.post({ type: 'stateReplaced', generation })
+    for (const batch of proposals.skipTo(state.lastSequence(raft.id, incarnation)))
+      this.#refuse(batch, answerLost())
   }
 
   /** Everything main must know by now, as one message. */
@@ -256,6 +296,7 @@ export class Storage {
   #tick(): void {
     const { raft, proposals, reads, changes, space } = this.#parts
     raft.tick()
+    this.#parts.snapshots.tick()
     proposals.tick(this.#route())
     reads.tick()
     changes.tick()
@@ -330,7 +371,7 @@ export class Storage {
   }
 
   #publish(): void {
-    const { raft, state, board } = this.#parts
+    const { raft, state, board, snapshots } = this.#parts
     const { term, commitIndex, lastIndex } = raft.status
     board.write({
       term,
@@ -338,29 +379,23 @@ export class Storage {
       lastIndex,
       appliedIndex: state.appliedIndex,
       revision: state.revision,
+      snapshotIndex: snapshots.newest?.index ?? 0,
       // Applied, too: else a read here would miss what was acknowledged before we were started.
       leadsAlone: raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0,
     })
   }
 
   #showView(): void {
-    const { raft, changes } = this.#parts
+    const { raft, changes, state } = this.#parts
+    const { members: applied } = state.membership
     const { role, term, leaderId } = raft.status
     const { members: latest } = raft.membership
-    const sources = [
-      role,
-      term,
-      leaderId,
-      this.#members,
-      latest,
-      ...raft.leaving,
-      ...changes.contacts,
-    ]
+    const sources = [role, term, leaderId, applied, latest, ...raft.leaving, ...changes.contacts]
     if (sameItems(sources, this.#viewSources)) return
     this.#viewSources = sources
-    const view: NodeView = { role, term, leaderId, members: this.#members }
+    const view: NodeView = { role, term, leaderId, members: applied }
     // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
-    const members = [...this.#members, ...latest, ...raft.leaving]
+    const members = [...applied, ...latest, ...raft.leaving]
     const wanted = [...changes.contacts, ...members]
     const peers = new Map<NodeId, PeerAddress>()
     for (const { id, address } of wanted) if (id !== raft.id) peers.set(id, { id, address })
@@ -383,6 +418,12 @@ function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
 function buffersOf(message: StorageToNetwork): ArrayBuffer[] {
   if (message.type !== 'events' && message.type !== 'history') return []
   return [message.events.buffer as ArrayBuffer]
+}
+
+function answerLost(): SkiffError {
+  const message =
+    'the write was applied, but this node got a snapshot meanwhile that does not say at which revision'
+  return new SkiffError('SKIFF_TIMEOUT', 'unknown', message)
 }
 
 function notSent(leaderId: NodeId | null): SkiffError {

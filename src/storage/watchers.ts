@@ -123,6 +123,12 @@ export class Watchers implements ChangeListener {
     return this.#behind.some((watcher) => this.#hasRoom(watcher))
   }
 
+  /** A snapshot took the place of the state: who has not seen all up to there has missed what it stands for. */
+  restored(): void {
+    for (const watcher of [...this.#watchers.values()])
+      if (watcher.nextRevision <= this.#state.revision) this.#endCompacted(watcher)
+  }
+
   /** What main must hear, in order. */
   takeMessages(): readonly StorageToNetwork[] {
     this.#queueLive()
@@ -196,16 +202,11 @@ export class Watchers implements ChangeListener {
     for (const { key, value } of revisions.getRange(up)) {
       rows.push({ firstRevision: keyNumber(key), ...readRevisionRecord(Buffer.from(value)) })
     }
-    return (rows[0]?.index ?? 0) < this.#log.firstIndex ? [] : rows
+    return (rows[0]?.index ?? 0) <= this.#log.base.index ? [] : rows
   }
 
   #endCompacted(watcher: Subscription): void {
-    const [oldest] = this.#state.tables.revisions.getKeys({
-      start: numberKey(0),
-      end: numberKey(2 ** 53 - 1),
-      limit: 1,
-    })
-    const revision = oldest === undefined ? this.#state.revision + 1 : keyNumber(oldest)
+    const revision = this.#oldestRevision()
     this.#end(
       watcher,
       new SkiffError(
@@ -215,6 +216,14 @@ export class Watchers implements ChangeListener {
         { revision },
       ),
     )
+  }
+
+  /** The first whose entry is still in the log; the next one, where there is none. */
+  #oldestRevision(): number {
+    const all = { start: numberKey(0), end: numberKey(2 ** 53 - 1) }
+    for (const { key, value } of this.#state.tables.revisions.getRange(all))
+      if (readRevisionRecord(value).index > this.#log.base.index) return keyNumber(key)
+    return this.#state.revision + 1
   }
 
   /** False: this change was one too many. */

@@ -1,0 +1,17 @@
+import type { NodeId, SnapshotMark } from './types.ts'
+
+/** The snapshots of this server, as the core sees them: which there is, and how to read it. */
+export interface SnapshotReader {
+  /** The newest; `null`: none yet. Stands for at least all that was cut from the log. */
+  readonly newest: SnapshotMark | null
+  /** A part of a snapshot; empty at its end. Also of an older one, while `Raft.snapshotsInUse` names it. */
+  chunk(snapshot: SnapshotMark, offset: number): Uint8Array
+}
+
+/** A chunk that came from the leader and is wanted; what is here of its snapshot by now goes to `Raft.chunkStored`. */
+export interface ReceivedChunk {
+  readonly from: NodeId
+  readonly snapshot: SnapshotMark
+  readonly offset: number
+  readonly chunk: Uint8Array
+}

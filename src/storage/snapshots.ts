@@ -1,0 +1,218 @@
+/**
+ * The snapshots of one node: when one is taken, what is cut from the log for it, and how one that comes from
+ * the leader takes the place of log and state. What is done to files is in snapshot-files.ts; the simulator
+ * does it in memory.
+ *
+ * Two are kept, and the log back to the older one: if the newest should turn out to be damaged, a state can
+ * still be made of the other. At most one is being taken, and at most one is coming in.
+ */
+import { assert } from '../raft/assert.ts'
+import type { ReceivedChunk, SnapshotReader } from '../raft/snapshot.ts'
+import { isSameSnapshot, type LogPosition, type NodeId, type SnapshotMark } from '../raft/types.ts'
+import type { Environment } from './environment.ts'
+import type { LogStore } from './log-store.ts'
+import type { StateMachine } from './state-machine.ts'
+
+/** Bytes of a snapshot in one message. */
+export const snapshotChunkBytes: number = 512 * 1_024
+const snapshotsKept = 2
+/** After one that failed, e.g. for want of space: about half a minute. */
+const ticksToTryAgain = 1_200
+
+/** What a copy of the state turned out to hold. */
+export interface TakenSnapshot {
+  readonly mark: Omit<SnapshotMark, 'term'>
+}
+
+/** Snapshots as files. Each act is durable, or has not happened; `done` is called later, never at once. */
+export interface SnapshotFiles {
+  /** Copies the state as it is at some moment from now on, while it goes on changing. */
+  take(state: Environment, done: (taken: TakenSnapshot | Error) => void): void
+  /** Is there room for a file of this size, and for what else is written? */
+  hasRoom(bytes: number): boolean
+  /** From `offset` on, at most so much. */
+  read(snapshot: SnapshotMark, offset: number, bytesMax: number): Uint8Array
+  /** Adds to what has come of this snapshot, if the chunk begins where that ends. Returns how much has. */
+  receive(snapshot: SnapshotMark, offset: number, chunk: Uint8Array): number
+  /** All of it has come: checks it against its hash. False: it is damaged, and thrown away. */
+  complete(snapshot: SnapshotMark, done: (isWhole: boolean | Error) => void): void
+  /** Makes the state of this generation from it. False: it is damaged. */
+  restore(snapshot: SnapshotMark, generation: number): boolean
+  /** Throws away all others. */
+  keep(snapshots: readonly SnapshotMark[]): void
+}
+
+export interface SnapshotsOptions {
+  readonly files: SnapshotFiles
+  readonly log: LogStore
+  readonly state: StateMachine
+  /** Bytes of entries behind the newest snapshot at which another is due, or its own size if that is more. */
+  readonly logBytes: number
+  /** There is something to do, though nothing came in. */
+  readonly wake: () => void
+}
+
+type Answer = (outcome: SnapshotMark | Error) => void
+
+export class Snapshots implements SnapshotReader {
+  readonly #options: SnapshotsOptions
+  /** Of entries that no snapshot stands for. */
+  #appliedBytes: number
+  /** Of those, what the one being taken will stand for, if it succeeds. */
+  #takingBytes = 0
+  #taking = false
+  #taken: TakenSnapshot | Error | null = null
+  #ticksToWait = 0
+  /** Who asked for one, and hears of the next that is begun from now on. */
+  #asking: Answer[] = []
+  #askedBefore: Answer[] = []
+  /** From whom, and which. */
+  #incoming: { from: NodeId; snapshot: SnapshotMark; state: 'coming' | 'checking' } | null = null
+  #checked: boolean | Error | null = null
+
+  constructor(options: SnapshotsOptions) {
+    this.#options = options
+    this.#appliedBytes = options.log.bytesBehind(this.newest?.index ?? 0)
+    options.files.keep(options.log.snapshots)
+  }
+
+  get newest(): SnapshotMark | null {
+    return this.#options.log.snapshots[0] ?? null
+  }
+
+  chunk(snapshot: SnapshotMark, offset: number): Uint8Array {
+    return this.#options.files.read(snapshot, offset, snapshotChunkBytes)
+  }
+
+  /** So many bytes of entries have been applied. */
+  applied(bytes: number): void {
+    this.#appliedBytes += bytes
+  }
+
+  tick(): void {
+    if (this.#ticksToWait > 0) this.#ticksToWait--
+  }
+
+  /** One now, whatever the log holds. */
+  ask(answer: Answer): void {
+    this.#asking.push(answer)
+    this.#ticksToWait = 0
+  }
+
+  // ── taking ────────────────────────────────────────────────────────────────────────────────────
+
+  /** Records one that was taken, and begins one that is due. `inUse`: what others still need. */
+  pump(inUse: readonly SnapshotMark[]): void {
+    if (this.#taken !== null) this.#finish(this.#taken, inUse)
+    if (!this.#taking && this.#isDue) this.#begin()
+  }
+
+  get #isDue(): boolean {
+    if (this.#ticksToWait > 0 || this.#options.state.appliedIndex === 0) return false
+    const { logBytes } = this.#options
+    return (
+      this.#asking.length > 0 || this.#appliedBytes > Math.max(logBytes, this.newest?.bytes ?? 0)
+    )
+  }
+
+  #begin(): void {
+    const { files, state, wake } = this.#options
+    if (!files.hasRoom(this.newest?.bytes ?? 0)) {
+      this.#fail(new Error('there is no room for a snapshot on the disk'))
+      return
+    }
+    this.#taking = true
+    this.#askedBefore = this.#asking
+    this.#asking = []
+    this.#takingBytes = this.#appliedBytes
+    this.#appliedBytes = 0
+    files.take(state.environment, (taken) => {
+      this.#taken = taken
+      wake()
+    })
+  }
+
+  #finish(taken: TakenSnapshot | Error, inUse: readonly SnapshotMark[]): void {
+    this.#taken = null
+    this.#taking = false
+    if (taken instanceof Error) {
+      this.#fail(taken)
+      return
+    }
+    const { log, files } = this.#options
+    this.#takingBytes = 0
+    const snapshot = this.#record(taken, inUse)
+    files.keep([...log.snapshots, ...inUse])
+    for (const answer of this.#askedBefore) answer(snapshot)
+    this.#askedBefore = []
+  }
+
+  /** One that was overtaken, by one from the leader or by nothing new, is none. */
+  #record({ mark }: TakenSnapshot, inUse: readonly SnapshotMark[]): SnapshotMark {
+    const { log } = this.#options
+    const { newest } = this
+    if (newest !== null && mark.index <= newest.index) return newest
+    const term = log.termAt(mark.index)
+    assert(term !== null, `snapshot ${mark.index}, log begins behind ${log.base.index}`)
+    const snapshot: SnapshotMark = { ...mark, term }
+    const kept = [snapshot, ...log.snapshots].slice(0, snapshotsKept)
+    log.recordSnapshots(kept, this.#baseFor(kept, inUse))
+    return snapshot
+  }
+
+  /** As far as nobody needs the log any more. Until there are two snapshots, that is nowhere. */
+  #baseFor(kept: readonly SnapshotMark[], inUse: readonly SnapshotMark[]): LogPosition {
+    const { base } = this.#options.log
+    const oldest = kept.length < snapshotsKept ? base : kept.at(-1)
+    const positions: LogPosition[] = [oldest ?? base, ...inUse]
+    const lowest = positions.reduce((low, each) => (each.index < low.index ? each : low))
+    return lowest.index < base.index ? base : { index: lowest.index, term: lowest.term }
+  }
+
+  /** Nothing is lost by a snapshot that cannot be taken but time: another try comes later. */
+  #fail(error: Error): void {
+    this.#ticksToWait = ticksToTryAgain
+    this.#appliedBytes += this.#takingBytes
+    this.#takingBytes = 0
+    for (const answer of [...this.#askedBefore, ...this.#asking]) answer(error)
+    this.#askedBefore = []
+    this.#asking = []
+  }
+
+  // ── one from the leader ───────────────────────────────────────────────────────────────────────
+
+  /** Returns how much of it is here; `null` when all is, and the answer takes time. */
+  receive({ from, snapshot, offset, chunk }: ReceivedChunk): number | null {
+    const { files, wake } = this.#options
+    const known = this.#incoming
+    if (known?.state === 'checking') return null
+    const held = files.receive(snapshot, offset, chunk)
+    this.#incoming = { from, snapshot, state: held < snapshot.bytes ? 'coming' : 'checking' }
+    if (held < snapshot.bytes) return held
+    files.complete(snapshot, (isWhole) => {
+      this.#checked = isWhole
+      wake()
+    })
+    return null
+  }
+
+  /** One that has come: whole and to be installed, or damaged and to be sent again. */
+  takeReceived(): { from: NodeId; snapshot: SnapshotMark; isWhole: boolean } | null {
+    const incoming = this.#incoming
+    const isWhole = this.#checked
+    if (incoming === null || isWhole === null) return null
+    this.#incoming = null
+    this.#checked = null
+    if (isWhole instanceof Error) throw isWhole
+    const { from, snapshot } = incoming
+    return { from, snapshot, isWhole }
+  }
+
+  /** After it was installed: everything that was applied is in it. */
+  installed(snapshot: SnapshotMark): void {
+    const { log, files } = this.#options
+    assert(this.newest !== null && isSameSnapshot(this.newest, snapshot), 'another was installed')
+    this.#appliedBytes = 0
+    files.keep(log.snapshots)
+  }
+}
