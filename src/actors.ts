@@ -85,8 +85,8 @@ class CodecChannels {
 }
 
 function storageSettings(dir: string, options: ResolvedOptions) {
-  const { heartbeatTicks, electionTicksMin, electionTicksMax, watcherBytesMax, diskFreeBytesMin } =
-    options
+  const { heartbeatTicks, electionTicksMin, electionTicksMax } = options
+  const { watcherBytesMax, diskFreeBytesMin, snapshotLogBytes } = options
   const limits = {
     heartbeatTicks,
     electionTicksMin,
@@ -96,5 +96,5 @@ function storageSettings(dir: string, options: ResolvedOptions) {
     appendsInFlightMax,
     uncommittedBytesMax,
   }
-  return { dir, limits, watcherBytesMax, diskFreeBytesMin }
+  return { dir, limits, watcherBytesMax, diskFreeBytesMin, snapshotLogBytes }
 }

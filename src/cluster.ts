@@ -69,6 +69,10 @@ class LocalCluster extends ForwardingStore implements Cluster {
     return this.#nodes
   }
 
+  async snapshot(): Promise<void> {
+    await Promise.all(this.#nodes.filter(({ isLive }) => isLive).map((node) => node.snapshot()))
+  }
+
   override watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
     return new MovingWatcher<T>(
       (from) => this.serving().watch<T>(prefix, { ...options, ...from }),

@@ -15,7 +15,7 @@ import { type LocalIdentity, Network, type NetworkEvents } from './network/netwo
 import { type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
 import { BoardReader } from './storage/board.ts'
-import { makeDirectory } from './storage/directory.ts'
+import { directoryAt, makeDirectory } from './storage/directory.ts'
 import { DirectoryLock, lockRefreshMs } from './storage/lock.ts'
 import { StateReader } from './storage/reader.ts'
 import type { OpenedNode } from './storage/service.ts'
@@ -108,7 +108,8 @@ export class LocalNode extends ForwardingStore implements Node {
 
   status(): NodeStatus {
     const view = this.#client?.views.view
-    const { term, commitIndex, appliedIndex, lastIndex, revision } = this.#board.read()
+    const { term, commitIndex, appliedIndex, lastIndex, revision, snapshotIndex } =
+      this.#board.read()
     return {
       id: this.id,
       address: this.address,
@@ -120,12 +121,18 @@ export class LocalNode extends ForwardingStore implements Node {
       appliedIndex,
       lastIndex,
       revision,
+      snapshotIndex,
       transport: this.#network?.transport ?? 'ws',
       workers: this.#options.workers,
       pending: this.#client?.pending ?? { requests: 0, bytes: 0 },
       links: this.#network?.links() ?? [],
       failure: this.#failure?.message ?? null,
     }
+  }
+
+  async snapshot(): Promise<number> {
+    this.serving()
+    return this.#alive(this.#actors.control.call('snapshot'))
   }
 
   close(): Promise<void> {
@@ -227,8 +234,9 @@ export class LocalNode extends ForwardingStore implements Node {
 
   // ── wiring ────────────────────────────────────────────────────────────────────────────────────
 
-  #openClient({ statePath }: OpenedNode): Client {
-    this.#state = new StateReader(statePath)
+  #openClient({ stateGeneration }: OpenedNode): Client {
+    const directory = directoryAt(this.dir)
+    this.#state = new StateReader(directory.state(stateGeneration))
     this.#client = new Client({
       port: this.#actors.storage,
       options: this.#options,
@@ -238,6 +246,7 @@ export class LocalNode extends ForwardingStore implements Node {
         const { nodeId, address: advertised } = await this.#running().probe(address, options)
         return { id: nodeId, address: advertised }
       },
+      stateReplaced: (generation) => this.#state?.replace(directory.state(generation)),
       peersChanged: (peers) => this.#network?.setPeers(peers),
       failed: (error) => this.#failed(errorFromData(error)),
     })

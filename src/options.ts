@@ -55,6 +55,11 @@ export interface ClusterOptions {
   watchersMax?: number
   /** Bytes of events a watcher may leave unread before it is ended. Default 4 MiB. */
   watcherBytesMax?: number
+  /**
+   * Bytes of log behind the newest snapshot at which another is taken, or the size of that one if it is more.
+   * The log is kept back to the snapshot before. Default 64 MiB.
+   */
+  snapshotLogBytes?: number
   /** Free bytes on the disk of `dir` below which writes are refused. Default 256 MiB. */
   diskFreeBytesMin?: number
 }
@@ -112,6 +117,8 @@ export const batchCommandsMax: number = 4_096
 export const appendBytesMax: number = 2 ** 20
 /** Entries in one append. */
 export const appendEntriesMax: number = 128
+/** Bytes of a snapshot in one message; the next one waits until it was answered. */
+export const snapshotChunkBytes: number = 512 * 1_024
 /** Appends on the way to one follower. A deeper window makes messages small (hashicorp/raft uses 2). */
 export const appendsInFlightMax: number = 4
 /** Bytes of one frame, whatever is in it; the listener closes links that exceed it. */
@@ -156,6 +163,7 @@ export interface ResolvedOptions {
   readonly watchersMax: number
   readonly watcherBytesMax: number
   readonly diskFreeBytesMin: number
+  readonly snapshotLogBytes: number
 }
 
 const clusterFields = [
@@ -176,6 +184,7 @@ const clusterFields = [
   'watchersMax',
   'watcherBytesMax',
   'diskFreeBytesMin',
+  'snapshotLogBytes',
 ] as const satisfies readonly (keyof ClusterOptions)[]
 export const callFields: readonly string[] = ['signal', 'timeoutMs']
 export const readFields: readonly string[] = [...callFields, 'consistency']
@@ -239,6 +248,7 @@ function resolveLimits({
   watchersMax = 1_000,
   watcherBytesMax = 4 * 2 ** 20,
   diskFreeBytesMin = 256 * 2 ** 20,
+  snapshotLogBytes = 64 * 2 ** 20,
 }: ClusterOptions) {
   return {
     nodes: integer(nodes, 'nodes', 1, membersMax),
@@ -250,6 +260,7 @@ function resolveLimits({
     watchersMax: integer(watchersMax, 'watchersMax', 0, 1_000_000),
     watcherBytesMax: integer(watcherBytesMax, 'watcherBytesMax', 1, 2 ** 40),
     diskFreeBytesMin: integer(diskFreeBytesMin, 'diskFreeBytesMin', 0, 2 ** 50),
+    snapshotLogBytes: integer(snapshotLogBytes, 'snapshotLogBytes', 1, 2 ** 50),
   }
 }
 

@@ -107,6 +107,8 @@ export interface NodeStatus {
   readonly lastIndex: number
   /** Revision of the newest change applied here. */
   readonly revision: number
+  /** The last entry that the newest snapshot stands for; 0: none was taken yet. */
+  readonly snapshotIndex: number
   /** The server that listens: uWebSockets.js, or ws where that does not load. */
   readonly transport: Transport
   readonly workers: number
@@ -132,6 +134,11 @@ export interface Node extends Store, Membership, AsyncDisposable {
   /** Where its files are. */
   readonly dir: string
   status(): NodeStatus
+  /**
+   * Takes a snapshot now, whatever `snapshotLogBytes` says. Resolves with the index of its last entry, once it
+   * is on the disk.
+   */
+  snapshot(): Promise<number>
   /** Stops this member; the others go on. Idempotent. */
   close(): Promise<void>
   /** Stops it as a crash would: nothing is handed over, answered, flushed or marked clean. For drills. */
@@ -146,6 +153,8 @@ export interface Cluster extends Store, Membership, AsyncDisposable {
   readonly nodes: readonly Node[]
   /** Of the node that serves, and of all. */
   status(): ClusterStatus
+  /** Has every live local member take a snapshot now; resolves when all are on the disk. */
+  snapshot(): Promise<void>
   /**
    * Starts a local member again from its directory, after it was closed or stopped itself. It takes the
    * place of the old one in `nodes`.

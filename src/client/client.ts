@@ -41,6 +41,8 @@ export interface ClientParts {
   /** Who answers at this address? */
   readonly probe: (address: string, options: ProbeOptions) => Promise<PeerAddress>
   /** Whom to keep links to. */
+  /** What is read from now on is in another directory. */
+  readonly stateReplaced: (generation: number) => void
   readonly peersChanged: (peers: readonly PeerAddress[]) => void
   /** The node has stopped itself. */
   readonly failed: (error: SkiffErrorData) => void
@@ -219,6 +221,9 @@ export class Client implements Store, Membership {
       case 'view':
         this.#parts.peersChanged(message.peers)
         this.#views.show(message.view)
+        return
+      case 'stateReplaced':
+        this.#parts.stateReplaced(message.generation)
         return
       case 'failed':
         this.#parts.failed(message.error)

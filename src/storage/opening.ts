@@ -64,6 +64,7 @@ export interface NodeSettings {
   readonly limits: RaftLimits
   readonly watcherBytesMax: number
   readonly snapshotLogBytes: number
+  readonly snapshotChunkBytes: number
   readonly board: SharedArrayBuffer
   readonly space: DiskSpace
   readonly schedule: (turn: () => void) => void
@@ -112,9 +113,9 @@ export function assembleNode(
   dice: Dice,
 ): StorageParts {
   const { log, state, memberships, identity, incarnation } = opened
-  const { limits, watcherBytesMax, snapshotLogBytes: logBytes, board, space, schedule } = settings
-  const wake = settings.wake
-  const snapshots = new Snapshots({ files: home.snapshots, log, state, logBytes, wake })
+  const { limits, watcherBytesMax, board, space, schedule, wake } = settings
+  const { snapshotLogBytes: logBytes, snapshotChunkBytes: chunkBytes } = settings
+  const snapshots = new Snapshots({ files: home.snapshots, log, state, logBytes, chunkBytes, wake })
   const raft = new Raft({
     id: identity.nodeId,
     limits,

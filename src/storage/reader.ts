@@ -37,58 +37,92 @@ const lowest = Buffer.from([0])
 const highest = Buffer.alloc(1978, 0xff)
 
 export class StateReader {
-  readonly #environment: ReadEnvironment
-  readonly #tables: StateTables
+  #opened: OpenedState
 
   constructor(path: string) {
-    this.#environment = openStateReadOnly(path)
-    this.#tables = openStateTables(this.#environment)
+    this.#opened = new OpenedState(path)
+  }
+
+  /** Reads from here on; snapshots of what was read before stay what they are. */
+  replace(path: string): void {
+    const before = this.#opened
+    this.#opened = new OpenedState(path)
+    void before.close()
   }
 
   /** Lets the next read see what other threads have committed; without it a read may be a turn old. */
   refresh(): void {
-    this.#environment.resetReadTxn()
+    this.#opened.environment.resetReadTxn()
   }
 
   /** The record's value is valid until the next read. */
   get(key: Buffer): KeyRecord | null {
-    const bytes = this.#tables.kv.getBinaryFast(key)
+    const bytes = this.#opened.tables.kv.getBinaryFast(key)
     return bytes === undefined ? null : readKeyRecord(bytes)
   }
 
   keys(prefix: Buffer): string[] {
     const { from, to } = prefixBounds(prefix)
     const keys: string[] = []
-    for (const key of this.#tables.kv.getKeys(lmdbRange({ from, to, reverse: false })))
+    for (const key of this.#opened.tables.kv.getKeys(lmdbRange({ from, to, reverse: false })))
       keys.push(key.toString())
     return keys
   }
 
   prefixes(): string[] {
     const namespaces: string[] = []
-    for (const key of this.#tables.prefixes.getKeys({ start: lowest }))
+    for (const key of this.#opened.tables.prefixes.getKeys({ start: lowest }))
       namespaces.push(key.subarray(1).toString())
     return namespaces
   }
 
   /** One consistent snapshot, until it is closed. It pins the pages it sees: close it soon. */
   snapshot(): Snapshot {
-    return new Snapshot(this.#environment, this.#tables)
+    return new Snapshot(this.#opened)
   }
 
   async close(): Promise<void> {
-    await this.#environment.close()
+    await this.#opened.close()
+  }
+}
+
+/** One environment, open for as long as somebody reads from it. */
+class OpenedState {
+  readonly environment: ReadEnvironment
+  readonly tables: StateTables
+  #snapshots = 0
+  #closing: (() => void) | null = null
+
+  constructor(path: string) {
+    this.environment = openStateReadOnly(path)
+    this.tables = openStateTables(this.environment)
+  }
+
+  begin(): ReturnType<ReadEnvironment['useReadTransaction']> {
+    this.#snapshots++
+    return this.environment.useReadTransaction()
+  }
+
+  end(): void {
+    this.#snapshots--
+    if (this.#snapshots === 0) this.#closing?.()
+  }
+
+  /** Once its snapshots are closed. */
+  async close(): Promise<void> {
+    if (this.#snapshots > 0) await new Promise<void>((resolve) => (this.#closing = resolve))
+    await this.environment.close()
   }
 }
 
 export class Snapshot {
-  readonly #tables: StateTables
+  readonly #opened: OpenedState
   readonly #transaction: ReturnType<ReadEnvironment['useReadTransaction']>
   #open = true
 
-  constructor(environment: ReadEnvironment, tables: StateTables) {
-    this.#tables = tables
-    this.#transaction = environment.useReadTransaction()
+  constructor(opened: OpenedState) {
+    this.#opened = opened
+    this.#transaction = opened.begin()
   }
 
   /**
@@ -100,7 +134,7 @@ export class Snapshot {
     const range = { ...lmdbRange(bounds), limit, transaction: this.#transaction }
     const records: ReadRecord[] = []
     let bytes = 0
-    for (const { key, value } of this.#tables.kv.getRange(range)) {
+    for (const { key, value } of this.#opened.tables.kv.getRange(range)) {
       records.push({ ...readKeyRecord(value), key: key.toString() })
       bytes += value.length
       if (bytes >= bytesMax) return { records, isLast: false }
@@ -112,6 +146,7 @@ export class Snapshot {
     if (!this.#open) return
     this.#open = false
     this.#transaction.done()
+    this.#opened.end()
   }
 }
 

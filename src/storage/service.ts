@@ -13,6 +13,7 @@ import type {
   StorageToCodec,
   StorageToNetwork,
 } from '../messages.ts'
+import { snapshotChunkBytes } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import type { MembershipAt } from '../raft/membership.ts'
 import type { Membership, NodeId, RaftLimits } from '../raft/types.ts'
@@ -20,7 +21,7 @@ import {
   bootId,
   type Directory,
   directoryAt,
-  discardState,
+  discardStates,
   freeBytes,
   syncNames,
   syncState,
@@ -37,6 +38,8 @@ import {
   type Opened,
   openNode,
 } from './opening.ts'
+import { SnapshotFolder } from './snapshot-files.ts'
+import type { SnapshotFiles } from './snapshots.ts'
 import { Storage, type StoragePorts } from './storage.ts'
 
 /** What the actor is started with; plain data and ports. */
@@ -46,6 +49,7 @@ export interface StorageInit {
   readonly limits: RaftLimits
   readonly watcherBytesMax: number
   readonly diskFreeBytesMin: number
+  readonly snapshotLogBytes: number
   readonly network: MessagePort
   readonly codecs: readonly MessagePort[]
   readonly control: MessagePort
@@ -61,7 +65,8 @@ export interface OpenedNode {
   readonly members: Membership
   /** The log holds a membership it was in; not necessarily the newest. */
   readonly wasMember: boolean
-  readonly statePath: string
+  /** Which of its directories the state is in. */
+  readonly stateGeneration: number
 }
 
 /** A type, not an interface: only types fit an index signature (control.ts). */
@@ -75,6 +80,8 @@ export type StorageControl = {
   bootstrap(): string
   /** Begins to take part. */
   start(): void
+  /** Takes a snapshot now. Returns its last entry. */
+  snapshot(): Promise<number>
   /** Flushed and marked clean. */
   close(): Promise<void>
   /** As a crash would leave it. */
@@ -101,6 +108,7 @@ class StorageService {
   readonly #init: StorageInit
   readonly #directory: Directory
   readonly #home: Home
+  readonly #snapshots: SnapshotFolder
   readonly #ports: StoragePorts
   readonly #ended: () => void
   readonly #crashed: (error: Error) => void
@@ -111,7 +119,8 @@ class StorageService {
   constructor(init: StorageInit, ended: () => void, crashed: (error: Error) => void) {
     this.#init = init
     this.#directory = directoryAt(init.dir)
-    this.#home = homeAt(this.#directory)
+    this.#snapshots = new SnapshotFolder(this.#directory, init.diskFreeBytesMin)
+    this.#home = homeAt(this.#directory, this.#snapshots)
     this.#ended = ended
     this.#crashed = crashed
     this.#ports = {
@@ -126,6 +135,7 @@ class StorageService {
     adopt: (clusterId) => this.#adopt(clusterId),
     bootstrap: () => this.#bootstrap(),
     start: () => this.#start(),
+    snapshot: () => this.#snapshot(),
     close: () => this.#close(true),
     kill: () => this.#close(false),
   }
@@ -139,7 +149,7 @@ class StorageService {
 
   #open(): OpenedNode {
     this.#opened = openNode(this.#home, dice)
-    return describe(this.#opened, this.#directory)
+    return describe(this.#opened)
   }
 
   #adopt(clusterId: string): void {
@@ -165,14 +175,26 @@ class StorageService {
   }
 
   #start(): void {
-    const { limits, board, watcherBytesMax, diskFreeBytesMin } = this.#init
+    const { limits, board, watcherBytesMax, diskFreeBytesMin, snapshotLogBytes } = this.#init
     const space = new DiskSpace(() => freeBytes(this.#directory), diskFreeBytesMin)
     // What is in the ports when a turn ends was sent for the next: it is taken with it.
     const schedule = (turn: () => void): void => void setImmediate(turn)
-    const settings = { limits, board, watcherBytesMax, space, schedule }
-    const parts = assembleNode(this.#whatIsOpen(), settings, dice)
+    const wake = (): void => this.#storage?.poke()
+    const snapshots = { snapshotLogBytes, snapshotChunkBytes }
+    const settings = { limits, board, watcherBytesMax, ...snapshots, space, schedule, wake }
+    const parts = assembleNode(this.#home, this.#whatIsOpen(), settings, dice)
     this.#storage = new Storage(this.#ports, parts)
     this.#storage.start((error) => this.#fail(error))
+  }
+
+  #snapshot(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      assert(this.#storage !== null, 'a snapshot of a node that was not started')
+      this.#storage.snapshot((outcome) => {
+        if (outcome instanceof Error) reject(outcome)
+        else resolve(outcome.index)
+      })
+    })
   }
 
   /** Says why, to those who wait, and ends the actor. The disk is left as it is. */
@@ -199,11 +221,14 @@ class StorageService {
     }
   }
 
-  async #closeFiles({ log, state }: Opened, clean: boolean): Promise<void> {
+  async #closeFiles(opened: Opened, clean: boolean): Promise<void> {
+    const { log, state } = opened
     try {
+      // A copy that is being made reads through the environment.
+      await this.#snapshots.settled()
       await state.close()
       if (!clean) return
-      markClean(this.#home, log)
+      markClean(this.#home, opened)
     } finally {
       await log.close()
     }
@@ -222,10 +247,7 @@ class StorageService {
   }
 }
 
-function describe(
-  { identity, incarnation, memberships }: Opened,
-  directory: Directory,
-): OpenedNode {
+function describe({ identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
   const { nodeId, clusterId, address } = identity
   const isIn = ({ members }: MembershipAt): boolean => members.some(({ id }) => id === nodeId)
   return {
@@ -235,18 +257,19 @@ function describe(
     address,
     members: memberships.at(-1)?.members ?? [],
     wasMember: memberships.some(isIn),
-    statePath: directory.state,
+    stateGeneration: stateMark.generation,
   }
 }
 
-function homeAt(directory: Directory): Home {
+function homeAt(directory: Directory, snapshots: SnapshotFiles): Home {
   return {
     path: directory.path,
     bootId,
     openLog: () => openLogEnvironment(directory.log),
-    openState: () => openStateEnvironment(directory.state),
-    discardState: () => discardState(directory),
+    openState: (generation) => openStateEnvironment(directory.state(generation)),
+    discardStates: (kept) => discardStates(directory, kept),
+    snapshots,
     syncNames: () => syncNames(directory),
-    syncState: () => syncState(directory),
+    syncState: (generation) => syncState(directory, generation),
   }
 }

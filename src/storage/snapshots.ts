@@ -13,8 +13,6 @@ import type { Environment } from './environment.ts'
 import type { LogStore } from './log-store.ts'
 import type { StateMachine } from './state-machine.ts'
 
-/** Bytes of a snapshot in one message. */
-export const snapshotChunkBytes: number = 512 * 1_024
 const snapshotsKept = 2
 /** After one that failed, e.g. for want of space: about half a minute. */
 const ticksToTryAgain = 1_200
@@ -48,6 +46,8 @@ export interface SnapshotsOptions {
   readonly state: StateMachine
   /** Bytes of entries behind the newest snapshot at which another is due, or its own size if that is more. */
   readonly logBytes: number
+  /** Of a snapshot, in one message. */
+  readonly chunkBytes: number
   /** There is something to do, though nothing came in. */
   readonly wake: () => void
 }
@@ -81,7 +81,7 @@ export class Snapshots implements SnapshotReader {
   }
 
   chunk(snapshot: SnapshotMark, offset: number): Uint8Array {
-    return this.#options.files.read(snapshot, offset, snapshotChunkBytes)
+    return this.#options.files.read(snapshot, offset, this.#options.chunkBytes)
   }
 
   /** So many bytes of entries have been applied. */

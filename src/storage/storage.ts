@@ -102,6 +102,12 @@ export class Storage {
     this.#running = false
   }
 
+  /** Takes a snapshot now; tells what came of it. */
+  snapshot(done: (outcome: SnapshotMark | Error) => void): void {
+    this.#parts.snapshots.ask(done)
+    this.poke()
+  }
+
   /** Something was finished aside of the turns. */
   poke(): void {
     if (this.#running) this.#scheduleTurn()

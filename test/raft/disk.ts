@@ -3,10 +3,10 @@ import { assert } from '../../src/raft/assert.ts'
 import type { LogReader } from '../../src/raft/log.ts'
 import { decodeMembership, type MembershipAt } from '../../src/raft/membership.ts'
 import type { LogWrite } from '../../src/raft/turn.ts'
-import type { Entry, HardState, Index, Term } from '../../src/raft/types.ts'
+import type { Entry, HardState, Index, LogPosition, Term } from '../../src/raft/types.ts'
 
 export class SimulatedDisk implements LogReader {
-  readonly firstIndex: Index = 1
+  readonly base: LogPosition = { index: 0, term: 0 }
   hardState: HardState = { term: 0, votedFor: null }
   #entries: Entry[] = []
 

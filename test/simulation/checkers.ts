@@ -57,8 +57,8 @@ export class Checkers {
 
   /** What is about to be in the log of `node`. */
   onLogWrite({ id }: SimulatedNode, writes: readonly Write[]): void {
-    const change = decodeWrites(writes)
     const mirror = this.mirror(id)
+    const change = decodeWrites(writes, mirror.base.index)
     const { hardState, removedFrom, entries } = change
     if (hardState !== null) checkHardState(id, mirror.hardState, hardState)
     const [first] = entries
@@ -157,7 +157,11 @@ export class Checkers {
   #checkCommit(id: NodeId, index: Index, term: Term): void {
     const entry = this.mirror(id).entry(index)
     const known = this.committed[index - 1]
-    if (entry === undefined) throw new Violation('what is committed is there', `${id} ${index}`)
+    if (entry === undefined) {
+      // A snapshot of another's state stands for it.
+      if (known !== undefined && index <= this.mirror(id).base.index) return
+      throw new Violation('what is committed is there', `${id} ${index}`)
+    }
     if (known === undefined) {
       this.committed.push({ entry, knownInTerm: term })
       this.#truth.commit(entry)
@@ -192,7 +196,8 @@ export class Checkers {
     const due = this.committed.findLast(({ knownInTerm }) => knownInTerm < term)
     if (due === undefined) return
     const { index } = due.entry
-    if (this.mirror(id).entry(index) !== due.entry)
+    const mirror = this.mirror(id)
+    if (index > mirror.base.index && mirror.entry(index) !== due.entry)
       throw new Violation('a leader has all that is committed', `${id} t${term} lacks ${index}`)
   }
 
@@ -218,7 +223,7 @@ export class Checkers {
   /** Is the entry on the disks of a majority of these voters? */
   #isHeld({ index, term }: { index: Index; term: Term }, members: Membership): boolean {
     const voters = members.filter(({ role }) => role === 'voter')
-    const holders = voters.filter(({ id }) => this.mirror(id).term(index) === term)
+    const holders = voters.filter(({ id }) => this.mirror(id).holds({ index, term }))
     return 2 * holders.length > voters.length
   }
 }

@@ -208,6 +208,8 @@ export class SimulatedMain {
         this.#view(message.view.members, message.peers)
         return
       case 'failed':
+      // Reads here look at the state itself.
+      case 'stateReplaced':
         return
       default:
         unreachable(message)
@@ -273,10 +275,17 @@ export class SimulatedMain {
     const watch = this.#watches.get(id)
     if (watch === undefined) return
     this.#watches.delete(id)
-    if (code !== 'SKIFF_SLOW_WATCHER' || revision === null)
+    if (revision !== null && code === 'SKIFF_SLOW_WATCHER') watch.ended(revision)
+    else if (revision === null || !this.#isGone(revision - 1))
       throw this.#broken('a watch ends for a reason', `${id}: ${code} ${revision}`)
-    watch.ended(revision)
     this.#watch(watch.prefix, revision)
+  }
+
+  /** The entry that made this revision was cut from the log here. */
+  #isGone(revision: number): boolean {
+    const { truth } = this.#world
+    const { base } = this.#node.life?.opened.log ?? {}
+    return revision > 0 && base !== undefined && revision <= truth.revisionAt(base.index)
   }
 
   #view(members: Membership, peers: readonly PeerAddress[]): void {

@@ -90,6 +90,28 @@ export class MemoryFile {
     this.#tables = new Map()
   }
 
+  /** All that is in it, as one run of bytes. */
+  dump(): Buffer {
+    const tables = [...this.#tables].map(([name, { keys, values }]) => [
+      name,
+      keys.map((key) => [key, values.get(key)?.toString('latin1') ?? '']),
+    ])
+    return Buffer.from(JSON.stringify(tables))
+  }
+
+  /** In the place of what was in it. */
+  load(dump: Buffer): void {
+    this.clear()
+    const tables = JSON.parse(dump.toString()) as [string, [string, string][]][]
+    for (const [name, rows] of tables)
+      for (const [key, value] of rows) this.#rows(name).set(key, Buffer.from(value, 'latin1'))
+  }
+
+  /** A value, by a key of which each byte is a character. */
+  value(table: string, key: string): Buffer | undefined {
+    return this.#rows(table).values.get(key)
+  }
+
   /** As a power loss leaves a file that was never synced: `keep` says which pages made it. */
   damage(keep: () => boolean): void {
     for (const rows of this.#tables.values())
@@ -132,6 +154,11 @@ export class MemoryEnvironment implements Environment {
       this.#rollBack()
       throw error
     }
+  }
+
+  /** Copied by who has the disk (snapshots.ts). */
+  backup(): never {
+    throw new Error('an environment in memory has no directory to be copied into')
   }
 
   openTable(name: string): Table {

@@ -113,8 +113,12 @@ export class SimulatedNode {
       this.#turns.push(turn)
       this.#wake(1)
     }
-    const settings = { limits, watcherBytesMax, board: memory, space, schedule }
-    const parts = assembleNode(opened, settings, this.#dice)
+    const wake = (): void => this.life?.storage.poke()
+    const board = memory
+    const { snapshotLogBytes, snapshotChunkBytes } = this.#world.swarm
+    const snapshots = { snapshotLogBytes, snapshotChunkBytes }
+    const settings = { limits, watcherBytesMax, board, space, schedule, wake, ...snapshots }
+    const parts = assembleNode(this.#home(), opened, settings, this.#dice)
     const network: Life['network'] = new MemoryPort((posted) => this.#flushReports(posted))
     const codecs: Life['codecs'] = Array.from(
       { length: codecCount },
@@ -155,7 +159,7 @@ export class SimulatedNode {
     const { storage, opened } = this.life
     storage.stop()
     void opened.state.close()
-    markClean(this.#home(), opened.log)
+    markClean(this.#home(), opened)
     void opened.log.close()
     this.#dying = 'stopped'
     this.#endWithMachine()
@@ -300,7 +304,7 @@ export class SimulatedNode {
 
   #endWithMachine(): void {
     const { random, swarm } = this.#world
-    if (random.chance(swarm.powerLoss)) this.#disks.losePower(random)
+    if (random.chance(swarm.powerLoss)) this.#disks.losePower(random, random.chance(swarm.rot))
     this.#end()
   }
 
@@ -380,7 +384,11 @@ export class SimulatedNode {
   }
 
   #home(): Home {
-    return this.#disks.home(this.id, this.#logHooks, this.#stateHooks)
+    return this.#disks.home(this.id, this.#logHooks, this.#stateHooks, {
+      random: this.#world.random,
+      after: (delay, run) => this.#world.schedule.after(delay, this.#ofThisLife(run)),
+      step: (name) => this.#step(name),
+    })
   }
 
   get #dice(): Dice {

@@ -26,6 +26,11 @@ export interface Swarm extends NetworkSwarm {
   readonly keys: number
   readonly paddingMax: number
   readonly watcherBytesMax: number
+  /** When a snapshot is due, and how much of it a message carries. */
+  readonly snapshotLogBytes: number
+  readonly snapshotChunkBytes: number
+  /** Share of losses of power that damage the newest of two snapshots. */
+  readonly rot: number
   /** Messages go through the codec, and what is moved is detached, as between threads. */
   readonly exact: boolean
   /** Units of time of a durable write: usually, and when the disk is slow. */
@@ -71,6 +76,9 @@ export function drawSwarm(random: Random): Swarm {
     keys: random.pick([3, 12, 60]),
     paddingMax: random.pick([0, 20, 400]),
     watcherBytesMax: random.pick([300, 4_000, 2 ** 20]),
+    snapshotLogBytes: random.pick([200, 2_000, 10_000, 2 ** 30]),
+    snapshotChunkBytes: random.pick([500, 5_000, 2 ** 20]),
+    rot: random.pick([0, 0.3]),
     exact: random.chance(0.15),
     loss: sometimes(0.5, () => random.next() * 0.3),
     duplication: sometimes(0.5, () => random.next() * 0.3),

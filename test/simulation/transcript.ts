@@ -33,6 +33,10 @@ export function sayRpc(rpc: WireRpc): string {
       return `readIndex t${rpc.term} read ${rpc.id}`
     case 'readIndexReply':
       return `readIndexReply t${rpc.term} read ${rpc.id} at ${rpc.index}`
+    case 'snapshot':
+      return `snapshot t${rpc.term} of ${rpc.snapshot.index}@t${rpc.snapshot.term}, ${rpc.chunk.length} bytes from ${rpc.offset} of ${rpc.snapshot.bytes}`
+    case 'snapshotReply':
+      return `snapshotReply t${rpc.term} of ${rpc.index}, holds ${rpc.heldBytes}`
     case 'forward':
       return `forward ${sayBatch(rpc.batch)}`
     case 'change':
@@ -45,11 +49,12 @@ export function sayRpc(rpc: WireRpc): string {
 }
 
 export function sayWrites(writes: readonly Write[]): string {
-  const { hardState, removedFrom, entries } = decodeWrites(writes)
+  const { hardState, removedFrom, entries, base } = decodeWrites(writes, 0)
   const parts: string[] = []
   if (hardState !== null) parts.push(`term ${hardState.term} vote ${hardState.votedFor ?? 'none'}`)
   if (removedFrom !== null) parts.push(`truncate from ${removedFrom}`)
   if (entries.length > 0) parts.push(sayEntries(entries))
+  if (base !== null) parts.push(`begins behind ${base.index}@t${base.term}`)
   return parts.length > 0 ? `writes ${parts.join(', ')}` : 'writes what it is'
 }
 

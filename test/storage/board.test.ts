@@ -7,7 +7,14 @@ import { defer } from '../support/cleanup.ts'
 test('a board reads as it was written', () => {
   const memory = createBoard()
   const reader = new BoardReader(memory)
-  const numbers = { term: 1, commitIndex: 2, appliedIndex: 3, lastIndex: 2 ** 53 - 1, revision: 5 }
+  const numbers = {
+    term: 1,
+    commitIndex: 2,
+    appliedIndex: 3,
+    lastIndex: 2 ** 53 - 1,
+    snapshotIndex: 0,
+    revision: 5,
+  }
   assert.equal(reader.leadsAlone, false)
   new BoardWriter(memory).write({ ...numbers, leadsAlone: 1 })
   assert.deepEqual(reader.read(), { ...numbers, leadsAlone: 1 })
@@ -22,7 +29,7 @@ test('the numbers of a reading belong to one moment, however fast another thread
     import(${JSON.stringify(board)}).then(({ BoardWriter }) => {
       const writer = new BoardWriter(workerData)
       for (let n = 1; n <= 300_000; n++) {
-        writer.write({ term: n, commitIndex: n, appliedIndex: n, lastIndex: n, revision: n, leadsAlone: n })
+        writer.write({ term: n, commitIndex: n, appliedIndex: n, lastIndex: n, snapshotIndex: 0, revision: n, leadsAlone: n })
       }
     })`
   const worker = new Worker(program, { eval: true, workerData: memory })

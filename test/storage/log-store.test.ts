@@ -29,7 +29,7 @@ function plain({ bytes, ...entry }: Entry) {
 
 test('a fresh log is empty and knows nothing', async (t) => {
   const { log } = await openLog(t)
-  assert.deepEqual([log.firstIndex, log.lastIndex], [1, 0])
+  assert.deepEqual([log.base, log.lastIndex], [{ index: 0, term: 0 }, 0])
   assert.deepEqual(log.hardState, { term: 0, votedFor: null })
   assert.deepEqual([log.identity, log.stateMark], [null, null])
 })

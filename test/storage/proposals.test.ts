@@ -103,7 +103,6 @@ test('a batch that was handed out cannot be dropped: it keeps its number, but an
   const { route } = routeTo('leader')
   proposals.pump(route)
   assert.equal(proposals.cancel(10), 'sent')
-  assert.deepEqual(proposals.waiting, [11])
   assert.equal(applied(proposals, 1), null)
   assert.equal(applied(proposals, 2)?.batch, 11)
   assert.equal(proposals.cancel(11), 'done')
@@ -123,7 +122,18 @@ test('a repetition is ours, but was answered before', () => {
   applied(proposals, 1)
   const repeated = { owner: { node: owner, incarnation, sequence: 1 }, revisions: null, gap: false }
   assert.equal(proposals.applied(repeated), null)
-  assert.deepEqual(proposals.waiting, [11])
+  assert.deepEqual(proposals.skipTo(2), [11])
+})
+
+test('what a snapshot has applied is not sent again, and its callers hear that nobody knows the answer', () => {
+  const proposals = proposalsOf(10, 11, 12)
+  proposals.pump(routeTo('leader').route)
+  assert.equal(proposals.cancel(10), 'sent')
+  assert.deepEqual(proposals.skipTo(2), [11])
+  const { route, heard } = routeTo('leader')
+  proposals.pump(route)
+  assert.deepEqual(heard, [3])
+  assert.equal(applied(proposals, 3)?.batch, 12)
 })
 
 test('what the window does not take waits, where it can still be dropped', () => {

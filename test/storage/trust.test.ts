@@ -23,7 +23,7 @@ async function leftBehind(t: TestContext, change: (mark: StateMark) => StateMark
   assert.equal(store.stateMark?.clean, true)
   store.saveStateMark(change(store.stateMark ?? assert.fail()))
   await store.close()
-  const state = new StateMachine(openStateEnvironment(join(dir, 'node-1', 'state')))
+  const state = new StateMachine(openStateEnvironment(join(dir, 'node-1', 'state-0')))
   const position = writePosition({ appliedIndex: state.appliedIndex, revision: state.revision })
   state.apply([batchEntry(state.appliedIndex + 1, [['put', 'b/ghost', 1]], { sequence: 1 })], null)
   state.tables.meta.putSync(positionKey, position)
@@ -32,7 +32,7 @@ async function leftBehind(t: TestContext, change: (mark: StateMark) => StateMark
 }
 
 test('a state left by another start of the machine, unclean, is made anew from the log', async (t) => {
-  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: false }))
+  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: false, generation: 0 }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real'])
   assert.deepEqual(await cluster.prefixes(), ['a/'])
@@ -42,13 +42,13 @@ test('a state left by another start of the machine, unclean, is made anew from t
 })
 
 test('a state of this start of the machine is believed, though its process was killed', async (t) => {
-  const dir = await leftBehind(t, ({ bootId }) => ({ bootId, clean: false }))
+  const dir = await leftBehind(t, ({ bootId }) => ({ bootId, clean: false, generation: 0 }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real', 'b/ghost'])
 })
 
 test('a state that was closed cleanly is believed after another start of the machine', async (t) => {
-  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: true }))
+  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: true, generation: 0 }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real', 'b/ghost'])
 })

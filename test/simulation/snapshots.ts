@@ -1,0 +1,126 @@
+/**
+ * The snapshots of one simulated node: files of bytes, some of which outlive the process, and fewer the loss of
+ * power. What takes time takes simulated time, and does not happen to a node that died meanwhile.
+ */
+import { createHash } from 'node:crypto'
+import type { SnapshotMark } from '../../src/raft/types.ts'
+import {
+  membershipKey,
+  positionKey,
+  readMembership,
+  readPosition,
+} from '../../src/storage/layout.ts'
+import type { SnapshotFiles, TakenSnapshot } from '../../src/storage/snapshots.ts'
+import { MemoryFile } from './memory.ts'
+import type { Random } from './random.ts'
+
+/** Units of time that copying, or checking, takes at most. */
+const copyUnitsMax = 300
+
+export interface SnapshotWorld {
+  readonly random: Random
+  /** In this life only. */
+  after(delay: number, run: () => void): void
+  /** A moment at which the node may die, or its disk fail. */
+  step(name: string): void
+}
+
+export class MemorySnapshots {
+  /** Whole and on the disk. */
+  readonly #files = new Map<string, Buffer>()
+  /** Coming in; not synced. */
+  readonly #parts = new Map<string, Buffer>()
+
+  /** Parts end where chance will have it, in rubbish. Of two whole ones the newest may be damaged, too. */
+  losePower(random: Random, rots: boolean): void {
+    for (const [name, part] of this.#parts) {
+      const kept = random.below(part.length + 1)
+      this.#parts.set(name, Buffer.concat([part.subarray(0, kept), Buffer.alloc(random.below(3))]))
+    }
+    const [name] = [...this.#files.keys()].sort(byIndex).reverse()
+    if (rots && this.#files.size > 1 && name !== undefined)
+      this.#files.set(
+        name,
+        Buffer.concat([this.#files.get(name)?.subarray(1) ?? Buffer.alloc(0), Buffer.alloc(1)]),
+      )
+  }
+
+  open(world: SnapshotWorld, state: (generation: number | null) => MemoryFile): SnapshotFiles {
+    const { random } = world
+    return {
+      take: (_environment, done) => {
+        const copying = random.between(1, copyUnitsMax)
+        // As of some moment in between.
+        world.after(random.between(1, copying), () => {
+          const bytes = state(null).dump()
+          world.after(copying, () => done(this.#keepTaken(bytes)))
+        })
+      },
+      hasRoom: () => true,
+      read: (snapshot, offset, bytesMax) => {
+        const file = this.#files.get(nameOf(snapshot)) ?? Buffer.alloc(0)
+        return Uint8Array.from(file.subarray(offset, offset + bytesMax))
+      },
+      receive: (snapshot, offset, chunk) => {
+        world.step('receive')
+        return this.#receive(nameOf(snapshot), snapshot.bytes, offset, chunk)
+      },
+      complete: (snapshot, done) => {
+        world.after(random.between(1, copyUnitsMax), () => done(this.#complete(snapshot)))
+      },
+      restore: (snapshot, generation) => {
+        const file = this.#files.get(nameOf(snapshot))
+        if (file === undefined || hashOf(file) !== snapshot.hash) return false
+        world.step('restore')
+        state(generation).load(file)
+        world.step('restored')
+        return true
+      },
+      keep: (snapshots) => {
+        const kept = new Set(snapshots.map(nameOf))
+        for (const name of [...this.#files.keys()]) if (!kept.has(name)) this.#files.delete(name)
+      },
+    }
+  }
+
+  #keepTaken(file: Buffer): TakenSnapshot {
+    const copy = new MemoryFile()
+    copy.load(file)
+    const value = (key: Buffer) => copy.value('meta', key.toString('latin1'))
+    const { appliedIndex: index } = readPosition(value(positionKey))
+    const membership = readMembership(value(membershipKey))
+    const hash = hashOf(file)
+    this.#files.set(nameOf({ index, hash }), file)
+    return { mark: { index, membership, bytes: file.length, hash } }
+  }
+
+  #receive(name: string, bytes: number, offset: number, chunk: Uint8Array): number {
+    const part = this.#parts.get(name) ?? Buffer.alloc(0)
+    for (const other of [...this.#parts.keys()]) if (other !== name) this.#parts.delete(other)
+    const fits = offset === part.length && offset + chunk.length <= bytes
+    const held = fits ? Buffer.concat([part, chunk]) : part
+    this.#parts.set(name, held)
+    return held.length
+  }
+
+  #complete(snapshot: SnapshotMark): boolean {
+    const name = nameOf(snapshot)
+    const part = this.#parts.get(name)
+    this.#parts.delete(name)
+    if (part === undefined || hashOf(part) !== snapshot.hash) return false
+    this.#files.set(name, part)
+    return true
+  }
+}
+
+function nameOf({ index, hash }: Pick<SnapshotMark, 'index' | 'hash'>): string {
+  return `${index}-${hash}`
+}
+
+function byIndex(a: string, b: string): number {
+  return Number.parseInt(a, 10) - Number.parseInt(b, 10)
+}
+
+function hashOf(file: Uint8Array): string {
+  return createHash('sha256').update(file).digest('hex')
+}
