@@ -108,8 +108,8 @@ export class LocalNode extends ForwardingStore implements Node {
 
   status(): NodeStatus {
     const view = this.#client?.views.view
-    const { term, commitIndex, appliedIndex, lastIndex, revision, snapshotIndex } =
-      this.#board.read()
+    const { term, commitIndex, appliedIndex, revision, ...rest } = this.#board.read()
+    const { firstIndex, lastIndex, snapshotIndex } = rest
     return {
       id: this.id,
       address: this.address,
@@ -119,6 +119,7 @@ export class LocalNode extends ForwardingStore implements Node {
       members: view?.members ?? [],
       commitIndex,
       appliedIndex,
+      firstIndex,
       lastIndex,
       revision,
       snapshotIndex,

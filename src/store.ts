@@ -104,6 +104,8 @@ export interface NodeStatus {
   readonly members: readonly Member[]
   readonly commitIndex: number
   readonly appliedIndex: number
+  /** Of the log: entries before it are in the snapshot only. */
+  readonly firstIndex: number
   readonly lastIndex: number
   /** Revision of the newest change applied here. */
   readonly revision: number

@@ -10,6 +10,7 @@ const fields = [
   'lastIndex',
   'revision',
   'snapshotIndex',
+  'firstIndex',
   'leadsAlone',
 ] as const
 type Field = (typeof fields)[number]

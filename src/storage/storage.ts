@@ -377,7 +377,7 @@ export class Storage {
   }
 
   #publish(): void {
-    const { raft, state, board, snapshots } = this.#parts
+    const { raft, state, log, board, snapshots } = this.#parts
     const { term, commitIndex, lastIndex } = raft.status
     board.write({
       term,
@@ -385,6 +385,7 @@ export class Storage {
       lastIndex,
       appliedIndex: state.appliedIndex,
       revision: state.revision,
+      firstIndex: log.base.index + 1,
       snapshotIndex: snapshots.newest?.index ?? 0,
       // Applied, too: else a read here would miss what was acknowledged before we were started.
       leadsAlone: raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0,

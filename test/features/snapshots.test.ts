@@ -2,30 +2,24 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { temporaryDir } from '../support/cleanup.ts'
 import {
   collect,
   followersOf,
+  isLive,
   leaderOf,
   nodeAt,
   openCluster,
   settled,
-  skiff,
-  take,
 } from '../support/cluster.ts'
-import { until } from '../support/until.ts'
 
 const small = { snapshotLogBytes: 20_000 }
 
 /** Writes until every live node has cut its log at least once. */
 async function writeUntilCut(cluster: Awaited<ReturnType<typeof openCluster>>): Promise<number> {
   let written = 0
-  const hasCut = () =>
-    cluster.nodes.every(({ status }) => status === undefined) ||
-    cluster.nodes
-      .filter((node) => node.status().role !== 'stopped')
-      .every((node) => node.status().firstIndex > 1)
+  const hasCut = () => cluster.nodes.filter(isLive).every((node) => node.status().firstIndex > 1)
   while (!hasCut()) {
     await Promise.all(
       Array.from({ length: 100 }, (_, n) => cluster.put(`key/${(written + n) % 300}`, written + n)),
