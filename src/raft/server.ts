@@ -143,6 +143,7 @@ export class Server {
 
   /** For a message that promises nothing about our disk. */
   sendEarly(to: readonly NodeId[], rpc: Rpc): void {
+    assert(!isPromise(rpc), `${rpc.type} must wait for the disk`)
     if (to.length > 0) this.#early.push({ to, rpc })
   }
 
@@ -163,9 +164,18 @@ export class Server {
     return early
   }
 
+  /** Now that the write is durable; what these promise must have been in it. */
   takeLate(): readonly Outgoing[] {
     const late = this.#late
     this.#late = []
+    assert(!this.#hardStateChanged, 'the term or the vote has changed while it was written')
+    for (const { rpc } of late) {
+      // A leader of a newer term may have truncated what was accepted earlier in the turn. It was elected
+      // without our vote by a majority that never held it, so the older leader cannot commit it by our word.
+      if (rpc.type !== 'appendReply' || !rpc.accepted || rpc.term < this.#term) continue
+      const { durableIndex } = this.log
+      assert(rpc.matchIndex <= durableIndex, `held ${rpc.matchIndex}, durable ${durableIndex}`)
+    }
     return late
   }
 
@@ -188,4 +198,9 @@ export class Server {
     const { electionTicksMin, electionTicksMax } = this.limits
     return electionTicksMin + Math.floor(this.#random() * (electionTicksMax - electionTicksMin + 1))
   }
+}
+
+/** Does it say something of our disk that others will build on? */
+function isPromise({ type }: Rpc): boolean {
+  return type === 'vote' || type === 'voteReply' || type === 'appendReply'
 }
