@@ -28,7 +28,9 @@ function openClient(t: TestContext, probe: () => Promise<PeerAddress> = () => as
   return { client, storage }
 }
 
-test('a change of the members that was asked for may still happen', async (t) => {
+test('a change of the members that was asked for may still happen', {
+  timeout: 20_000,
+}, async (t) => {
   const { client, storage } = openClient(t)
   const removed = assert.rejects(client.removeServer(member), crashed('unknown'))
   await nextTurn()
@@ -43,7 +45,9 @@ test('a change of the members that was asked for may still happen', async (t) =>
   await removed
 })
 
-test('one that was not asked for yet will not happen, nor what was called in the last turn', async (t) => {
+test('one that was not asked for yet will not happen, nor what was called in the last turn', {
+  timeout: 20_000,
+}, async (t) => {
   const { client } = openClient(t)
   const calls = [
     client.removeServer(member),
@@ -56,7 +60,9 @@ test('one that was not asked for yet will not happen, nor what was called in the
   await Promise.all(rejected)
 })
 
-test('a call that has a step left when the node ends does not wait for ever', async (t) => {
+test('a call that has a step left when the node ends does not wait for ever', {
+  timeout: 20_000,
+}, async (t) => {
   let answer: (peer: PeerAddress) => void = () => undefined
   const { client } = openClient(t, () => new Promise((resolve) => (answer = resolve)))
   const added = assert.rejects(client.addServer('127.0.0.1:1'), crashed('not-applied'))
