@@ -212,7 +212,8 @@ export class Leader implements Role {
     )
     const index = majorityIndex(held)
     if (index <= commitIndex || index < this.#noopIndex) return this
-    assert(log.term(index) === term, `commit ${index} of term ${log.term(index)} in ${term}`)
+    const termThere = log.term(index)
+    assert(termThere === term, `commit ${index} of term ${termThere} in term ${term}`)
     const committed = index - Math.max(commitIndex, this.#noopIndex - 1)
     for (const bytes of this.#uncommitted.splice(0, committed)) this.#uncommittedBytes -= bytes
     this.#server.commit(index)
