@@ -11,7 +11,12 @@ import { ForwardingStore } from './client/forwarding.ts'
 import { errorFromData, messageOf, type Outcome, SkiffError } from './errors.ts'
 import type { CodecToNetwork, PeerAddress } from './messages.ts'
 import { type Clock, startClock } from './network/clock.ts'
-import { type LocalIdentity, Network, type NetworkEvents } from './network/network.ts'
+import {
+  type LocalIdentity,
+  Network,
+  type NetworkEvents,
+  type ProbeOptions,
+} from './network/network.ts'
 import { type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
 import { BoardReader } from './storage/board.ts'
@@ -234,10 +239,7 @@ export class LocalNode extends ForwardingStore implements Node {
       options: this.#options,
       board: this.#board,
       state: this.#state,
-      probe: async (address, options) => {
-        const { nodeId, address: advertised } = await this.#running().probe(address, options)
-        return { id: nodeId, address: advertised }
-      },
+      probe: (address, options) => this.#probe(address, options),
       peersChanged: (peers) => this.#network?.setPeers(peers),
       failed: (error) => this.#failed(errorFromData(error)),
     })
@@ -247,6 +249,16 @@ export class LocalNode extends ForwardingStore implements Node {
       })
     }
     return this.#client
+  }
+
+  async #probe(address: string, options: ProbeOptions): Promise<PeerAddress> {
+    try {
+      const { nodeId, address: advertised } = await this.#running().probe(address, options)
+      return { id: nodeId, address: advertised }
+    } catch (error) {
+      // The network only knows that it was closed, not why.
+      throw this.#life === 'stopped' ? this.#ended('not-applied') : error
+    }
   }
 
   #networkEvents(): NetworkEvents {

@@ -6,11 +6,13 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { messageOf } from '../errors.ts'
 import { linksMax } from '../options.ts'
+import { handshakeBytesMax } from './hello.ts'
 import {
   type Accept,
   type Connection,
   type ConnectionEvents,
   idleTimeoutMs,
+  type ListenAt,
   type Listener,
 } from './listener.ts'
 import { messageBytesMax } from './message.ts'
@@ -84,17 +86,13 @@ export function loadUws():
   }
 }
 
-export async function openUwsListener(
-  uws: Uws,
-  host: string,
-  port: number,
-  accept: Accept,
-): Promise<Listener> {
+export async function openUwsListener(uws: Uws, at: ListenAt, accept: Accept): Promise<Listener> {
+  const { host, port } = at
   for (let attempt = 1; ; attempt++) {
     // Never port 0: uWebSockets.js then leaves out SO_REUSEADDR, and the port could not be bound again
     // for a minute after a restart, because of connections in TIME_WAIT.
     const wanted = port === 0 ? await freePort(host) : port
-    const listener = listen(uws, host, wanted, accept)
+    const listener = listen(uws, { ...at, port: wanted }, accept)
     if (listener !== null) return listener
     if (port !== 0 || attempt === portAttemptsMax) {
       throw new Error(`port ${wanted} is in use, or ${host} is not an address of this machine`)
@@ -102,8 +100,8 @@ export async function openUwsListener(
   }
 }
 
-function listen(uws: Uws, host: string, port: number, accept: Accept): Listener | null {
-  const app = buildApp(uws, accept)
+function listen(uws: Uws, { host, port, peerPath }: ListenAt, accept: Accept): Listener | null {
+  const app = buildApp(uws, peerPath, accept)
   let listening = false as object | false
   // Exclusive: by default several processes may listen on one port and share what comes in. The
   // callback runs before `listen` returns; a failure is `false`, without a reason.
@@ -123,7 +121,7 @@ function listen(uws: Uws, host: string, port: number, accept: Accept): Listener 
   }
 }
 
-function buildApp(uws: Uws, accept: Accept): UwsApp {
+function buildApp(uws: Uws, peerPath: string, accept: Accept): UwsApp {
   const connections = new Map<UwsSocket, UwsConnection>()
   let sockets = 0
   // Called for accepted and for lost sockets; one that became a WebSocket is lost in `close` below.
@@ -131,9 +129,7 @@ function buildApp(uws: Uws, accept: Accept): UwsApp {
     sockets += change
     if (change > 0 && sockets > linksMax) response.close()
   }
-  const behavior: UwsBehavior = {
-    // The default, 16 KiB, would close links at the first larger frame.
-    maxPayloadLength: messageBytesMax,
+  const behavior: Omit<UwsBehavior, 'maxPayloadLength'> = {
     idleTimeout: idleTimeoutMs / 1_000,
     compression: uws.DISABLED,
     open(socket) {
@@ -149,7 +145,14 @@ function buildApp(uws: Uws, accept: Accept): UwsApp {
     },
   }
   const refuseHttp = (response: UwsResponse): void => response.close()
-  return uws.App().filter(count).any('/*', refuseHttp).ws('/*', behavior)
+  // Fragments are put together where we cannot count them, so the limit cannot wait for the handshake. The
+  // default, 16 KiB, would close links at the first larger frame.
+  return uws
+    .App()
+    .filter(count)
+    .any('/*', refuseHttp)
+    .ws('/*', { ...behavior, maxPayloadLength: handshakeBytesMax })
+    .ws(peerPath, { ...behavior, maxPayloadLength: messageBytesMax })
 }
 
 class UwsConnection implements Connection {

@@ -4,7 +4,14 @@ import type { AddressInfo, Socket } from 'node:net'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { handshakeTimeoutMs, linksMax } from '../options.ts'
 import { assert } from '../raft/assert.ts'
-import { type Accept, type Connection, idleTimeoutMs, type Listener } from './listener.ts'
+import { handshakeBytesMax } from './hello.ts'
+import {
+  type Accept,
+  type Connection,
+  idleTimeoutMs,
+  type ListenAt,
+  type Listener,
+} from './listener.ts'
 import { messageBytesMax } from './message.ts'
 
 /** How often node:http looks for clients that are late. Its default, half a minute, would be their time. */
@@ -13,8 +20,7 @@ const lateCheckMs = 500
 const sendBytesMax = 64 * 2 ** 10
 
 export async function openWsListener(
-  host: string,
-  port: number,
+  { host, port, peerPath }: ListenAt,
   accept: Accept,
 ): Promise<Listener> {
   const server = createServer(
@@ -29,7 +35,7 @@ export async function openWsListener(
   server.maxConnections = linksMax
   server.on('clientError', (_error, socket) => socket.destroy())
   const sockets = trackSockets(server)
-  serveWebSockets(server, accept)
+  serveWebSockets(server, peerPath, accept)
   await bind(server, host, port)
   return {
     transport: 'ws',
@@ -47,18 +53,19 @@ function trackSockets(server: Server): ReadonlySet<Socket> {
   return sockets
 }
 
-function serveWebSockets(server: Server, accept: Accept): void {
+function serveWebSockets(server: Server, peerPath: string, accept: Accept): void {
   const options = {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     skipUTF8Validation: true,
-    maxPayload: messageBytesMax,
     // How long a peer may leave our close unanswered; not in the types yet.
     closeTimeout: handshakeTimeoutMs,
   }
-  const upgrader = new WebSocketServer(options)
+  const forPeers = new WebSocketServer({ ...options, maxPayload: messageBytesMax })
+  const forStrangers = new WebSocketServer({ ...options, maxPayload: handshakeBytesMax })
   server.on('upgrade', (request, socket: Socket, head) => {
+    const upgrader = request.url === peerPath ? forPeers : forStrangers
     upgrader.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setTimeout(idleTimeoutMs, () => webSocket.terminate())
       serve(webSocket, accept)

@@ -21,6 +21,15 @@ export interface ConnectionEvents {
 
 export type Accept = (connection: Connection) => ConnectionEvents
 
+export interface ListenAt {
+  /** An address of this machine. */
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  /** Messages of `messageBytesMax` are taken on this path, of `handshakeBytesMax` on any other. */
+  readonly peerPath: string
+}
+
 export interface Listener {
   readonly transport: Transport
   readonly port: number

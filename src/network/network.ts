@@ -17,6 +17,7 @@ import { assert } from '../raft/assert.ts'
 import type { NodeId } from '../raft/types.ts'
 import { Admission } from './admission.ts'
 import { Dial, type DialEvents } from './dialer.ts'
+import { peerPath } from './handshake.ts'
 import { type Hello, nonceBytes, type Purpose } from './hello.ts'
 import type { LocalIdentity, PeerIdentity } from './identity.ts'
 import { Link, type LinkStatus } from './link.ts'
@@ -27,7 +28,7 @@ import { type ListenOptions, openListener } from './transport.ts'
 
 export type { LocalIdentity, PeerIdentity } from './identity.ts'
 
-export interface NetworkOptions extends ListenOptions {
+export interface NetworkOptions extends Omit<ListenOptions, 'peerPath'> {
   /** Shared by all members. Empty is a secret too: one that everybody knows. */
   readonly secret: string
 }
@@ -77,7 +78,8 @@ export class Network {
    */
   static async listen({ secret, ...options }: NetworkOptions): Promise<Network> {
     const network = new Network(secret)
-    network.#listener = await openListener(options, (connection) => network.#accept(connection))
+    const listen = { ...options, peerPath: peerPath(secret) }
+    network.#listener = await openListener(listen, (connection) => network.#accept(connection))
     return network
   }
 

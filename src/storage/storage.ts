@@ -24,7 +24,7 @@ import type {
   StorageToNetwork,
   WireRpc,
 } from '../messages.ts'
-import { unreachable } from '../raft/assert.ts'
+import { assert, unreachable } from '../raft/assert.ts'
 import { decodeMembership } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { Entry, Membership, NodeId } from '../raft/types.ts'
@@ -161,8 +161,11 @@ export class Storage {
   }
 
   #apply(entries: readonly Entry[]): void {
-    const { state, proposals, watchers, space } = this.#parts
-    if (entries.length === 0) return
+    const { state, log, proposals, watchers, space } = this.#parts
+    const last = entries.at(-1)
+    if (last === undefined) return
+    // Asked of the disk itself: the core may be wrong about it.
+    assert(last.index <= log.lastIndex, `apply ${last.index}, the disk ends at ${log.lastIndex}`)
     for (const entry of entries) space.spend(stateBytes(entry))
     const applied = state.apply(entries, watchers.isEmpty ? null : watchers)
     for (const entry of entries)

@@ -1,8 +1,8 @@
 /**
  * Entrance of `npm run hostile`.
  *
- *     npm run hostile -- [--inputs N] [--seed S]     frames for the decoder, and a hundredth as many
- *                                                    connections for the listeners of both transports
+ *     npm run hostile -- [--inputs N] [--seed S]     frames for the decoder, and one connection
+ *                                                    to 25 of them for the listeners of both transports
  *
  * Prints what each kind took. At the first broken promise: the seed, the kind and the input; exit code 1.
  */
@@ -10,8 +10,8 @@ import { parseArgs } from 'node:util'
 import { attackDecoder, type KindReport } from './decoder.ts'
 import { attackListener, inFlight } from './listener.ts'
 
-/** A connection costs as much as a hundred frames. */
-const framesPerConnection = 100
+/** A connection costs as much as a few hundred frames. */
+const framesPerConnection = 25
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -39,9 +39,12 @@ async function attackEverything(seed: number, inputs: number): Promise<void> {
   for (const transport of ['uws', 'ws'] as const) {
     const started = performance.now()
     const connections = Math.ceil(inputs / framesPerConnection / 2)
-    const reports = await attackListener({ transport, seed, inputs: connections })
-    print(`listener, ${transport}`, reports, performance.now() - started)
+    const { kinds, turnMs } = await attackListener({ transport, seed, inputs: connections })
+    print(`listener, ${transport}`, kinds, performance.now() - started)
+    console.log(`listener, ${transport}: longest turn ${turnMs.toFixed(1)} ms of processor time`)
   }
+  const peakMiB = Math.round(process.resourceUsage().maxRSS / 1_024)
+  console.log(`peak memory ${peakMiB} MiB`)
 }
 
 function timed(what: string, run: () => ReadonlyMap<string, KindReport>): void {
@@ -56,7 +59,7 @@ function print(what: string, reports: ReadonlyMap<string, KindReport>, ms: numbe
     total += inputs
     const rate = perSecond(inputs, spent).padStart(9)
     const valid = accepted > 0 ? `, ${accepted} valid` : ''
-    console.log(`${what}: ${kind.padEnd(24)} ${rate} inputs/s, ${inputs} inputs${valid}`)
+    console.log(`${what}: ${kind.padEnd(36)} ${rate} inputs/s, ${inputs} inputs${valid}`)
   }
   console.log(`${what}: ${total} inputs, ${perSecond(total, ms)} inputs/s with their making`)
 }

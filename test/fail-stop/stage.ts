@@ -1,0 +1,136 @@
+/**
+ * The real storage turn of one member of three, over files in memory that can be told to fail, and ports in
+ * the hands of the test.
+ */
+import assert from 'node:assert/strict'
+import { packEntries } from '../../src/codec/record.ts'
+import type { SkiffErrorData } from '../../src/errors.ts'
+import type {
+  CodecToStorage,
+  NetworkToStorage,
+  StorageToCodec,
+  StorageToNetwork,
+  WireRpc,
+} from '../../src/messages.ts'
+import type { Entry, Membership } from '../../src/raft/types.ts'
+import { createBoard } from '../../src/storage/board.ts'
+import { DiskSpace } from '../../src/storage/disk-space.ts'
+import { numberKey, type Table } from '../../src/storage/environment.ts'
+import { assembleNode, bootstrap, openNode } from '../../src/storage/opening.ts'
+import { Storage } from '../../src/storage/storage.ts'
+import { limits } from '../raft/harness.ts'
+import { type Hooks, MemoryFile } from '../simulation/memory.ts'
+import { MemoryPort } from '../simulation/port.ts'
+
+const self = '00000000000000aa'
+export const leader: string = '00000000000000bb'
+export const other: string = '00000000000000cc'
+const members: Membership = [self, leader, other].map((id, n) => ({
+  id,
+  address: `127.0.0.1:${n + 1}`,
+  role: 'voter',
+}))
+
+export const spaceLow = 1_000_000
+
+function nothing(): void {}
+
+/** What a fault does to it. */
+export interface Disk {
+  /** Called before each transaction of the log, or of the state, is kept; may throw. */
+  logCommit: () => void
+  stateCommit: () => void
+  freeBytes: number
+  /** Transactions kept so far. */
+  commits: number
+  /** Damages what is stored as this entry. */
+  corrupt(index: number): void
+}
+
+export type Came = readonly [from: string, rpc: WireRpc]
+
+export interface Stage {
+  readonly disk: Disk
+  readonly failures: readonly SkiffErrorData[]
+  /** What has left the turn so far, to peers and to callers. */
+  readonly rpcs: WireRpc[]
+  readonly reports: StorageToNetwork[]
+  /** Runs a turn in which these messages have come. */
+  turn(came: readonly Came[], calls?: readonly NetworkToStorage[]): void
+}
+
+/** A follower in term 1; its log holds the members, and nothing is applied. */
+export function openStage(): Stage {
+  const [log, state] = [new MemoryFile(), new MemoryFile()]
+  const disk: Disk = {
+    logCommit: nothing,
+    stateCommit: nothing,
+    freeBytes: 10 * spaceLow,
+    commits: 0,
+    corrupt(index) {
+      const environment = log.open({ begin: nothing, commit: nothing, done: nothing })
+      const table = environment.openTable('log')
+      environment.transactionSync(() => corrupt(table, index))
+    },
+  }
+  const hooks = (commit: () => void): Hooks => ({
+    begin: nothing,
+    commit() {
+      commit()
+      disk.commits++
+    },
+    done: nothing,
+  })
+  const dice = { id: () => self, below: () => 0, next: () => 0.5 }
+  const home = {
+    path: 'memory',
+    bootId: () => 'boot',
+    openLog: () => log.open(hooks(() => disk.logCommit())),
+    openState: () => state.open(hooks(() => disk.stateCommit())),
+    discardState: () => state.clear(),
+    syncNames: nothing,
+    syncState: nothing,
+  }
+  const opened = openNode(home, dice)
+  opened.identity = { ...opened.identity, address: '127.0.0.1:1' }
+  bootstrap(opened, 'c'.repeat(32), members)
+
+  const [rpcs, reports]: [WireRpc[], StorageToNetwork[]] = [[], []]
+  const network = new MemoryPort<StorageToNetwork, NetworkToStorage>((posted) =>
+    reports.push(...posted.map(({ message }) => message)),
+  )
+  const codec = new MemoryPort<StorageToCodec, CodecToStorage>((posted) =>
+    rpcs.push(...posted.map(({ message }) => message.rpc)),
+  )
+  const space = new DiskSpace(() => disk.freeBytes, spaceLow)
+  const settings = { limits, watcherBytesMax: 1_000_000, board: createBoard(), space }
+  const parts = assembleNode(opened, { ...settings, schedule: nothing }, dice)
+  const storage = new Storage({ network, codecs: [codec] }, parts)
+  const failures: SkiffErrorData[] = []
+  storage.start((error) => failures.push(error))
+  assert.deepEqual(failures, [])
+  return {
+    ...{ disk, failures, rpcs, reports },
+    turn(came, calls = []) {
+      for (const [from, rpc] of came) codec.deliver({ type: 'rpc', from, rpc })
+      for (const call of calls) network.deliver(call)
+      codec.wake()
+    },
+  }
+}
+
+function corrupt(table: Table, index: number): void {
+  const record = Buffer.from(table.get(numberKey(index)) ?? assert.fail(`no entry ${index}`))
+  record[record.length - 1] = (record[record.length - 1] ?? 0) ^ 1
+  table.putSync(numberKey(index), record)
+}
+
+export function append(entries: readonly Entry[], commitIndex: number, term = 1): WireRpc {
+  const first = entries[0]
+  assert.ok(first !== undefined)
+  return {
+    type: 'append',
+    ...{ term, prevIndex: first.index - 1, prevTerm: 1, commitIndex },
+    ...{ entryCount: entries.length, entries: packEntries(entries) },
+  }
+}
