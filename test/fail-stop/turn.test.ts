@@ -3,8 +3,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Outcome, SkiffErrorCode } from '../../src/errors.ts'
 import type { NetworkToStorage } from '../../src/messages.ts'
+import {
+  append,
+  type Came,
+  leader,
+  openStage,
+  other,
+  type Stage,
+  spaceLow,
+} from '../storage/stage.ts'
 import { batchBytes, batchEntry, noop } from '../support/batches.ts'
-import { append, type Came, leader, openStage, other, type Stage, spaceLow } from './stage.ts'
 
 interface Cause {
   readonly what: string

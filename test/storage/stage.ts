@@ -52,9 +52,13 @@ export type Came = readonly [from: string, rpc: WireRpc]
 export interface Stage {
   readonly disk: Disk
   readonly failures: readonly SkiffErrorData[]
+  /** Turns that were asked for, though nothing came in. */
+  readonly scheduled: (() => void)[]
   /** What has left the turn so far, to peers and to callers. */
   readonly rpcs: WireRpc[]
   readonly reports: StorageToNetwork[]
+  /** The last entry applied. */
+  readonly appliedIndex: () => number
   /** Runs a turn in which these messages have come. */
   turn(came: readonly Came[], calls?: readonly NetworkToStorage[]): void
 }
@@ -104,13 +108,16 @@ export function openStage(): Stage {
   )
   const space = new DiskSpace(() => disk.freeBytes, spaceLow)
   const settings = { limits, watcherBytesMax: 1_000_000, board: createBoard(), space }
-  const parts = assembleNode(opened, { ...settings, schedule: nothing }, dice)
+  const scheduled: (() => void)[] = []
+  const schedule = (turn: () => void): void => void scheduled.push(turn)
+  const parts = assembleNode(opened, { ...settings, schedule }, dice)
   const storage = new Storage({ network, codecs: [codec] }, parts)
   const failures: SkiffErrorData[] = []
   storage.start((error) => failures.push(error))
   assert.deepEqual(failures, [])
   return {
-    ...{ disk, failures, rpcs, reports },
+    ...{ disk, failures, scheduled, rpcs, reports },
+    appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {
       for (const [from, rpc] of came) codec.deliver({ type: 'rpc', from, rpc })
       for (const call of calls) network.deliver(call)
