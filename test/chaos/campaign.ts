@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatHistory } from '../linearizability/history.ts'
 import { Random } from '../simulation/random.ts'
-import { BrokenPromise, type Complaint, Complaints, pause } from './complaints.ts'
+import { BrokenPromise, type Complaint, Complaints, kept, pause } from './complaints.ts'
 import { checkEnding, checkRemains } from './ending.ts'
 import { diskKinds, type FaultKind, faults } from './faults.ts'
 import { Fleet, type Slot } from './fleet.ts'
@@ -44,8 +44,8 @@ export interface CampaignReport {
 const overlapChance = 0.25
 const aimAtLeaderChance = 0.5
 const restMsMax = 800
-/** Eight clients at three members, ten at five. */
-const clientsMin = 8
+/** Nine clients at three members, ten at five. */
+const clientsMax = 10
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
   const folder = await mkdtemp(join(tmpdir(), 'skiff-chaos-'))
@@ -74,12 +74,12 @@ async function keep(
   { found }: Complaints,
 ): Promise<string | null> {
   if (found.length > 0) {
-    const kept = await mkdtemp(join(tmpdir(), 'skiff-chaos-kept-'))
-    await writeFile(join(kept, 'history.jsonl'), formatHistory(load.recorder.history()))
+    const shelf = await mkdtemp(join(tmpdir(), 'skiff-chaos-kept-'))
+    await writeFile(join(shelf, 'history.jsonl'), formatHistory(load.recorder.history()))
     const text = found.map(({ rule, details }) => `${rule}\n${details}\n`).join('\n')
-    await writeFile(join(kept, 'complaints.txt'), text)
+    await writeFile(join(shelf, 'complaints.txt'), text)
     await rm(folder, { recursive: true, force: true })
-    return kept
+    return shelf
   }
   await rm(folder, { recursive: true, force: true })
   return null
@@ -103,9 +103,9 @@ class Campaign {
     this.#complaints = complaints
     this.#random = new Random(options.seed)
     this.#tallies = new Map(options.kinds.map((kind) => [kind, { installed: 0, skipped: 0 }]))
-    const clients = Math.max(2, Math.floor(clientsMin / options.nodes))
+    const clients = Math.floor(clientsMax / options.nodes)
     this.load = new Load(fleet, clients, this.#random.fork(), complaints)
-    this.#stage = { fleet, load: this.load, folder }
+    this.#stage = { fleet, load: this.load, folder, say: (words) => this.#say(words) }
   }
 
   async run(): Promise<void> {
@@ -116,7 +116,7 @@ class Campaign {
       await this.#heal()
       await pause(this.#random.below(restMsMax))
     }
-    await this.load.stop()
+    await kept('every call is answered', this.load.stop())
     if (this.#complaints.found.length > 0) return
     this.#say('the faults are over; checking')
     await checkEnding(this.#stage, this.#random)
@@ -155,7 +155,9 @@ class Campaign {
       if (other !== target) strikes.push(this.#inject(second, other))
       else this.#deck.push(second)
     }
-    await Promise.all(strikes)
+    // Both to their ends: neither may start a process once the campaign is over.
+    const ends = await Promise.allSettled(strikes)
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
 
   async #inject(kind: FaultKind, target: Slot): Promise<void> {

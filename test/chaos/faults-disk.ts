@@ -49,7 +49,7 @@ async function callError(
     await tracer.detach()
   }
   await pause(awayMs(random))
-  await restart(target)
+  await restart(target, random)
   return null
 }
 
@@ -94,8 +94,11 @@ export async function diskFull(stage: Stage, target: Slot, random: Random): Prom
   } finally {
     await disk.empty()
   }
-  if (target.isUp) await restart(target)
-  else await target.start()
+  if (target.isUp) await restart(target, random)
+  else {
+    stage.say(`the system ended member ${target.n}`)
+    await target.start()
+  }
   return null
 }
 

@@ -1,7 +1,7 @@
 /** What happens to the process of a member, or to a thread of it. See faults.ts. */
 import { readFileSync } from 'node:fs'
 import type { Random } from '../simulation/random.ts'
-import { kept, pause, within } from './complaints.ts'
+import { BrokenPromise, kept, pause, within } from './complaints.ts'
 import type { Slot } from './fleet.ts'
 import { awayMs, effectMs, failsWith, longMs, type Outcome, restart, type Stage } from './stage.ts'
 
@@ -43,9 +43,13 @@ export async function blockLoop(_: Stage, target: Slot, random: Random): Promise
 }
 
 export async function endThread(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
-  await target.member.endThread(random.below(2))
+  const pending = stage.load.tryWrite(target, `even/pending/${target.n}`)
+  const [fate] = await Promise.allSettled([pending, target.member.endThread(random.below(2))])
+  // It may have been answered just before.
+  if (fate.status === 'rejected' && fate.reason.code !== 'SKIFF_CRASHED')
+    throw new BrokenPromise('who waits hears that a thread has died', String(fate.reason))
   await failsWith(stage, target, 'SKIFF_CRASHED')
   await pause(awayMs(random))
-  await restart(target)
+  await restart(target, random)
   return null
 }

@@ -162,6 +162,14 @@ export class Slot {
     for (const listener of this.#upListeners) listener(member)
   }
 
+  /** The node that has stopped, in the process that it had. */
+  async restartInside(): Promise<void> {
+    this.#isUp = false
+    await kept(`member ${this.n} starts in the same process`, this.member.restart())
+    this.#isUp = true
+    for (const listener of this.#upListeners) listener(this.member)
+  }
+
   /** SIGKILL. */
   async kill(): Promise<void> {
     if (this.#member === null) return

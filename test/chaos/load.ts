@@ -14,7 +14,7 @@ export const prefixes = ['even/', 'odd/'] as const
 const keysPerEpoch = 6
 const epochMs = 1_500
 /** A client that was answered waits up to so long before it goes on, which limits the rate. */
-const thinkMsMax = 14
+const thinkMsMax = 8
 /** After a failure, so that a member that refuses everything is not asked all the time. */
 const refusedMs = 50
 /** Deadline of one operation. */

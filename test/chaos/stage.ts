@@ -9,6 +9,7 @@ export interface Stage {
   readonly load: Load
   /** For files of the faults. */
   readonly folder: string
+  readonly say: (words: string) => void
 }
 
 /** `null`: installed, and in effect. Otherwise why it was skipped. */
@@ -48,7 +49,12 @@ function isRefusal(error: unknown, code: string): boolean {
   return found === code && outcome !== undefined
 }
 
-export async function restart(target: Slot): Promise<void> {
+/** Of a node that has stopped: its process, or the node inside it. */
+export async function restart(target: Slot, random: Random): Promise<void> {
+  if (random.chance(0.5)) {
+    await target.restartInside()
+    return
+  }
   await target.stop()
   await target.start()
 }

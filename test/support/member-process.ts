@@ -53,7 +53,11 @@ async function run(command: Command): Promise<unknown> {
     case 'block':
       return block(command.ms)
     case 'endThread':
-      return threads[command.thread]?.terminate()
+      return threads.splice(command.thread, 1)[0]?.terminate()
+    case 'restart':
+      threads.length = 0
+      await cluster().restart(cluster().nodes[0]?.id ?? '')
+      return
     case 'close':
       return cluster().close()
   }

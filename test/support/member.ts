@@ -34,6 +34,8 @@ export type Command =
   | { readonly type: 'block'; readonly ms: number }
   /** Terminates one of its worker threads. */
   | { readonly type: 'endThread'; readonly thread: number }
+  /** A node that has stopped, in the same process. */
+  | { readonly type: 'restart' }
   | { readonly type: 'close' }
 
 export interface Failure {
@@ -81,6 +83,7 @@ export interface RemoteMember extends RemoteStore {
   /** Resolves with how long the main thread was busy, as it says itself. */
   block(ms: number): Promise<number>
   endThread(thread: number): Promise<void>
+  restart(): Promise<void>
   /** Closes it, and lets the process end by itself. */
   close(): Promise<Exit>
   /** SIGKILL, to it and to whatever runs it. */
@@ -170,6 +173,10 @@ class Remote implements RemoteMember {
 
   async endThread(thread: number): Promise<void> {
     await this.#call({ type: 'endThread', thread })
+  }
+
+  async restart(): Promise<void> {
+    await this.#call({ type: 'restart' })
   }
 
   async close(): Promise<Exit> {
