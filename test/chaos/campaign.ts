@@ -37,6 +37,8 @@ export interface CampaignReport {
   readonly terms: number
   readonly longestGapMs: number
   readonly watchesResumed: number
+  /** See `Stage.lost`. */
+  readonly lost: number
   /** Where history and logs are, if a promise was broken. */
   readonly kept: string | null
 }
@@ -105,7 +107,7 @@ class Campaign {
     this.#tallies = new Map(options.kinds.map((kind) => [kind, { installed: 0, skipped: 0 }]))
     const clients = Math.floor(clientsMax / options.nodes)
     this.load = new Load(fleet, clients, this.#random.fork(), complaints)
-    this.#stage = { fleet, load: this.load, folder, say: (words) => this.#say(words) }
+    this.#stage = { fleet, load: this.load, folder, say: (words) => this.#say(words), lost: 0 }
   }
 
   async run(): Promise<void> {
@@ -131,6 +133,7 @@ class Campaign {
       terms: this.#lastTerm - this.#firstTerm,
       longestGapMs,
       watchesResumed: watches.reduce((sum, { resumed }) => sum + resumed, 0),
+      lost: this.#stage.lost,
       kept,
     }
   }

@@ -7,50 +7,83 @@ import { diskFreeBytesMin, type Slot } from './fleet.ts'
 import { awayMs, failsWith, type Outcome, restart, type Stage } from './stage.ts'
 import { type Injection, Tracer } from './tracer.ts'
 
-/** LMDB prints it, beside reporting it. */
-const printed = /^Write error: /
 /** A node looks at its disk once a second. */
 const noticeMs = 20_000
 /** Until a member under load has made the call that is to fail. */
 const strikeMs = 10_000
 const nthMax = 20
 
-export function syncError(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
-  return callError(stage, target, random, {
+export async function syncError(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
+  const injection: Injection = {
     calls: ['fdatasync'],
     error: 'EIO',
     nth: random.between(1, nthMax),
-  })
-}
-
-/** Of a page of the log, or of the page that makes a transaction durable. */
-export function writeError(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
-  return callError(stage, target, random, {
-    calls: ['pwrite64', 'pwritev'],
-    error: random.pick(['EIO', 'ENOSPC']),
-    nth: random.between(1, nthMax),
-  })
-}
-
-async function callError(
-  stage: Stage,
-  target: Slot,
-  random: Random,
-  injection: Injection,
-): Promise<Outcome> {
-  const trace = join(stage.folder, `trace-${target.pid}`)
-  const tracer = await Tracer.attach(target.pid, injection, trace)
-  if (tracer === null) return 'strace cannot run here'
-  target.mayPrint(printed)
-  try {
-    if (!(await within(strikeMs, () => tracer.hasStruck))) return 'no such call was made'
-    await failsWith(stage, target, 'SKIFF_STORAGE')
-  } finally {
-    await tracer.detach()
   }
+  const fails = (): Promise<void> => failsWith(stage, target, 'SKIFF_STORAGE')
+  const skipped = await injected(stage, target, injection, fails)
+  if (skipped !== null) return skipped
   await pause(awayMs(random))
   await restart(target, random)
   return null
+}
+
+/** Of a page of the log, or of the page that makes a transaction durable. */
+export async function writeError(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
+  const injection: Injection = {
+    calls: ['pwrite64', 'pwritev'],
+    error: random.pick(['EIO', 'ENOSPC']),
+    nth: random.between(1, nthMax),
+  }
+  const skipped = await injected(stage, target, injection, () => stopsOrDies(stage, target))
+  if (skipped !== null) return skipped
+  await startAnew(target, random)
+  return null
+}
+
+/** Until the call has failed and `fails` has seen what comes of it. */
+async function injected(
+  { folder }: Stage,
+  target: Slot,
+  injection: Injection,
+  fails: () => Promise<void>,
+): Promise<Outcome> {
+  const tracer = await Tracer.attach(target.pid, injection, join(folder, `trace-${target.pid}`))
+  if (tracer === null) return 'strace cannot run here'
+  try {
+    if (!(await within(strikeMs, () => tracer.hasStruck))) return 'no such call was made'
+    await fails()
+    return null
+  } finally {
+    await tracer.detach()
+  }
+}
+
+/**
+ * Where a page of the log cannot be written, LMDB 3.5.6 prints a line and writes another, longer than its
+ * memory, into 100 bytes. glibc then ends the process sooner or later; or the node stops as it should, with a
+ * heap that is not to be trusted. Where a page of the state cannot be had, the kernel ends the process.
+ */
+async function stopsOrDies(stage: Stage, target: Slot): Promise<void> {
+  target.mayEnd(({ signal }) => signal !== null && deadly.has(signal))
+  target.mayPrint(/^Write error: |^(free|malloc|double free|corrupted|munmap_chunk)\b/)
+  try {
+    await failsWith(stage, target, 'SKIFF_STORAGE')
+  } catch (error) {
+    const hasDied = await within(dieMs, () => !target.isUp)
+    if (!hasDied) throw error
+    stage.lost++
+  }
+}
+
+const deadly: ReadonlySet<NodeJS.Signals> = new Set(['SIGABRT', 'SIGSEGV', 'SIGBUS'] as const)
+/** From the broken channel to the end of the process. */
+const dieMs = 2_000
+
+/** In a process of its own: see above. */
+async function startAnew(target: Slot, random: Random): Promise<void> {
+  await target.kill()
+  await pause(awayMs(random))
+  await target.start()
 }
 
 /** Between the two marks: writes are refused, all else goes on. */
@@ -78,30 +111,17 @@ async function isRefused({ load }: Stage, target: Slot): Promise<boolean> {
   }
 }
 
-/** Not a byte is left: the node stops, or the system ends it, as it writes its state through a map. */
+/** Not a byte is left. */
 export async function diskFull(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
   const { disk } = target
   if (disk === null) return 'it has no small disk'
-  target.mayEnd(({ signal, code }) => signal === 'SIGBUS' || code === 0)
-  target.mayPrint(printed)
   try {
+    const fails = stopsOrDies(stage, target)
     await disk.fill(0)
-    const hasEnded = await within(noticeMs, async () => !target.isUp || (await hasStopped(target)))
-    if (!hasEnded)
-      throw new BrokenPromise('a node stops when the disk is full', `member ${target.n}`)
-    if (target.isUp) await failsWith(stage, target, 'SKIFF_STORAGE')
-    await pause(awayMs(random))
+    await fails
   } finally {
     await disk.empty()
   }
-  if (target.isUp) await restart(target, random)
-  else {
-    stage.say(`the system ended member ${target.n}`)
-    await target.start()
-  }
+  await startAnew(target, random)
   return null
-}
-
-async function hasStopped(target: Slot): Promise<boolean> {
-  return (await target.glance())?.role === 'stopped'
 }

@@ -95,7 +95,7 @@ export class Slot {
   #member: RemoteMember | null = null
   #isUp = false
   /** How this process may end without complaint. */
-  #mayEnd: (exit: Exit) => boolean = () => false
+  #mayEnd: (exit: Exit) => boolean = never
   /** What this process may print. */
   #mayPrint: RegExp = nothing
   #id: string | null = null
@@ -153,7 +153,7 @@ export class Slot {
     const member = startMember()
     this.#member = member
     this.pids.push(member.pid)
-    this.#mayEnd = () => false
+    this.#mayEnd = never
     this.#mayPrint = nothing
     void member.exited.then((exit) => this.#ended(member, exit))
     const { id } = await kept(`member ${this.n} starts`, member.open(this.#options))
@@ -225,6 +225,7 @@ export class Slot {
 }
 
 const nothing = /^$/
+const never = (): boolean => false
 
 /** A member that is paused does not answer. */
 const glanceMs = 500

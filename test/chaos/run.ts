@@ -44,7 +44,14 @@ async function main(): Promise<number> {
   return 1
 }
 
-function print({ faults, counts, terms, longestGapMs, watchesResumed }: CampaignReport): void {
+function print({
+  faults,
+  counts,
+  terms,
+  longestGapMs,
+  watchesResumed,
+  lost,
+}: CampaignReport): void {
   console.log(`\n${'fault'.padEnd(14)} installed  skipped`)
   for (const [kind, { installed, skipped }] of faults) {
     console.log(`${kind.padEnd(14)} ${`${installed}`.padStart(9)} ${`${skipped}`.padStart(8)}`)
@@ -52,6 +59,7 @@ function print({ faults, counts, terms, longestGapMs, watchesResumed }: Campaign
   const { ok, notApplied, unknown } = counts
   console.log(`operations: ${ok} ok, ${notApplied} not applied, ${unknown} unknown`)
   console.log(`terms: ${terms}, watches resumed: ${watchesResumed}`)
+  console.log(`processes that the system ended on a failing or full disk: ${lost}`)
   console.log(`longest time without an acknowledged write: ${Math.round(longestGapMs)} ms`)
 }
 

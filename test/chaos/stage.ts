@@ -10,6 +10,8 @@ export interface Stage {
   /** For files of the faults. */
   readonly folder: string
   readonly say: (words: string) => void
+  /** Processes that the system ended when a disk refused to take what they wrote. */
+  lost: number
 }
 
 /** `null`: installed, and in effect. Otherwise why it was skipped. */
