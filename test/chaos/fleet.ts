@@ -19,7 +19,7 @@ export class Fleet {
   readonly slots: readonly Slot[]
   readonly proxies: Proxies
 
-  private constructor(slots: readonly Slot[], proxies: Proxies) {
+  constructor(slots: readonly Slot[], proxies: Proxies) {
     this.slots = slots
     this.proxies = proxies
   }

@@ -6,6 +6,8 @@ import { within } from './complaints.ts'
 
 /** Attaching to all threads of a process takes so long at most. */
 const attachMs = 10_000
+/** It lets its process go on by then. */
+const detachMs = 3_000
 
 export interface Injection {
   readonly calls: readonly string[]
@@ -50,8 +52,9 @@ export class Tracer {
 
   async detach(): Promise<void> {
     if (this.#hasEnded) return
-    // It lets its process go on, unlike after SIGKILL to a process in the middle of a call.
     this.#strace.kill('SIGINT')
+    // It may wait forever for a process that was aborted meanwhile.
+    if (!(await within(detachMs, () => this.#hasEnded))) this.#strace.kill('SIGKILL')
     await this.#exited
   }
 
@@ -63,7 +66,14 @@ export class Tracer {
 
 /** Every thread of it. */
 function isTraced(pid: number): boolean {
-  return readdirSync(`/proc/${pid}/task`).every((thread) =>
-    /^TracerPid:\s+[1-9]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')),
-  )
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`)
+    const statuses = threads.map((n) => readFileSync(`/proc/${pid}/task/${n}/status`, 'utf8'))
+    return statuses.every((status) => /^TracerPid:\s+[1-9]/m.test(status))
+  } catch (error) {
+    // The process, or a thread of it, has ended since it was listed.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
 }
