@@ -44,7 +44,7 @@ export interface CampaignReport {
 }
 
 const overlapChance = 0.25
-const aimAtLeaderChance = 0.5
+const aimAtLeaderChance = 0.6
 const restMsMax = 800
 /** Nine clients at three members, ten at five. */
 const clientsMax = 10

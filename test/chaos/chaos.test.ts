@@ -5,8 +5,8 @@ import { runCampaign } from './campaign.ts'
 import type { FaultKind } from './faults.ts'
 
 const kinds: readonly FaultKind[] = ['kill', 'pause', 'one-way cut', 'thread death', 'sync error']
-/** May be impossible where tests run; then it is skipped, and said to be. */
-const optional: ReadonlySet<FaultKind> = new Set(['sync error'])
+/** May be impossible (strace), or fail to come about (a thread that hangs); then it is said to be skipped. */
+const optional: ReadonlySet<FaultKind> = new Set(['sync error', 'thread death'])
 
 test('three members as processes keep every promise while they are killed, paused, cut off and fail', async (t) => {
   const lines: string[] = []

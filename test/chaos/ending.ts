@@ -1,10 +1,10 @@
 /** What must hold when the faults are over: nothing lost, nothing twice, all alike, nothing left behind. */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Entry } from '../../src/store.ts'
-import type { Value } from '../linearizability/history.ts'
+import { formatOperation, type Operation, type Value } from '../linearizability/history.ts'
 import { judge } from '../linearizability/judge.ts'
 import { type Change, checkOrder, Violation } from '../linearizability/order.ts'
-import { checkWatch, toLog } from '../linearizability/watch.ts'
+import { checkWatch, toLog, type Watched } from '../linearizability/watch.ts'
 import type { Random } from '../simulation/random.ts'
 import { BrokenPromise, type Complaints, kept, promised } from './complaints.ts'
 import { mountsBelow } from './disk.ts'
@@ -16,23 +16,19 @@ import { WatchRecord } from './watching.ts'
 /** For all keys together; beyond it a history is undecided, which is no pass. */
 const judgeMsMax = 600_000
 
-/** The load has stopped. @throws BrokenPromise */
+/**
+ * The load has stopped. Judging comes last, as it would keep the proxies from their work.
+ * @throws BrokenPromise
+ */
 export async function checkEnding(stage: Stage, random: Random): Promise<void> {
   const { fleet, load } = stage
   const ends = await writeEnds(stage, random.pick(fleet.slots))
   const log = await readLog(random.pick(fleet.slots), ends.get('') ?? 0)
-  await convertViolations(async () => {
-    const history = load.recorder.history()
-    checkOrder(history, log)
-    const { verdict, key } = judge(history, { timeoutMs: judgeMsMax })
-    if (verdict !== 'legal')
-      throw new BrokenPromise('histories are linearizable', `key '${key}' is ${verdict}`)
-    for (const watch of load.watches) {
-      checkWatch(await watch.upTo(ends.get(watch.prefix) ?? 0), log)
-    }
-  })
+  const watched = load.watches.map((watch) => watch.upTo(ends.get(watch.prefix) ?? 0))
   await checkEqual(fleet.slots, log)
+  const given = await Promise.all(watched)
   await fleet.close()
+  judgeAll(load.recorder.history(), given, log)
 }
 
 /** A last write below each prefix; the revisions, also of the last one of all. */
@@ -59,14 +55,29 @@ async function readLog(slot: Slot, revision: number): Promise<Change[]> {
   return toLog(events)
 }
 
-async function convertViolations(check: () => Promise<void>): Promise<void> {
+/** @throws BrokenPromise */
+function judgeAll(
+  history: readonly Operation[],
+  watched: readonly Watched[],
+  log: readonly Change[],
+): void {
   try {
-    await check()
+    checkOrder(history, log)
+    for (const one of watched) checkWatch(one, log)
   } catch (error) {
     if (!(error instanceof Violation)) throw error
-    const operations = error.operations.map((operation) => JSON.stringify(operation)).join('\n')
-    throw new BrokenPromise(error.rule, `${error.message}\n${operations}`)
+    throw new BrokenPromise(error.rule, `${error.message}\n${toLines(error.operations)}`)
   }
+  const { verdict, key, offence } = judge(history, { timeoutMs: judgeMsMax })
+  if (verdict === 'legal') return
+  throw new BrokenPromise(
+    'histories are linearizable',
+    `key '${key}' is ${verdict}\n${toLines(offence)}`,
+  )
+}
+
+function toLines(operations: readonly Operation[]): string {
+  return operations.map(formatOperation).join('\n')
 }
 
 /** Each has applied the same and holds what the log makes, to the last revision. */

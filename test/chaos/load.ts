@@ -11,12 +11,20 @@ import type { Fleet, Slot } from './fleet.ts'
 import { WatchRecord } from './watching.ts'
 
 export const prefixes = ['even/', 'odd/'] as const
-const keysPerEpoch = 6
-const epochMs = 1_500
+const keysPerEpoch = 10
+/** Longer than most faults: what a stalled leader remembers of a key must be outdated by then, not the key. */
+const epochMs = 3_000
 /** A client that was answered waits up to so long before it goes on, which limits the rate. */
 const thinkMsMax = 8
 /** After a failure, so that a member that refuses everything is not asked all the time. */
 const refusedMs = 50
+/**
+ * Clients wait while their member is stalled, so none of their reads is late enough to find an old value
+ * where a new one was acknowledged meanwhile. These do not wait: one read in so many milliseconds.
+ */
+const probeMs = 40
+/** Of one member, under way. */
+const probesMax = 60
 /** Deadline of one operation. */
 export const operationMs = 3_000
 
@@ -48,6 +56,7 @@ export class Load {
     for (const slot of fleet.slots) {
       this.#touchers.set(slot, this.#client(slot))
       for (let n = 0; n < clientsPerMember; n++) this.#working.push(this.#work(slot, random.fork()))
+      if (clientsPerMember > 0) this.#working.push(this.#probe(slot, random.fork()))
     }
     // Of everything on every other member, of a half on the others.
     this.watches = fleet.slots.map(
@@ -102,6 +111,30 @@ export class Load {
         this.#checkError(error)
         await pause(refusedMs)
       }
+    }
+  }
+
+  async #probe(slot: Slot, random: Random): Promise<void> {
+    const idle: RecordedClient[] = []
+    const underWay = new Set<Promise<void>>()
+    while (this.#running) {
+      await pause(probeMs)
+      if (!slot.isUp || underWay.size >= probesMax) continue
+      const client = idle.pop() ?? this.#client(slot)
+      const probe = this.#probeOnce(client, random).finally(() => {
+        idle.push(client)
+        underWay.delete(probe)
+      })
+      underWay.add(probe)
+    }
+    await Promise.all(underWay)
+  }
+
+  async #probeOnce(client: RecordedClient, random: Random): Promise<void> {
+    try {
+      await this.#counted(client.get(this.#key(random)), false)
+    } catch (error) {
+      this.#checkError(error)
     }
   }
 

@@ -27,6 +27,10 @@ export class Tracer {
     this.#exited = once(strace, 'exit')
     // Not installed: nobody is traced, which is noticed.
     this.#exited.catch(() => undefined)
+    // It must not outlive us.
+    const kill = (): boolean => strace.kill('SIGKILL')
+    process.on('exit', kill)
+    strace.once('exit', () => process.off('exit', kill))
   }
 
   /** `null` where it cannot be had. `trace` is a file for what strace sees. */
