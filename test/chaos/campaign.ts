@@ -63,6 +63,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     complaints.add(error.rule, error.message)
   } finally {
     await fleet.destroy()
+    await campaign.load.stop()
     process.off('exit', abandon)
   }
   await checkRemains(folder, fleet, complaints)

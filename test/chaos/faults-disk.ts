@@ -65,7 +65,7 @@ async function injected(
  */
 async function stopsOrDies(stage: Stage, target: Slot): Promise<void> {
   target.mayEnd(({ signal }) => signal !== null && deadly.has(signal))
-  target.mayPrint(/^Write error: |^(free|malloc|double free|corrupted|munmap_chunk)\b/)
+  target.mayPrint(printed)
   try {
     await failsWith(stage, target, 'SKIFF_STORAGE')
   } catch (error) {
@@ -75,6 +75,9 @@ async function stopsOrDies(stage: Stage, target: Slot): Promise<void> {
   }
 }
 
+/** By LMDB, without the end of a line, and by glibc. */
+const printed =
+  /^(Write error: [^,]+ position \d+, size \d+)*((free|malloc|realloc|double free|corrupted|munmap_chunk)\b.*)?$/
 const deadly: ReadonlySet<NodeJS.Signals> = new Set(['SIGABRT', 'SIGSEGV', 'SIGBUS'] as const)
 /** From the broken channel to the end of the process. */
 const dieMs = 2_000
