@@ -34,8 +34,12 @@ export async function writeError(stage: Stage, target: Slot, random: Random): Pr
     error: random.pick(['EIO', 'ENOSPC']),
     nth: random.between(1, nthMax),
   }
+  mayDie(target)
   const skipped = await injected(stage, target, injection, () => stopsOrDies(stage, target))
-  if (skipped !== null) return skipped
+  if (skipped !== null) {
+    target.mustLive()
+    return skipped
+  }
   await startAnew(target, random)
   return null
 }
@@ -63,9 +67,12 @@ async function injected(
  * memory, into 100 bytes. glibc then ends the process sooner or later; or the node stops as it should, with a
  * heap that is not to be trusted. Where a page of the state cannot be had, the kernel ends the process.
  */
-async function stopsOrDies(stage: Stage, target: Slot): Promise<void> {
+function mayDie(target: Slot): void {
   target.mayEnd(({ signal }) => signal !== null && deadly.has(signal))
   target.mayPrint(printed)
+}
+
+async function stopsOrDies(stage: Stage, target: Slot): Promise<void> {
   try {
     await failsWith(stage, target, 'SKIFF_STORAGE')
   } catch (error) {
@@ -118,10 +125,10 @@ async function isRefused({ load }: Stage, target: Slot): Promise<boolean> {
 export async function diskFull(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
   const { disk } = target
   if (disk === null) return 'it has no small disk'
+  mayDie(target)
   try {
-    const fails = stopsOrDies(stage, target)
     await disk.fill(0)
-    await fails
+    await stopsOrDies(stage, target)
   } finally {
     await disk.empty()
   }

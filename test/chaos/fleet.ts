@@ -153,8 +153,7 @@ export class Slot {
     const member = startMember()
     this.#member = member
     this.pids.push(member.pid)
-    this.#mayEnd = never
-    this.#mayPrint = nothing
+    this.mustLive()
     void member.exited.then((exit) => this.#ended(member, exit))
     const { id } = await kept(`member ${this.n} starts`, member.open(this.#options))
     this.#id = id
@@ -188,6 +187,12 @@ export class Slot {
   /** From now on. */
   mayEnd(how: (exit: Exit) => boolean): void {
     this.#mayEnd = how
+  }
+
+  /** From now on it ends only as it is told to, and prints nothing. */
+  mustLive(): void {
+    this.#mayEnd = never
+    this.#mayPrint = nothing
   }
 
   /** From now on: each line that it prints must match. */
