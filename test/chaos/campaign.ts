@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { formatHistory } from '../linearizability/history.ts'
 import { Random } from '../simulation/random.ts'
 import { BrokenPromise, type Complaint, Complaints, kept, pause } from './complaints.ts'
+import { type Card, shuffleDeck } from './deck.ts'
 import { checkEnding, checkRemains } from './ending.ts'
 import { diskKinds, type FaultKind, faults } from './faults.ts'
 import { Fleet, type Slot } from './fleet.ts'
@@ -43,8 +44,6 @@ export interface CampaignReport {
   readonly kept: string | null
 }
 
-const overlapChance = 0.25
-const aimAtLeaderChance = 0.6
 const restMsMax = 800
 /** Nine clients at three members, ten at five. */
 const clientsMax = 10
@@ -53,8 +52,6 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   const folder = await mkdtemp(join(tmpdir(), 'skiff-chaos-'))
   const complaints = new Complaints()
   const fleet = await Fleet.open(options.nodes, folder, complaints)
-  const abandon = (): void => fleet.abandon()
-  process.on('exit', abandon)
   const campaign = new Campaign(options, fleet, folder, complaints)
   try {
     await campaign.run()
@@ -64,7 +61,6 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   } finally {
     await fleet.destroy()
     await campaign.load.stop()
-    process.off('exit', abandon)
   }
   await checkRemains(folder, fleet, complaints)
   return campaign.report(await keep(folder, campaign, complaints))
@@ -95,7 +91,7 @@ class Campaign {
   readonly #complaints: Complaints
   readonly #random: Random
   readonly #tallies: Map<FaultKind, Tally>
-  #deck: FaultKind[] = []
+  #deck: Card[] = []
   #decks = 0
   #firstTerm = 0
   #lastTerm = 0
@@ -147,26 +143,25 @@ class Campaign {
 
   /** One fault, or two at different members. */
   async #strike(): Promise<void> {
-    const kind = this.#draw()
-    const target = await this.#aim(kind, null)
-    const strikes = [this.#inject(kind, target)]
+    const card = this.#draw()
+    const target = await this.#aim(card, null)
+    if (target === null) throw new RangeError('no members')
+    const strikes = [this.#inject(card, target)]
     const next = this.#deck.at(-1)
-    const mayOverlap = kind !== 'kill all' && next !== undefined && next !== 'kill all'
-    if (this.#random.chance(overlapChance) && mayOverlap) {
-      await pause(this.#random.below(restMsMax))
+    const mayOverlap = card.kind !== 'kill all' && next !== undefined && next.kind !== 'kill all'
+    const other = mayOverlap && next.overlaps ? await this.#aim(next, target) : null
+    if (other !== null) {
       const second = this.#draw()
-      const other = await this.#aim(second, target)
-      if (other !== target) strikes.push(this.#inject(second, other))
-      else this.#deck.push(second)
+      await pause(second.afterMs)
+      strikes.push(this.#inject(second, other))
     }
     // Both to their ends: neither may start a process once the campaign is over.
     const ends = await Promise.allSettled(strikes)
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
 
-  async #inject(kind: FaultKind, target: Slot): Promise<void> {
+  async #inject({ kind, random }: Card, target: Slot): Promise<void> {
     this.#say(`${kind} at member ${target.n}`)
-    const random = this.#random.fork()
     const skipped = await faults[kind](this.#stage, target, random)
     const tally = this.#tallies.get(kind)
     if (tally === undefined) return
@@ -178,27 +173,24 @@ class Campaign {
   }
 
   /** Each kind once before any comes again. */
-  #draw(): FaultKind {
+  #draw(): Card {
     if (this.#deck.length === 0) {
-      this.#deck = shuffled(this.#options.kinds, this.#random)
+      this.#deck = shuffleDeck(this.#options.kinds, this.#random)
       this.#decks++
     }
-    const kind = this.#deck.pop()
-    if (kind === undefined) throw new RangeError('no kinds of faults')
-    return kind
+    const card = this.#deck.pop()
+    if (card === undefined) throw new RangeError('no kinds of faults')
+    return card
   }
 
-  async #aim(kind: FaultKind, except: Slot | null): Promise<Slot> {
+  /** `null`: only `except` would do. */
+  async #aim({ kind, place, atLeader }: Card, except: Slot | null): Promise<Slot | null> {
     const { slots } = this.#stage.fleet
-    const hasDisk = slots.some(({ disk }) => disk !== null)
-    const fit = slots.filter(
-      (slot) => slot !== except && (!diskKinds.has(kind) || !hasDisk || slot.disk !== null),
-    )
-    const drawn = fit.length > 0 ? this.#random.pick(fit) : except
-    if (drawn === null) throw new RangeError('no members')
-    if (!this.#random.chance(aimAtLeaderChance)) return drawn
-    const leader = await this.#stage.fleet.leader()
-    return leader !== null && fit.includes(leader) ? leader : drawn
+    const needsDisk = diskKinds.has(kind) && slots.some(({ disk }) => disk !== null)
+    const fit = slots.filter((slot) => slot !== except && (!needsDisk || slot.disk !== null))
+    const leader = atLeader ? await this.#stage.fleet.leader() : null
+    if (leader !== null && fit.includes(leader)) return leader
+    return fit[Math.floor(place * fit.length)] ?? null
   }
 
   async #heal(): Promise<void> {
@@ -219,16 +211,4 @@ class Campaign {
       `${seconds} s  term ${this.#lastTerm}, ${ok} ok, ${notApplied} not applied, ${unknown} unknown  ${words}`,
     )
   }
-}
-
-export function shuffled<T>(items: readonly T[], random: Random): T[] {
-  const deck = [...items]
-  for (let n = deck.length - 1; n > 0; n--) {
-    const other = random.below(n + 1)
-    const [one, two] = [deck[n], deck[other]]
-    if (one === undefined || two === undefined) continue
-    deck[n] = two
-    deck[other] = one
-  }
-  return deck
 }

@@ -29,6 +29,7 @@ export class Fleet {
     const proxies = new Proxies()
     const slots: Slot[] = []
     const fleet = new Fleet(slots, proxies)
+    process.on('exit', fleet.#abandon)
     try {
       for (let n = 1; n <= nodes; n++) {
         const dir = join(folder, `member-${n}`)
@@ -55,6 +56,11 @@ export class Fleet {
     return this.slots.find((slot) => slot.id !== null && slot.id === newest?.id) ?? null
   }
 
+  /** Members and mounts must not outlive us. */
+  readonly #abandon = (): void => {
+    for (const slot of this.slots) slot.abandon()
+  }
+
   /** Every process ends as told, and nothing of theirs is left. */
   async close(): Promise<void> {
     for (const slot of this.slots) await slot.stop()
@@ -67,11 +73,7 @@ export class Fleet {
     await Promise.allSettled(this.slots.map((slot) => slot.kill()))
     await this.proxies.close()
     for (const { disk } of this.slots) await disk?.unmount()
-  }
-
-  /** Synchronously, as this process ends. */
-  abandon(): void {
-    for (const slot of this.slots) slot.abandon()
+    process.off('exit', this.#abandon)
   }
 }
 
