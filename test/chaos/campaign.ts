@@ -4,6 +4,7 @@
  * The seed decides kinds, order, targets as far as they are not "the leader", and durations; when what
  * happens meanwhile is up to the machine.
  */
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,6 +53,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   const folder = await mkdtemp(join(tmpdir(), 'skiff-chaos-'))
   const complaints = new Complaints()
   const fleet = await Fleet.open(options.nodes, folder, complaints)
+  const sweep = (): void => rmSync(folder, { recursive: true, force: true })
+  process.on('exit', sweep)
   const campaign = new Campaign(options, fleet, folder, complaints)
   try {
     await campaign.run()
@@ -63,25 +66,19 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     await campaign.load.stop()
   }
   await checkRemains(folder, fleet, complaints)
-  return campaign.report(await keep(folder, campaign, complaints))
+  await rm(folder, { recursive: true, force: true })
+  process.off('exit', sweep)
+  return campaign.report(await keep(campaign, complaints))
 }
 
 /** The members' directories are large and of little use. */
-async function keep(
-  folder: string,
-  { load }: Campaign,
-  { found }: Complaints,
-): Promise<string | null> {
-  if (found.length > 0) {
-    const shelf = await mkdtemp(join(tmpdir(), 'skiff-chaos-kept-'))
-    await writeFile(join(shelf, 'history.jsonl'), formatHistory(load.recorder.history()))
-    const text = found.map(({ rule, details }) => `${rule}\n${details}\n`).join('\n')
-    await writeFile(join(shelf, 'complaints.txt'), text)
-    await rm(folder, { recursive: true, force: true })
-    return shelf
-  }
-  await rm(folder, { recursive: true, force: true })
-  return null
+async function keep({ load }: Campaign, { found }: Complaints): Promise<string | null> {
+  if (found.length === 0) return null
+  const shelf = await mkdtemp(join(tmpdir(), 'skiff-chaos-kept-'))
+  await writeFile(join(shelf, 'history.jsonl'), formatHistory(load.recorder.history()))
+  const text = found.map(({ rule, details }) => `${rule}\n${details}\n`).join('\n')
+  await writeFile(join(shelf, 'complaints.txt'), text)
+  return shelf
 }
 
 class Campaign {

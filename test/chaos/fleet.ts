@@ -63,7 +63,7 @@ export class Fleet {
 
   /** Every process ends as told, and nothing of theirs is left. */
   async close(): Promise<void> {
-    for (const slot of this.slots) await slot.stop()
+    await Promise.all(this.slots.map((slot) => slot.stop()))
     await this.proxies.close()
     for (const { disk } of this.slots) await disk?.unmount()
   }
