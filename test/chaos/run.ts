@@ -1,0 +1,73 @@
+/**
+ * Entrance of `npm run chaos`.
+ *
+ *     npm run chaos -- [--minutes N] [--nodes 3|5] [--seed S]
+ *
+ * Members are processes of their own, clients are here. Prints the seed first, each fault as it comes, and a
+ * table at the end. Exit code 1 when a promise was broken. Goes on beyond N minutes until each kind of
+ * fault has come up once.
+ */
+import { parseArgs } from 'node:util'
+import { type CampaignReport, runCampaign } from './campaign.ts'
+import { faultKinds } from './faults.ts'
+
+const usage = 'usage: npm run chaos -- [--minutes N] [--nodes 3|5] [--seed S]'
+/** The history of a run is held in memory: some 60,000 operations a minute. */
+const minutesMax = 30
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '1' },
+      nodes: { type: 'string', default: '3' },
+      seed: { type: 'string', default: `${Math.floor(Math.random() * 2 ** 31)}` },
+    },
+  })
+  const minutes = toNumber(values.minutes, (n) => n > 0 && n <= minutesMax)
+  const nodes = toNumber(values.nodes, (n) => n === 3 || n === 5)
+  const seed = toNumber(values.seed, (n) => Number.isSafeInteger(n) && n >= 0)
+  console.log(`seed ${seed}`)
+  // Members and mounts must not outlive us.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+  const report = await runCampaign({
+    seed,
+    nodes,
+    ms: minutes * 60_000,
+    kinds: faultKinds,
+    say: (line) => console.log(line),
+  })
+  print(report)
+  for (const { rule, details } of report.broken) console.error(`broken: ${rule}\n${details}`)
+  if (report.broken.length === 0) return 0
+  console.error(`history and complaints: ${report.kept}`)
+  console.error(`again: npm run chaos -- --minutes ${minutes} --nodes ${nodes} --seed ${seed}`)
+  return 1
+}
+
+function print({
+  faults,
+  counts,
+  terms,
+  longestGapMs,
+  watchesResumed,
+  lost,
+}: CampaignReport): void {
+  console.log(`\n${'fault'.padEnd(14)} installed  skipped`)
+  for (const [kind, { installed, skipped }] of faults) {
+    console.log(`${kind.padEnd(14)} ${`${installed}`.padStart(9)} ${`${skipped}`.padStart(8)}`)
+  }
+  const { ok, notApplied, unknown } = counts
+  console.log(`operations: ${ok} ok, ${notApplied} not applied, ${unknown} unknown`)
+  console.log(`terms: ${terms}, watches resumed: ${watchesResumed}`)
+  console.log(`processes that the system ended on a failing or full disk: ${lost}`)
+  console.log(`longest time without an acknowledged write: ${Math.round(longestGapMs)} ms`)
+}
+
+function toNumber(text: string, isValid: (n: number) => boolean): number {
+  const number = Number(text)
+  if (isValid(number)) return number
+  console.error(usage)
+  process.exit(2)
+}
+
+process.exitCode = await main()
