@@ -239,7 +239,8 @@ function describe(
   }
 }
 
-function homeAt(directory: Directory): Home {
+/** A directory with LMDB in it. */
+export function homeAt(directory: Directory): Home {
   return {
     path: directory.path,
     bootId,

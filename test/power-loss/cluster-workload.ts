@@ -1,0 +1,93 @@
+/**
+ * A process to record: a cluster of one under concurrent puts and deletes, closed and opened again in the
+ * middle. It says what it proposes before, and what was acknowledged after.
+ */
+import { closeSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Cluster, createCluster } from '../../src/index.ts'
+import { Random } from '../simulation/random.ts'
+import { Markers, type Places, placesIn, saveCopy } from './workload.ts'
+
+export type ClusterMarker =
+  | {
+      readonly type: 'propose'
+      readonly id: number
+      readonly key: string
+      /** Of the value, see {@link valueOf}; `null`: a delete. */
+      readonly length: number | null
+    }
+  | { readonly type: 'acknowledge'; readonly id: number; readonly term: number }
+
+/** Says whose it is. */
+export function valueOf(id: number, length: number): string {
+  return `${id}:`.padEnd(length, 'x')
+}
+
+const lives = 3
+const callers = 6
+const callsEach = 12
+const keys = 40
+const metaBytes = 160
+const lastPageAt = 144
+const pageBytes = 4_096
+
+async function main(folder: string, seed: number): Promise<void> {
+  const places = placesIn(folder)
+  const load = new Load(places, new Random(seed))
+  for (let life = 0; life < lives; life++) {
+    const cluster = await createCluster({ dir: places.data })
+    await Promise.all(Array.from({ length: callers }, () => load.call(cluster)))
+    saveCopy(places, `live-${life}`, readState(places))
+    await cluster.close()
+    saveCopy(places, `clean-${life}`, readState(places))
+  }
+}
+
+class Load {
+  readonly #markers: Markers
+  readonly #random: Random
+  #ids = 0
+
+  constructor(places: Places, random: Random) {
+    this.#markers = new Markers(places)
+    this.#random = random
+  }
+
+  async call(cluster: Cluster): Promise<void> {
+    for (let call = 0; call < callsEach; call++) await this.#change(cluster)
+  }
+
+  async #change(cluster: Cluster): Promise<void> {
+    const id = ++this.#ids
+    const key = `k/${this.#random.below(keys)}`
+    const length = this.#random.chance(0.2) ? null : this.#length()
+    this.#markers.say({ type: 'propose', id, key, length } satisfies ClusterMarker)
+    if (length === null) await cluster.delete(key)
+    else await cluster.put(key, valueOf(id, length))
+    const { term } = cluster.status()
+    this.#markers.say({ type: 'acknowledge', id, term } satisfies ClusterMarker)
+  }
+
+  /** Now and then one that takes pages of its own. */
+  #length(): number {
+    return this.#random.chance(0.1) ? this.#random.between(4_000, 12_000) : this.#random.below(800)
+  }
+}
+
+/** The pages in use of the state's file: it is sparse, and as large as the map. */
+function readState({ node }: Places): Buffer {
+  const file = openSync(join(node, 'state', 'data.mdb'), 'r')
+  try {
+    const pages = Buffer.alloc(2 * pageBytes)
+    readSync(file, pages, 0, pages.length, 0)
+    const lastPages = [0, pageBytes].map((at) => pages.readBigUInt64LE(at + lastPageAt))
+    const lastPage = Number(lastPages.reduce((a, b) => (a > b ? a : b)))
+    const bytes = Buffer.alloc((lastPage + 1) * pageBytes + metaBytes)
+    return bytes.subarray(0, readSync(file, bytes, 0, (lastPage + 1) * pageBytes, 0))
+  } finally {
+    closeSync(file)
+  }
+}
+
+const [, script = '', folder, seed] = process.argv
+if (script.endsWith('cluster-workload.js') && folder !== undefined) await main(folder, Number(seed))

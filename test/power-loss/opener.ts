@@ -1,0 +1,156 @@
+/**
+ * A process that makes images, opens them and says how that went, one at a time: should an image take it
+ * down, it is known which one it was.
+ *
+ * Everything follows from the recordings, the seed and the number of the image, so it can be made again.
+ */
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { unpackValue } from '../../src/codec/value.ts'
+import { type Cluster, createCluster } from '../../src/index.ts'
+import { directoryAt } from '../../src/storage/directory.ts'
+import { openLogEnvironment } from '../../src/storage/environment.ts'
+import { LogStore } from '../../src/storage/log-store.ts'
+import { Random } from '../simulation/random.ts'
+import { fates, type Image, makeImage } from './image.ts'
+import { Broken, judge, modelOf, openImage, type Recovered } from './judge.ts'
+import { type Recording, readRecording, type WorkloadName } from './recording.ts'
+
+/** What an opener is started with. */
+export interface Campaign {
+  /** Recordings are in its folders `0`, `1`, …; images are made in others. */
+  readonly scratch: string
+  readonly seed: number
+  readonly images: number
+  readonly recordings: readonly { readonly workload: WorkloadName; readonly seed: number }[]
+  readonly ignoresSyncs: boolean
+}
+
+export interface Order {
+  readonly n: number
+  /** Start a whole cluster on it, too. */
+  readonly isWhole: boolean
+}
+
+export interface Report {
+  readonly n: number
+  readonly image: Image & { readonly recording: number; readonly workload: WorkloadName }
+  readonly entries: number
+  /** The node said that it will not open this. */
+  readonly refusal: string | null
+  /** The promise that was broken. */
+  readonly broken: string | null
+}
+
+export class Opener {
+  readonly #campaign: Campaign
+  readonly #recordings: readonly Recording[]
+  readonly #finals: Recovered[] = []
+
+  constructor(campaign: Campaign) {
+    this.#campaign = campaign
+    const { scratch, ignoresSyncs } = campaign
+    this.#recordings = campaign.recordings.map(({ workload, seed }, n) =>
+      readRecording(workload, join(scratch, `${n}`), seed, { ignoresSyncs }),
+    )
+  }
+
+  async open({ n, isWhole }: Order): Promise<Report> {
+    const target = join(this.#campaign.scratch, `image-${n}`)
+    const { recording, at, image, random } = this.make(n, target)
+    const report = { n, image: { ...image, recording: at, workload: recording.workload } }
+    try {
+      const final = await this.#finalOf(recording, at)
+      const found = await openImage(join(target, 'node-1'), random)
+      judge(recording, final, image.cut, found)
+      if (isWhole && found.identity.clusterId !== null) await openWhole(target, found)
+      return { ...report, entries: found.entries.length, refusal: null, broken: null }
+    } catch (error) {
+      const { message } = error as Error
+      const isBroken = error instanceof Broken
+      const verdict = { refusal: isBroken ? null : message, broken: isBroken ? message : null }
+      return { ...report, entries: 0, ...verdict }
+    } finally {
+      rmSync(target, { recursive: true, force: true })
+    }
+  }
+
+  /** Cuts are spread over all places of all recordings, each with each fate. */
+  make(
+    n: number,
+    target: string,
+  ): { recording: Recording; at: number; image: Image; random: Random } {
+    const { seed, images } = this.#campaign
+    const random = new Random((seed + Math.imul(n + 1, 0x9e3779b1)) >>> 0)
+    const at = n % this.#recordings.length
+    const recording = this.#recordings[at]
+    if (recording === undefined) throw new Error('no recording')
+    const round = Math.floor(n / this.#recordings.length)
+    const fate = fates[round % fates.length] ?? 'all'
+    const place = (Math.floor(round / fates.length) + random.next()) / placesPerFate(this.#campaign)
+    const line = Math.min(recording.cuts.length - 1, Math.floor(place * recording.cuts.length))
+    const cut = recording.cuts[n === images ? recording.cuts.length - 1 : line] ?? 0
+    return { recording, at, image: makeImage(recording, { cut, fate }, target, random), random }
+  }
+
+  /** What the recorded process left, when it had ended. */
+  async #finalOf(recording: Recording, at: number): Promise<Recovered> {
+    const known = this.#finals[at]
+    if (known !== undefined) return known
+    const target = join(this.#campaign.scratch, `final-${process.pid}-${at}`)
+    const random = new Random(0)
+    makeImage(recording, { cut: Number.POSITIVE_INFINITY, fate: 'all' }, target, random)
+    const final = await openImage(join(target, 'node-1'), random)
+    rmSync(target, { recursive: true, force: true })
+    this.#finals[at] = final
+    return final
+  }
+}
+
+function placesPerFate({ images, recordings }: Campaign): number {
+  return Math.ceil(images / recordings.length / fates.length)
+}
+
+/** As a program would: with its threads. It must serve what was recovered, and go on. */
+async function openWhole(target: string, { entries }: Recovered): Promise<void> {
+  await afterAnotherStart(join(target, 'node-1'))
+  const cluster: Cluster = await createCluster({ dir: target })
+  try {
+    const model = modelOf(entries)
+    const keys = await cluster.keys()
+    if (keys.length !== model.size) throw new Broken(`${keys.length} keys instead of ${model.size}`)
+    for (const [key, { value }] of model)
+      if ((await cluster.get(key)) !== unpackValue(value)) throw new Broken(`${key} is another`)
+    await cluster.put('after the power cut', 1)
+  } finally {
+    await cluster.close()
+  }
+}
+
+/** This machine was not started anew; what tells a node so is the mark. */
+async function afterAnotherStart(node: string): Promise<void> {
+  const { log: path } = directoryAt(node)
+  const { store } = LogStore.open(openLogEnvironment(path), path)
+  const { stateMark } = store
+  if (stateMark !== null) store.saveStateMark({ ...stateMark, bootId: 'before the power cut' })
+  await store.close()
+}
+
+async function serve(campaign: Campaign): Promise<void> {
+  mkdirSync(campaign.scratch, { recursive: true })
+  const opener = new Opener(campaign)
+  process.on('message', (order: Order) => {
+    opener.open(order).then(
+      (report) => process.send?.(report),
+      (error: unknown) => {
+        console.error(error)
+        process.exit(1)
+      },
+    )
+  })
+  process.send?.('ready')
+}
+
+const [, script = '', campaign] = process.argv
+if (script.endsWith('opener.js') && campaign !== undefined)
+  await serve(JSON.parse(campaign) as Campaign)
