@@ -18,15 +18,17 @@ export interface CampaignOptions {
 }
 
 export interface Failure {
-  readonly n: number
+  /** Which image, where it was cut and what was wrong. */
   readonly reason: string
   /** The image as it was, beside the recording it was made of. */
   readonly image: string
 }
 
 export interface Result {
-  readonly scratch: string
+  /** The first one is kept. */
   readonly failure: Failure | null
+  /** How often each promise was broken. */
+  readonly failures: ReadonlyMap<string, number>
   /** Images opened, by workload and fate, and by what became of the state. */
   readonly counts: ReadonlyMap<string, number>
   readonly images: number
@@ -45,11 +47,12 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
     { workload: 'cluster' as const, seed: seed + n },
     { workload: 'log' as const, seed: seed + n },
   ]).flat()
-  for (const [n, { workload, seed: its }] of recordings.entries()) {
+  const recorded = recordings.map(async (one, n) => {
     const folder = join(scratch, `${n}`)
     mkdirSync(folder)
-    await record(workload, folder, its)
-  }
+    await record(one.workload, folder, one.seed)
+  })
+  await Promise.all(recorded)
   const campaign: Campaign = { scratch, seed, images, recordings, ignoresSyncs }
   const tally = new Tally(campaign)
   const orders = Array.from({ length: images }, (_, n) => n)[Symbol.iterator]()
@@ -60,8 +63,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
 }
 
 class Tally implements Result {
-  readonly scratch: string
   failure: Failure | null = null
+  readonly failures: Map<string, number> = new Map()
   readonly counts: Map<string, number> = new Map()
   images = 0
   whole = 0
@@ -71,7 +74,6 @@ class Tally implements Result {
 
   constructor(campaign: Campaign) {
     this.#campaign = campaign
-    this.scratch = campaign.scratch
   }
 
   get cuts(): number {
@@ -82,46 +84,50 @@ class Tally implements Result {
     this.images++
     this.entries += entries
     if (isWhole) this.whole++
-    this.#count(`${image.workload}, ${image.fate}`)
-    if (image.workload === 'cluster') this.#count(`state ${image.state}`)
+    count(this.counts, `${image.workload}, ${image.fate}`)
+    if (image.workload === 'cluster') count(this.counts, `state ${image.state}`)
     this.#cuts.add(`${image.recording} ${image.cut}`)
     if (broken !== null) this.fail(n, broken)
     // A disk that does what it says leaves nothing that a node may refuse.
     if (refusal !== null) this.fail(n, `refused to open: ${refusal}`)
   }
 
-  /** The first one is kept. */
   fail(n: number, reason: string): void {
+    count(this.failures, reason.replace(/\/\S+/g, '…').replace(/\d+|x{2,}/g, '#'))
     if (this.failure !== null) return
-    const image = join(this.scratch, `failed-${n}`)
+    const image = join(this.#campaign.scratch, `failed-${n}`)
     const made = new Opener(this.#campaign).make(n, image)
     const { cut, fate, state } = made.image
     const { workload, places } = made.recording
     const where = `image ${n} of ${workload}, cut at line ${cut} of ${places.trace}, '${fate}', state '${state}'`
-    this.failure = { n, reason: `${where}: ${reason}`, image }
-  }
-
-  #count(what: string): void {
-    this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
+    this.failure = { reason: `${where}: ${reason}`, image }
   }
 }
 
-/** One process after another, until there are no orders left; each dies of at most one image. */
+function count(counts: Map<string, number>, what: string): void {
+  counts.set(what, (counts.get(what) ?? 0) + 1)
+}
+
+/** Until there are no orders left. A process that dies of an image is followed by another. */
 async function work(
   campaign: Campaign,
   worker: number,
   orders: Iterator<number>,
   tally: Tally,
 ): Promise<void> {
-  const child = await startOpener(campaign)
+  let child = await startOpener(campaign)
   try {
-    for (let next = orders.next(); !next.done && tally.failure === null; next = orders.next()) {
+    for (let next = orders.next(); !next.done; next = orders.next()) {
       // Only one of them: whole clusters listen where the recorded one did.
       const isWhole = worker === 0 && next.value % wholeEvery < 2
       const order = { n: next.value, isWhole }
       const report = await ask(child, order)
-      if (typeof report === 'string') tally.fail(order.n, report)
-      else tally.add(report, order)
+      if (typeof report !== 'string') {
+        tally.add(report, order)
+      } else {
+        tally.fail(order.n, report)
+        child = await startOpener(campaign)
+      }
     }
   } finally {
     child.kill()

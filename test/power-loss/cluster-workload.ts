@@ -13,13 +13,13 @@ export type ClusterMarker =
       readonly type: 'propose'
       readonly id: number
       readonly key: string
-      /** Of the value, see {@link valueOf}; `null`: a delete. */
+      /** Of the value, see {@link textOf}; `null`: a delete. */
       readonly length: number | null
     }
   | { readonly type: 'acknowledge'; readonly id: number; readonly term: number }
 
 /** Says whose it is. */
-export function valueOf(id: number, length: number): string {
+export function textOf(id: number, length: number): string {
   return `${id}:`.padEnd(length, 'x')
 }
 
@@ -63,7 +63,7 @@ class Load {
     const length = this.#random.chance(0.2) ? null : this.#length()
     this.#markers.say({ type: 'propose', id, key, length } satisfies ClusterMarker)
     if (length === null) await cluster.delete(key)
-    else await cluster.put(key, valueOf(id, length))
+    else await cluster.put(key, textOf(id, length))
     const { term } = cluster.status()
     this.#markers.say({ type: 'acknowledge', id, term } satisfies ClusterMarker)
   }

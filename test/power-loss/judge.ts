@@ -13,7 +13,7 @@ import { type Dice, type Opened, openNode } from '../../src/storage/opening.ts'
 import { homeAt } from '../../src/storage/service.ts'
 import type { StateMachine } from '../../src/storage/state-machine.ts'
 import type { Random } from '../simulation/random.ts'
-import { type ClusterMarker, valueOf } from './cluster-workload.ts'
+import { type ClusterMarker, textOf } from './cluster-workload.ts'
 import { emptyContent, type LogContent, type LogMarker, plan } from './log-workload.ts'
 import type { Recording, Said } from './recording.ts'
 
@@ -168,7 +168,7 @@ function demandProposed(
 
 /** Values differ between puts; deletes of one key are counted. */
 function nameOf({ id, key, length }: Extract<ClusterMarker, { type: 'propose' }>): string {
-  return length === null ? `delete ${key}` : `put ${key} ${valueOf(id, length)}`
+  return length === null ? `delete ${key}` : `put ${key} ${textOf(id, length)}`
 }
 
 function changesOf(entries: readonly Entry[]): Map<string, number> {

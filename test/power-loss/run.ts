@@ -31,7 +31,8 @@ async function main(): Promise<number> {
   const result = await runCampaign({ images, seed, rounds })
   print(result, (performance.now() - started) / 1_000)
   if (result.failure === null) return 0
-  console.error(result.failure.reason)
+  for (const [what, count] of result.failures) console.error(`${count} times: ${what}`)
+  console.error(`first: ${result.failure.reason}`)
   console.error(`kept: ${result.failure.image}`)
   console.error(`again: npm run power-loss -- --images ${images} --seed ${seed}`)
   return 1
