@@ -1,12 +1,12 @@
 /**
- * A process to record: a cluster of one under concurrent puts and deletes, closed and opened again in the
- * middle. It says what it proposes before, and what was acknowledged after.
+ * A process to record: a cluster of one under concurrent puts and deletes, closed and opened again, and once
+ * killed. It says what it proposes before, and what was acknowledged after.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, createCluster } from '../../src/index.ts'
 import { Random } from '../simulation/random.ts'
-import { Markers, type Places, placesIn, saveCopy } from './workload.ts'
+import { Markers, markAsOfAnotherStart, type Places, placesIn, saveCopy } from './workload.ts'
 
 export type ClusterMarker =
   | {
@@ -23,7 +23,9 @@ export function textOf(id: number, length: number): string {
   return `${id}:`.padEnd(length, 'x')
 }
 
-const lives = 3
+const lives = 4
+/** This one ends as a crash would end it, and the machine is started anew: the state is thrown away. */
+const killedLife = 1
 const callers = 6
 const callsEach = 12
 const keys = 40
@@ -38,6 +40,11 @@ async function main(folder: string, seed: number): Promise<void> {
     const cluster = await createCluster({ dir: places.data })
     await Promise.all(Array.from({ length: callers }, () => load.call(cluster)))
     saveCopy(places, `live-${life}`, readState(places))
+    if (life === killedLife) {
+      await cluster.nodes[0]?.kill()
+      await markAsOfAnotherStart(places.node)
+      continue
+    }
     await cluster.close()
     saveCopy(places, `clean-${life}`, readState(places))
   }
@@ -80,8 +87,8 @@ function readState({ node }: Places): Buffer {
   try {
     const pages = Buffer.alloc(2 * pageBytes)
     readSync(file, pages, 0, pages.length, 0)
-    const lastPages = [0, pageBytes].map((at) => pages.readBigUInt64LE(at + lastPageAt))
-    const lastPage = Number(lastPages.reduce((a, b) => (a > b ? a : b)))
+    const lastPages = [0, pageBytes].map((at) => Number(pages.readBigUInt64LE(at + lastPageAt)))
+    const lastPage = Math.max(...lastPages)
     const bytes = Buffer.alloc((lastPage + 1) * pageBytes + metaBytes)
     return bytes.subarray(0, readSync(file, bytes, 0, (lastPage + 1) * pageBytes, 0))
   } finally {

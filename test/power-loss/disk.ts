@@ -32,6 +32,8 @@ export interface Span {
 }
 
 export class Inode {
+  /** Where it was made, below the root. */
+  readonly path: string
   readonly isDirectory: boolean
   readonly operations: Operation[] = []
   readonly syncs: Span[] = []
@@ -42,7 +44,8 @@ export class Inode {
   /** Of a directory: its entries as the process sees them. */
   readonly entries: Map<string, Inode> = new Map()
 
-  constructor(isDirectory: boolean) {
+  constructor(path: string, isDirectory: boolean) {
+    this.path = path
     this.isDirectory = isDirectory
   }
 }
@@ -59,7 +62,7 @@ export interface Lies {
 
 /** Follows the calls of one process on all that is below `root`. */
 export class Disk {
-  readonly root: Inode = new Inode(true)
+  readonly root: Inode = new Inode('', true)
   readonly inodes: Inode[] = [this.root]
   readonly #path: string
   readonly #descriptors = new Map<number, Descriptor>()
@@ -89,7 +92,7 @@ export class Disk {
 
   readonly #acts: Readonly<Record<string, (call: Call) => void>> = {
     openat: (call) => this.#open(call),
-    mkdir: (call) => this.#name(call, [[pathOf(call, 0), new Inode(true)]]),
+    mkdir: (call) => this.#make(call, true),
     unlink: (call) => this.#name(call, [[pathOf(call, 0), null]]),
     unlinkat: (call) => this.#name(call, [[pathOf(call, 0), null]]),
     rmdir: (call) => this.#name(call, [[pathOf(call, 0), null]]),
@@ -110,14 +113,18 @@ export class Disk {
   #open(call: Call): void {
     const path = pathOf(call, 0)
     if (!this.#isBelow(path)) return
-    if (call.text.includes('O_CREAT') && this.find(path) === null)
-      this.#name(call, [[path, new Inode(false)]])
+    if (call.text.includes('O_CREAT') && this.find(path) === null) this.#make(call, false)
     const inode = this.find(path)
     if (/O_WRONLY|O_RDWR/.test(call.text)) inode?.openedAt.push(call.begunAt)
     if (call.text.includes('O_TRUNC')) this.#change(inode, call, { type: 'resize', size: 0 })
     const isSynchronous = /O_D?SYNC/.test(call.text)
     const fd = resultOf(call)
     if (fd !== null) this.#descriptors.set(fd, { position: 0, isSynchronous })
+  }
+
+  #make(call: Call, isDirectory: boolean): void {
+    const path = pathOf(call, 0)
+    this.#name(call, [[path, new Inode(relative(this.#path, path), isDirectory)]])
   }
 
   #rename(call: Call): void {

@@ -63,18 +63,28 @@ export function makeImage(
  * The state's file as it is while it is closed and known to be on the disk: between the end of the sync of a
  * clean close, and when it is opened for writing again. `null`: it is in use.
  */
-export function cleanCopy(recording: Recording, cut: number): Buffer | null {
-  const { disk, places, clean } = recording
-  const file = disk.find(join(places.node, stateFile))
-  const at = file?.syncs.findLastIndex(({ endedAt }) => endedAt < cut) ?? -1
-  const last = file?.syncs[at]
-  if (file === null || last === undefined) return null
+export function cleanCopy(
+  recording: Recording,
+  cut: number,
+): { readonly file: Inode; readonly bytes: Buffer } | null {
+  const files = recording.disk.inodes.filter(isState)
   // The sync opens the file, too, before it.
-  const isOpen = file.openedAt.some((line) => line > last.endedAt && line < cut)
-  return isOpen ? null : (clean[at] ?? null)
+  const syncs = files
+    .flatMap((file) => file.syncs.map(({ endedAt }) => ({ file, endedAt })))
+    .sort((a, b) => a.endedAt - b.endedAt)
+  const at = syncs.findLastIndex(({ endedAt }) => endedAt < cut)
+  const last = syncs[at]
+  const bytes = recording.clean[at]
+  if (last === undefined || bytes === undefined) return null
+  const isOpen = files.some(({ openedAt }) =>
+    openedAt.some((line) => line > last.endedAt && line < cut),
+  )
+  return isOpen ? null : { file: last.file, bytes }
 }
 
-const stateFile = join('state', 'data.mdb')
+function isState({ path, isMapped }: Inode): boolean {
+  return isMapped && path.endsWith(join('state', 'data.mdb'))
+}
 
 class Builder {
   readonly #recording: Recording
@@ -95,7 +105,7 @@ class Builder {
       const at = join(path, name)
       if (inode.isDirectory) this.build(inode, at)
       else if (!inode.isMapped) writeFileSync(at, this.#contentOf(inode))
-      else if (at.endsWith(stateFile)) this.#writeState(at)
+      else if (isState(inode)) this.#writeState(inode, at)
       else this.#writeLockTable(inode, at)
     }
   }
@@ -182,13 +192,16 @@ class Builder {
     return lines.length === 0 ? cut : this.#random.pick(lines)
   }
 
-  #writeState(path: string): void {
-    const { state, cut } = this.#image
+  #writeState(inode: Inode, path: string): void {
+    const clean = cleanCopy(this.#recording, this.#image.cut)
+    // An older file may be there again, whose removal was lost.
+    const isClean = clean !== null && clean.file === inode
+    const state = clean === null || isClean ? this.#image.state : this.#random.pick(stateFates)
     if (state === 'missing') return
-    const content = state === 'clean' ? cleanCopy(this.#recording, cut) : this.#ruined(state)
+    const content = isClean ? clean.bytes : this.#ruined(state)
     const file = openSync(path, 'w')
     try {
-      writeSync(file, content ?? Buffer.alloc(0))
+      writeSync(file, content)
       // As long as the map, with holes; or cut off behind what is used.
       if (state !== 'short' && state !== 'empty' && this.#random.chance(0.5))
         ftruncateSync(file, 2 ** 36)
@@ -197,7 +210,7 @@ class Builder {
     }
   }
 
-  #ruined(state: StateFate): Buffer {
+  #ruined(state: Image['state']): Buffer {
     const random = this.#random
     const copies = [...this.#recording.live, ...this.#recording.clean]
     if (state === 'empty' || copies.length === 0) return Buffer.alloc(0)

@@ -8,13 +8,11 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { unpackValue } from '../../src/codec/value.ts'
 import { type Cluster, createCluster } from '../../src/index.ts'
-import { directoryAt } from '../../src/storage/directory.ts'
-import { openLogEnvironment } from '../../src/storage/environment.ts'
-import { LogStore } from '../../src/storage/log-store.ts'
 import { Random } from '../simulation/random.ts'
 import { fates, type Image, makeImage } from './image.ts'
 import { Broken, judge, modelOf, openImage, type Recovered } from './judge.ts'
 import { type Recording, readRecording, type WorkloadName } from './recording.ts'
+import { dataName, markAsOfAnotherStart } from './workload.ts'
 
 /** What an opener is started with. */
 export interface Campaign {
@@ -61,9 +59,13 @@ export class Opener {
     const report = { n, image: { ...image, recording: at, workload: recording.workload } }
     try {
       const final = await this.#finalOf(recording, at)
-      const found = await openImage(join(target, 'node-1'), random)
+      const found = await openImage(join(target, dataName, 'node-1'), random)
       judge(recording, final, image.cut, found)
-      if (isWhole && found.identity.clusterId !== null) await openWhole(target, found)
+      if (isWhole && found.identity.clusterId !== null) {
+        rmSync(target, { recursive: true })
+        this.make(n, target)
+        await openWhole(join(target, dataName), found)
+      }
       return { ...report, entries: found.entries.length, refusal: null, broken: null }
     } catch (error) {
       const { message } = error as Error
@@ -80,16 +82,18 @@ export class Opener {
     n: number,
     target: string,
   ): { recording: Recording; at: number; image: Image; random: Random } {
-    const { seed, images } = this.#campaign
+    const { seed } = this.#campaign
     const random = new Random((seed + Math.imul(n + 1, 0x9e3779b1)) >>> 0)
     const at = n % this.#recordings.length
     const recording = this.#recordings[at]
     if (recording === undefined) throw new Error('no recording')
     const round = Math.floor(n / this.#recordings.length)
     const fate = fates[round % fates.length] ?? 'all'
-    const place = (Math.floor(round / fates.length) + random.next()) / placesPerFate(this.#campaign)
-    const line = Math.min(recording.cuts.length - 1, Math.floor(place * recording.cuts.length))
-    const cut = recording.cuts[n === images ? recording.cuts.length - 1 : line] ?? 0
+    const step = Math.floor(round / fates.length)
+    // A third of them where there is something special about it.
+    const cuts = step % 3 === 2 ? recording.turns : recording.cuts
+    const place = (step + random.next()) / stepsOf(this.#campaign)
+    const cut = cuts[Math.min(cuts.length - 1, Math.floor(place * cuts.length))] ?? 0
     return { recording, at, image: makeImage(recording, { cut, fate }, target, random), random }
   }
 
@@ -100,21 +104,22 @@ export class Opener {
     const target = join(this.#campaign.scratch, `final-${process.pid}-${at}`)
     const random = new Random(0)
     makeImage(recording, { cut: Number.POSITIVE_INFINITY, fate: 'all' }, target, random)
-    const final = await openImage(join(target, 'node-1'), random)
+    const final = await openImage(join(target, dataName, 'node-1'), random)
     rmSync(target, { recursive: true, force: true })
     this.#finals[at] = final
     return final
   }
 }
 
-function placesPerFate({ images, recordings }: Campaign): number {
+/** Images of one recording with one fate. */
+function stepsOf({ images, recordings }: Campaign): number {
   return Math.ceil(images / recordings.length / fates.length)
 }
 
 /** As a program would: with its threads. It must serve what was recovered, and go on. */
-async function openWhole(target: string, { entries }: Recovered): Promise<void> {
-  await afterAnotherStart(join(target, 'node-1'))
-  const cluster: Cluster = await createCluster({ dir: target })
+async function openWhole(dir: string, { entries }: Recovered): Promise<void> {
+  await markAsOfAnotherStart(join(dir, 'node-1'))
+  const cluster: Cluster = await createCluster({ dir })
   try {
     const model = modelOf(entries)
     const keys = await cluster.keys()
@@ -125,15 +130,6 @@ async function openWhole(target: string, { entries }: Recovered): Promise<void> 
   } finally {
     await cluster.close()
   }
-}
-
-/** This machine was not started anew; what tells a node so is the mark. */
-async function afterAnotherStart(node: string): Promise<void> {
-  const { log: path } = directoryAt(node)
-  const { store } = LogStore.open(openLogEnvironment(path), path)
-  const { stateMark } = store
-  if (stateMark !== null) store.saveStateMark({ ...stateMark, bootId: 'before the power cut' })
-  await store.close()
 }
 
 async function serve(campaign: Campaign): Promise<void> {

@@ -1,10 +1,15 @@
 /** What the recorded processes have in common: markers in the trace, and copies of what a map hides. */
 import { openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { directoryAt } from '../../src/storage/directory.ts'
+import { openLogEnvironment } from '../../src/storage/environment.ts'
+import { LogStore } from '../../src/storage/log-store.ts'
 
 /** Where the parts of one recording are. */
 export interface Places {
-  /** The data directory of a cluster: `node-1` in it. */
+  /** Where the disk begins. */
+  readonly root: string
+  /** The data directory of a cluster, which makes it: `node-1` in it. */
   readonly data: string
   readonly node: string
   readonly trace: string
@@ -13,9 +18,14 @@ export interface Places {
   readonly copies: string
 }
 
+/** Of the data directory, on the disk that was recorded and in every image. */
+export const dataName = 'store'
+
 export function placesIn(folder: string): Places {
-  const data = join(folder, 'data')
+  const root = join(folder, 'disk')
+  const data = join(root, dataName)
   return {
+    root,
     data,
     node: join(data, 'node-1'),
     trace: join(folder, 'trace'),
@@ -35,6 +45,15 @@ export class Markers {
   say(marker: object): void {
     writeSync(this.#file, `${JSON.stringify(marker)}\n`)
   }
+}
+
+/** This machine was not started anew; what tells a node so is the mark. */
+export async function markAsOfAnotherStart(node: string): Promise<void> {
+  const { log: path } = directoryAt(node)
+  const { store } = LogStore.open(openLogEnvironment(path), path)
+  const { stateMark } = store
+  if (stateMark !== null) store.saveStateMark({ ...stateMark, bootId: 'another' })
+  await store.close()
 }
 
 export function saveCopy({ copies }: Places, name: string, bytes: Buffer): void {
