@@ -10,7 +10,7 @@ import {
   rmSync,
   statfsSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { SkiffError } from '../errors.ts'
 import { systemBootId } from './lock.ts'
 
@@ -25,12 +25,14 @@ export function directoryAt(path: string): Directory {
 }
 
 /**
- * Makes the directory if it is missing.
+ * Makes the directory if it is missing, so that the power may fail: syncing what is in it does not say where
+ * it is.
  * @throws SkiffError `SKIFF_CONFIG` if it cannot be written
  */
 export function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true })
+    const made = mkdirSync(path, { recursive: true })
+    if (made !== undefined) syncFoldersAbove(resolve(path), dirname(resolve(made)))
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     const reason = (error as Error).message
@@ -62,6 +64,13 @@ export function freeBytes({ path }: Directory): number {
 /** Another one after each start of the machine. Where the system has none: never the same twice. */
 export function bootId(): string {
   return systemBootId() ?? randomBytes(16).toString('hex')
+}
+
+function syncFoldersAbove(path: string, top: string): void {
+  for (let folder = path; folder !== top; ) {
+    folder = dirname(folder)
+    sync(folder, 'r')
+  }
 }
 
 function sync(path: string, flags: string): void {
