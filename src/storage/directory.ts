@@ -46,9 +46,13 @@ export function discardState({ state }: Directory): void {
   rmSync(state, { recursive: true, force: true })
 }
 
-/** Waits until everything written through the map is on the disk. */
-export function syncState({ state }: Directory): void {
+/**
+ * Waits until everything written through the map is on the disk, and that this is the state, not one thrown
+ * away before.
+ */
+export function syncState({ path, state }: Directory): void {
   sync(join(state, 'data.mdb'), 'r+')
+  for (const folder of [state, path]) sync(folder, 'r')
 }
 
 /** Makes durable that the log's file exists: syncing a file does not say where it is. */
