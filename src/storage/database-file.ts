@@ -2,8 +2,10 @@
  * A look at an LMDB file before it is mapped: where it is something else, or ends before its last page,
  * lmdb 3.5.6 does not throw but takes the process down (SIGSEGV, SIGBUS). Only sizes and headers; damage
  * within a page is for the checksums of the log (log-store.ts).
+ *
+ * A file that the power cut while LMDB made it is emptied: LMDB would refuse it for ever, and begins anew.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { SkiffError } from '../errors.ts'
 
@@ -16,6 +18,12 @@ const transactionAt = 152
 const metaBytes = 160
 const magic = 0xbeefc0de
 const version = 2
+const smallPageBytes = 4_096
+/**
+ * How far a file can have come before the first sync of its first transaction. One that was of any use is
+ * longer; one with larger pages that is unfinished is refused.
+ */
+const unfinishedBytesMax = 3 * smallPageBytes
 
 interface Meta {
   readonly pageBytes: number
@@ -30,8 +38,9 @@ interface Meta {
 export function checkDatabaseFile(directory: string, remedy: string): void {
   const path = join(directory, 'data.mdb')
   if (!existsSync(path)) return
-  const file = openSync(path, 'r')
+  const file = openSync(path, 'r+')
   try {
+    if (isUnfinished(file)) ftruncateSync(file, 0)
     const defect = defectOf(file)
     if (defect === null) return
     throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${path} ${defect}. ${remedy}`)
@@ -50,6 +59,21 @@ function defectOf(file: number): string | null {
   const newest = first.transaction > second.transaction ? first : second
   const bytes = (newest.lastPage + 1n) * BigInt(newest.pageBytes)
   return bytes <= BigInt(size) ? null : `was cut short: ${size} bytes of ${bytes}`
+}
+
+/** Both meta pages are synced before a transaction can follow: where one is blank, none has. */
+function isUnfinished(file: number): boolean {
+  if (fstatSync(file).size > unfinishedBytesMax) return false
+  const pages = [0, smallPageBytes]
+  const blank = pages.filter((at) => isBlank(file, at))
+  const isFirst = (at: number): boolean => readMeta(file, at)?.transaction === 0n
+  return blank.length > 0 && pages.every((at) => blank.includes(at) || isFirst(at))
+}
+
+function isBlank(file: number, at: number): boolean {
+  const bytes = Buffer.alloc(metaBytes)
+  readSync(file, bytes, 0, metaBytes, at)
+  return bytes.every((byte) => byte === 0)
 }
 
 function readMeta(file: number, at: number): Meta | null {
