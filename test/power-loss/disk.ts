@@ -86,7 +86,7 @@ export class Disk {
     if (call.endedAt !== null && resultOf(call) === null) return
     const act = this.#acts[call.name]
     if (act !== undefined) act(call)
-    else if (unknown.has(call.name) && call.text.includes(this.#path))
+    else if (unknown.has(call.name) && this.#concerns(call))
       throw new Error(`${call.name} is not understood: ${call.text.slice(0, 200)}`)
   }
 
@@ -200,6 +200,13 @@ export class Disk {
   #inodeOf(call: Call): Inode | null {
     const path = descriptorOf(call)?.path ?? ''
     return this.#isBelow(path) ? this.find(path) : null
+  }
+
+  /** Those without a path, like `sync`, concern every disk. */
+  #concerns(call: Call): boolean {
+    const paths = [...call.text.matchAll(/<(\/[^>]*)>/g)].map((match) => match[1] ?? '')
+    const named = [...paths, ...stringsOf(call).map((bytes) => bytes.toString())]
+    return named.length === 0 || named.some((path) => this.#isBelow(path))
   }
 
   #isBelow(path: string): boolean {
