@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Campaign, Opener, type Order, type Report } from './opener.ts'
-import { record } from './recording.ts'
+import { record, type WorkloadName, workloads } from './recording.ts'
 
 export interface CampaignOptions {
   readonly images: number
@@ -37,16 +37,16 @@ export interface Result {
   readonly cuts: number
 }
 
-/** Of this many images one is opened by a whole cluster, too. */
+/** For this many images there is one more, which is opened by a whole cluster, too. */
 const wholeEvery = 100
 
 export async function runCampaign(options: CampaignOptions): Promise<Result> {
   const { images, seed, rounds = 1, ignoresSyncs = false, processes = 2 } = options
   const scratch = mkdtempSync(join(tmpdir(), 'skiff-power-loss-'))
-  const recordings = Array.from({ length: rounds }, (_, n) => [
-    { workload: 'cluster' as const, seed: seed + n },
-    { workload: 'log' as const, seed: seed + n },
-  ]).flat()
+  const names = Object.keys(workloads) as WorkloadName[]
+  const recordings = Array.from({ length: rounds }, (_, round) =>
+    names.map((workload) => ({ workload, seed: seed + round })),
+  ).flat()
   const recorded = recordings.map(async (one, n) => {
     const folder = join(scratch, `${n}`)
     mkdirSync(folder)
@@ -55,8 +55,14 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
   await Promise.all(recorded)
   const campaign: Campaign = { scratch, seed, images, recordings, ignoresSyncs }
   const tally = new Tally(campaign)
-  const orders = Array.from({ length: images }, (_, n) => n)[Symbol.iterator]()
-  const openers = Array.from({ length: processes }, (_, n) => work(campaign, n, orders, tally))
+  const whole = Array.from({ length: Math.ceil(images / wholeEvery) }, (_, n) => images + n)
+  const orders = Array.from({ length: images }, (_, n): Order => ({ n, isWhole: false })).values()
+  const openers = Array.from({ length: processes }, async (_, process) => {
+    // Only one of them: whole clusters listen where the recorded ones did.
+    const first = process === 0 ? whole.map((n): Order => ({ n, isWhole: true })) : []
+    await work(campaign, first.values(), tally)
+    await work(campaign, orders, tally)
+  })
   await Promise.all(openers)
   if (tally.failure === null) rmSync(scratch, { recursive: true, force: true })
   return tally
@@ -80,12 +86,13 @@ class Tally implements Result {
     return this.#cuts.size
   }
 
-  add({ image, entries, refusal, broken, n }: Report, { isWhole }: Order): void {
+  add({ image, entries, trusted, refusal, broken, n }: Report, { isWhole }: Order): void {
     this.images++
     this.entries += entries
     if (isWhole) this.whole++
     count(this.counts, `${image.workload}, ${image.fate}`)
-    if (image.workload === 'cluster') count(this.counts, `state ${image.state}`)
+    if (image.workload !== 'log') count(this.counts, `state ${image.state}`)
+    if (trusted > 0) count(this.counts, 'state believed')
     this.#cuts.add(`${image.recording} ${image.cut}`)
     if (broken !== null) this.fail(n, broken)
     // A disk that does what it says leaves nothing that a node may refuse.
@@ -109,23 +116,15 @@ function count(counts: Map<string, number>, what: string): void {
 }
 
 /** Until there are no orders left. A process that dies of an image is followed by another. */
-async function work(
-  campaign: Campaign,
-  worker: number,
-  orders: Iterator<number>,
-  tally: Tally,
-): Promise<void> {
+async function work(campaign: Campaign, orders: Iterator<Order>, tally: Tally): Promise<void> {
   let child = await startOpener(campaign)
   try {
     for (let next = orders.next(); !next.done; next = orders.next()) {
-      // Only one of them: whole clusters listen where the recorded one did.
-      const isWhole = worker === 0 && next.value % wholeEvery < 2
-      const order = { n: next.value, isWhole }
-      const report = await ask(child, order)
+      const report = await ask(child, next.value)
       if (typeof report !== 'string') {
-        tally.add(report, order)
+        tally.add(report, next.value)
       } else {
-        tally.fail(order.n, report)
+        tally.fail(next.value.n, report)
         child = await startOpener(campaign)
       }
     }

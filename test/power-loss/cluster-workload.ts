@@ -1,9 +1,10 @@
 /**
- * A process to record: a cluster of one under concurrent puts and deletes, closed and opened again, and once
- * killed. It says what it proposes before, and what was acknowledged after.
+ * A process to record: a cluster of one or three nodes under concurrent puts and deletes, closed and opened
+ * again, and once killed. It says what it proposes before, and what was acknowledged after.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, createCluster } from '../../src/index.ts'
 import { Random } from '../simulation/random.ts'
 import { Markers, markAsOfAnotherStart, type Places, placesIn, saveCopy } from './workload.ts'
@@ -23,30 +24,48 @@ export function textOf(id: number, length: number): string {
   return `${id}:`.padEnd(length, 'x')
 }
 
-const lives = 4
-/** This one ends as a crash would end it, and the machine is started anew: the state is thrown away. */
-const killedLife = 1
+/** How a life of the cluster ends; after a kill the machine is started anew, and the state thrown away. */
+type End = 'close' | 'kill'
+const lives: Readonly<Record<number, readonly End[]>> = {
+  1: ['close', 'kill', 'close', 'close'],
+  3: ['close', 'close'],
+}
 const callers = 6
 const callsEach = 12
 const keys = 40
 const metaBytes = 160
 const lastPageAt = 144
 const pageBytes = 4_096
+/** Until all are voters. */
+const readyMsMax = 60_000
+const pollMs = 5
 
-async function main(folder: string, seed: number): Promise<void> {
+async function main(folder: string, seed: number, nodes: number): Promise<void> {
   const places = placesIn(folder)
   const load = new Load(places, new Random(seed))
-  for (let life = 0; life < lives; life++) {
-    const cluster = await createCluster({ dir: places.data })
+  for (const [life, end] of (lives[nodes] ?? []).entries()) {
+    const cluster = await createCluster({ dir: places.data, nodes })
+    await allVote(cluster, nodes)
     await Promise.all(Array.from({ length: callers }, () => load.call(cluster)))
-    saveCopy(places, `live-${life}`, readState(places))
-    if (life === killedLife) {
-      await cluster.nodes[0]?.kill()
-      await markAsOfAnotherStart(places.node)
-      continue
+    saveStates(places, nodes, `live-${life}`)
+    if (end === 'close') {
+      await cluster.close()
+      saveStates(places, nodes, `clean-${life}`)
+    } else {
+      for (const node of cluster.nodes) await node.kill()
+      for (let n = 1; n <= nodes; n++) await markAsOfAnotherStart(join(places.data, `node-${n}`))
     }
-    await cluster.close()
-    saveCopy(places, `clean-${life}`, readState(places))
+  }
+}
+
+/** A learner does not count in a majority. */
+async function allVote(cluster: Cluster, nodes: number): Promise<void> {
+  const deadline = performance.now() + readyMsMax
+  for (;;) {
+    const members = await cluster.members()
+    if (members.filter(({ role }) => role === 'voter').length === nodes) return
+    if (performance.now() > deadline) throw new Error('not all of the nodes became voters')
+    await sleep(pollMs)
   }
 }
 
@@ -81,8 +100,13 @@ class Load {
   }
 }
 
+function saveStates(places: Places, nodes: number, name: string): void {
+  for (let n = 1; n <= nodes; n++)
+    saveCopy(places, `node-${n}-${name}`, readState(join(places.data, `node-${n}`)))
+}
+
 /** The pages in use of the state's file: it is sparse, and as large as the map. */
-function readState({ node }: Places): Buffer {
+function readState(node: string): Buffer {
   const file = openSync(join(node, 'state', 'data.mdb'), 'r')
   try {
     const pages = Buffer.alloc(2 * pageBytes)
@@ -96,5 +120,6 @@ function readState({ node }: Places): Buffer {
   }
 }
 
-const [, script = '', folder, seed] = process.argv
-if (script.endsWith('cluster-workload.js') && folder !== undefined) await main(folder, Number(seed))
+const [, script = '', folder, seed, nodes] = process.argv
+if (script.endsWith('cluster-workload.js') && folder !== undefined)
+  await main(folder, Number(seed), Number(nodes))

@@ -46,8 +46,7 @@ function imageOf(
     markers: [],
     cuts: [],
     turns: [],
-    clean: [],
-    live: [],
+    copies: new Map(),
   }
   makeImage(recording, { cut, fate }, target, new Random(seed))
   const entries = readdirSync(target, { recursive: true, withFileTypes: true }).map((entry) => {

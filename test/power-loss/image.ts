@@ -15,10 +15,10 @@
  * made of it, and worse, is `StateFate`.
  */
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Random } from '../simulation/random.ts'
 import type { Inode, Operation } from './disk.ts'
-import type { Recording } from './recording.ts'
+import type { Copies, Recording } from './recording.ts'
 
 export const fates = ['all', 'safe', 'prefix', 'subset', 'torn'] as const
 export type Fate = (typeof fates)[number]
@@ -33,7 +33,7 @@ export const stateFates = [
   'zeroed metas',
   'noise',
 ] as const
-export type StateFate = (typeof stateFates)[number] | 'clean'
+export type StateFate = (typeof stateFates)[number]
 
 const sectorBytes = 512
 const pageBytes = 4_096
@@ -41,6 +41,7 @@ const pageBytes = 4_096
 export interface Image {
   readonly cut: number
   readonly fate: Fate
+  /** Of every state that is not closed and safe. */
   readonly state: StateFate
 }
 
@@ -53,33 +54,32 @@ export function makeImage(
   target: string,
   random: Random,
 ): Image {
-  const state = cleanCopy(recording, cut) === null ? random.pick(stateFates) : 'clean'
-  const image: Image = { cut, fate, state }
+  const image: Image = { cut, fate, state: random.pick(stateFates) }
   new Builder(recording, image, random).build(recording.disk.root, target)
   return image
 }
 
 /**
- * The state's file as it is while it is closed and known to be on the disk: between the end of the sync of a
- * clean close, and when it is opened for writing again. `null`: it is in use.
+ * The file of a state as it is while it is closed and known to be on the disk: between the end of the sync of
+ * a clean close, and when it is opened for writing again. `null`: it is in use, or an older one.
  */
-export function cleanCopy(
-  recording: Recording,
-  cut: number,
-): { readonly file: Inode; readonly bytes: Buffer } | null {
-  const files = recording.disk.inodes.filter(isState)
+export function cleanCopy(recording: Recording, file: Inode, cut: number): Buffer | null {
+  const files = recording.disk.inodes.filter(({ path }) => path === file.path)
   // The sync opens the file, too, before it.
   const syncs = files
-    .flatMap((file) => file.syncs.map(({ endedAt }) => ({ file, endedAt })))
+    .flatMap((one) => one.syncs.map(({ endedAt }) => ({ one, endedAt })))
     .sort((a, b) => a.endedAt - b.endedAt)
   const at = syncs.findLastIndex(({ endedAt }) => endedAt < cut)
   const last = syncs[at]
-  const bytes = recording.clean[at]
-  if (last === undefined || bytes === undefined) return null
+  if (last === undefined || last.one !== file) return null
   const isOpen = files.some(({ openedAt }) =>
     openedAt.some((line) => line > last.endedAt && line < cut),
   )
-  return isOpen ? null : { file: last.file, bytes }
+  return isOpen ? null : (copiesOf(recording, file)?.clean[at] ?? null)
+}
+
+function copiesOf({ copies }: Recording, { path }: Inode): Copies | undefined {
+  return copies.get(basename(dirname(dirname(path))))
 }
 
 function isState({ path, isMapped }: Inode): boolean {
@@ -193,26 +193,23 @@ class Builder {
   }
 
   #writeState(inode: Inode, path: string): void {
-    const clean = cleanCopy(this.#recording, this.#image.cut)
-    // An older file may be there again, whose removal was lost.
-    const isClean = clean !== null && clean.file === inode
-    const state = clean === null || isClean ? this.#image.state : this.#random.pick(stateFates)
-    if (state === 'missing') return
-    const content = isClean ? clean.bytes : this.#ruined(state)
+    const { state, cut } = this.#image
+    const clean = cleanCopy(this.#recording, inode, cut)
+    if (clean === null && state === 'missing') return
     const file = openSync(path, 'w')
     try {
-      writeSync(file, content)
+      writeSync(file, clean ?? this.#ruined(state, inode))
       // As long as the map, with holes; or cut off behind what is used.
-      if (state !== 'short' && state !== 'empty' && this.#random.chance(0.5))
-        ftruncateSync(file, 2 ** 36)
+      const mayBeLonger = clean !== null || (state !== 'short' && state !== 'empty')
+      if (mayBeLonger && this.#random.chance(0.5)) ftruncateSync(file, 2 ** 36)
     } finally {
       closeSync(file)
     }
   }
 
-  #ruined(state: Image['state']): Buffer {
+  #ruined(state: StateFate, inode: Inode): Buffer {
     const random = this.#random
-    const copies = [...this.#recording.live, ...this.#recording.clean]
+    const copies = copiesOf(this.#recording, inode)?.any ?? []
     if (state === 'empty' || copies.length === 0) return Buffer.alloc(0)
     const copy = Buffer.from(random.pick(copies))
     if (state === 'short') return copy.subarray(0, random.below(copy.length))

@@ -1,95 +1,43 @@
 /**
- * Opens an image with the code that opens a node after a power cut, and holds what it finds against what was
- * said before the power failed: acknowledged ⊆ recovered ⊆ proposed.
+ * Holds what was recovered from an image against what was said before the power failed:
+ * acknowledged ⊆ recovered ⊆ proposed. In a cluster of three, recovered means by a majority.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { batchOwner, readCommands } from '../../src/codec/command.ts'
 import { unpackValue } from '../../src/codec/value.ts'
-import type { Entry, HardState } from '../../src/raft/types.ts'
-import { directoryAt, makeDirectory } from '../../src/storage/directory.ts'
-import { readKeyRecord } from '../../src/storage/layout.ts'
-import type { Identity, LogStore } from '../../src/storage/log-store.ts'
-import { type Dice, type Opened, openNode } from '../../src/storage/opening.ts'
-import { homeAt } from '../../src/storage/service.ts'
-import type { StateMachine } from '../../src/storage/state-machine.ts'
-import type { Random } from '../simulation/random.ts'
+import type { Entry } from '../../src/raft/types.ts'
 import { type ClusterMarker, textOf } from './cluster-workload.ts'
 import { emptyContent, type LogContent, type LogMarker, plan } from './log-workload.ts'
 import type { Recording, Said } from './recording.ts'
+import type { KeyContent, Recovered } from './recover.ts'
 
 /** A promise that was not kept. */
 export class Broken extends Error {}
 
-/** What an image held. */
-export interface Recovered {
-  readonly identity: Identity
-  readonly incarnation: number
-  readonly hardState: HardState
-  readonly entries: readonly Entry[]
-  /** Of the state as it was found, or made anew. */
-  readonly trustedIndex: number
-  readonly kv: ReadonlyMap<string, KeyContent>
-}
-
-interface KeyContent {
-  readonly createRevision: number
-  readonly modRevision: number
-  readonly version: number
-  readonly value: Buffer
-}
-
-/** @throws what the node says that refuses to open, or a crash of the whole process */
-export async function openImage(node: string, random: Random): Promise<Recovered> {
-  const dice: Dice = {
-    id: (bytes) => Array.from({ length: 2 * bytes }, () => random.below(16).toString(16)).join(''),
-    below: (end) => random.below(end),
-    next: () => random.next(),
-  }
-  makeDirectory(node)
-  const home = { ...homeAt(directoryAt(node)), bootId: () => 'after the power cut' }
-  const opened = openNode(home, dice)
-  try {
-    return recover(opened)
-  } finally {
-    await opened.state.close()
-    await opened.log.close()
-  }
-}
-
-function recover({ log, state, identity, incarnation }: Opened): Recovered {
-  const trustedIndex = state.appliedIndex
-  const entries = entriesOf(log)
-  const isCluster = identity.clusterId !== null
-  if (isCluster) for (const entry of entries.slice(trustedIndex)) state.apply([entry], null)
-  return { identity, incarnation, hardState: log.hardState, entries, trustedIndex, kv: kvOf(state) }
-}
-
-/** Copies: the map is gone when the log is closed. */
-function entriesOf(log: LogStore): Entry[] {
-  return log
-    .entries(log.firstIndex, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
-    .map((entry) => ({ ...entry, bytes: Uint8Array.from(entry.bytes) }))
-}
-
-function kvOf({ tables }: StateMachine): Map<string, KeyContent> {
-  const kv = new Map<string, KeyContent>()
-  for (const { key, value } of tables.kv.getRange({ start: Buffer.from([0]) })) {
-    const record = readKeyRecord(Buffer.from(value))
-    kv.set(Buffer.from(key).toString(), { ...record, value: Buffer.from(record.value) })
-  }
-  return kv
-}
-
-/** @throws Broken */
-export function judge(recording: Recording, final: Recovered, cut: number, found: Recovered): void {
+/**
+ * @returns the entries that a cluster, started on this, must have applied
+ * @throws Broken
+ */
+export function judge(
+  recording: Recording,
+  final: readonly Recovered[],
+  cut: number,
+  found: readonly Recovered[],
+): readonly Entry[] {
   const said = recording.markers.filter(({ at }) => at < cut)
-  if (recording.workload === 'log') judgeLog(recording.seed, said as Said<LogMarker>[], found)
-  else judgeCluster(said as Said<ClusterMarker>[], final, found)
+  if (recording.workload !== 'log') return judgeCluster(said as Said<ClusterMarker>[], final, found)
+  judgeLog(recording.seed, said as Said<LogMarker>[], found)
+  return []
 }
 
 // ── a log store ─────────────────────────────────────────────────────────────────────────────────
 
-function judgeLog(seed: number, said: readonly Said<LogMarker>[], found: Recovered): void {
+function judgeLog(
+  seed: number,
+  said: readonly Said<LogMarker>[],
+  [found]: readonly Recovered[],
+): void {
+  if (found === undefined) throw new Broken('no log')
   const contents = [emptyContent, ...plan(seed).map(({ after }) => after)]
   const count = (type: LogMarker['type']): number =>
     said.filter(({ marker }) => marker.type === type).length
@@ -104,70 +52,120 @@ function judgeLog(seed: number, said: readonly Said<LogMarker>[], found: Recover
   )
 }
 
-// ── a cluster of one ────────────────────────────────────────────────────────────────────────────
+// ── a cluster ───────────────────────────────────────────────────────────────────────────────────
 
 function judgeCluster(
   said: readonly Said<ClusterMarker>[],
-  final: Recovered,
-  found: Recovered,
+  final: readonly Recovered[],
+  found: readonly Recovered[],
+): readonly Entry[] {
+  const markers = said.map(({ marker }) => marker)
+  const proposed = markers.filter((marker) => marker.type === 'propose')
+  const acknowledged = new Map<string, number>()
+  for (const marker of markers) {
+    const proposal = marker.type === 'acknowledge' ? proposed[marker.id - 1] : undefined
+    if (proposal !== undefined) add(acknowledged, nameOf(proposal))
+  }
+  for (const [n, node] of found.entries()) judgeNode(node, final[n], proposed)
+  demandAlike(found)
+  const quorum = Math.floor(found.length / 2) + 1
+  const changes = found.map(({ entries }) => changesOf(entries))
+  for (const [name, count] of acknowledged) {
+    const holders = changes.filter((held) => (held.get(name) ?? 0) >= count).length
+    demand(holders >= quorum, `acknowledged, but held by ${holders} of ${found.length}: ${name}`)
+  }
+  if (found.length > 1) return committed(acknowledged, found)
+  judgeOnly(markers, final, found)
+  return found[0]?.entries ?? []
+}
+
+/** Up to the last acknowledged put. Of what is behind it a leader of a later term may know better. */
+function committed(
+  acknowledged: ReadonlyMap<string, number>,
+  found: readonly Recovered[],
+): readonly Entry[] {
+  const isAcknowledged = (entry: Entry): boolean =>
+    [...changesOf([entry]).keys()].some((name) => name.startsWith('put') && acknowledged.has(name))
+  const logs = found.map(({ entries }) =>
+    entries.slice(0, entries.findLastIndex(isAcknowledged) + 1),
+  )
+  return logs.reduce((longest, log) => (log.length > longest.length ? log : longest))
+}
+
+function judgeNode(
+  { entries, hardState, incarnation, trustedIndex, appliedIndex, kv, identity }: Recovered,
+  final: Recovered | undefined,
+  proposed: readonly Proposal[],
 ): void {
-  const { entries, hardState, identity, incarnation } = found
-  for (const entry of entries) {
-    const last = final.entries[entry.index - 1]
+  const lastTerm = entries.at(-1)?.term ?? 0
+  demand(hardState.term >= lastTerm, `term ${hardState.term}, but an entry of term ${lastTerm}`)
+  demand(
+    trustedIndex <= appliedIndex && appliedIndex <= entries.length,
+    `a state of entry ${trustedIndex} is believed beside a log to ${entries.length}`,
+  )
+  const model = modelOf(entries.slice(0, appliedIndex))
+  demand(isDeepStrictEqual(kv, model), 'the state is not what the log adds up to')
+  const { clusterId, nodeId } = identity
+  demand(
+    entries.length === 0 ||
+      (clusterId === final?.identity.clusterId && nodeId === final.identity.nodeId),
+    'there are entries, but the node has forgotten who it is',
+  )
+  for (const { type, bytes } of entries) {
+    const owner = type === 'batch' ? batchOwner(bytes) : null
+    const isReused = owner?.node === nodeId && owner.incarnation >= incarnation
+    demand(!isReused, 'an incarnation is used again')
+  }
+  const names = new Map<string, number>()
+  for (const proposal of proposed) add(names, nameOf(proposal))
+  for (const [name, count] of changesOf(entries))
+    demand((names.get(name) ?? 0) >= count, `recovered, but never proposed: ${name}`)
+}
+
+/** Nobody else could have written to it, so its log is the beginning of what it became. */
+function judgeOnly(
+  markers: readonly ClusterMarker[],
+  [final]: readonly Recovered[],
+  [found]: readonly Recovered[],
+): void {
+  for (const entry of found?.entries ?? []) {
+    const later = final?.entries[entry.index - 1]
     demand(
-      last !== undefined && isDeepStrictEqual(plain(entry), plain(last)),
+      later !== undefined && isDeepStrictEqual(plain(entry), plain(later)),
       `entry ${entry.index} was never written so`,
     )
   }
-  const changes = changesOf(entries)
-  demandAcknowledged(said, changes, hardState, identity, final.identity)
-  demandProposed(said, changes)
-  const lastTerm = entries.at(-1)?.term ?? 0
-  demand(hardState.term >= lastTerm, `term ${hardState.term}, but an entry of term ${lastTerm}`)
-  for (const { type, bytes } of entries)
-    if (type === 'batch')
-      demand(batchOwner(bytes).incarnation < incarnation, 'an incarnation was used twice')
-  const expected = modelOf(entries)
-  demand(isDeepStrictEqual(found.kv, expected), 'the state is not what the log adds up to')
+  for (const marker of markers) {
+    if (marker.type !== 'acknowledge') continue
+    const term = found?.hardState.term ?? 0
+    demand(term >= marker.term, `acknowledged in term ${marker.term}, recovered term ${term}`)
+  }
 }
 
-function demandAcknowledged(
-  said: readonly Said<ClusterMarker>[],
-  changes: ReadonlyMap<string, number>,
-  { term }: HardState,
-  identity: Identity,
-  truth: Identity,
-): void {
-  const proposals = new Map<number, string>()
-  let counted = new Map<string, number>()
-  for (const { marker } of said) {
-    if (marker.type === 'propose') proposals.set(marker.id, nameOf(marker))
-    else {
-      const name = proposals.get(marker.id) ?? ''
-      counted = counted.set(name, (counted.get(name) ?? 0) + 1)
-      demand(term >= marker.term, `acknowledged in term ${marker.term}, recovered term ${term}`)
-      demand(identity.nodeId === truth.nodeId, 'acknowledged, but the node has forgotten its id')
-      demand(identity.clusterId === truth.clusterId, 'acknowledged, but the cluster is forgotten')
+/** Log matching (paper §5.3): where two logs have an entry of one term, they are alike up to it. */
+function demandAlike(found: readonly Recovered[]): void {
+  for (const [n, { entries }] of found.entries()) {
+    for (const other of found.slice(n + 1)) {
+      const last = entries.findLastIndex(
+        ({ index, term }) => other.entries[index - 1]?.term === term,
+      )
+      const mine = entries.slice(0, last + 1).map(plain)
+      demand(
+        isDeepStrictEqual(mine, other.entries.slice(0, last + 1).map(plain)),
+        'two logs differ below an entry that they share',
+      )
     }
   }
-  for (const [name, count] of counted)
-    demand((changes.get(name) ?? 0) >= count, `acknowledged, but lost: ${name}`)
 }
 
-function demandProposed(
-  said: readonly Said<ClusterMarker>[],
-  changes: ReadonlyMap<string, number>,
-): void {
-  const proposed = new Map<string, number>()
-  for (const { marker } of said)
-    if (marker.type === 'propose')
-      proposed.set(nameOf(marker), (proposed.get(nameOf(marker)) ?? 0) + 1)
-  for (const [name, count] of changes)
-    demand((proposed.get(name) ?? 0) >= count, `recovered, but never proposed: ${name}`)
+type Proposal = Extract<ClusterMarker, { type: 'propose' }>
+
+function add(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1)
 }
 
 /** Values differ between puts; deletes of one key are counted. */
-function nameOf({ id, key, length }: Extract<ClusterMarker, { type: 'propose' }>): string {
+function nameOf({ id, key, length }: Proposal): string {
   return length === null ? `delete ${key}` : `put ${key} ${textOf(id, length)}`
 }
 
@@ -175,8 +173,7 @@ function changesOf(entries: readonly Entry[]): Map<string, number> {
   const changes = new Map<string, number>()
   for (const { type, bytes } of entries) {
     for (const { key, value } of type === 'batch' ? readCommands(bytes) : []) {
-      const what = value === null ? `delete ${key}` : `put ${key} ${unpackValue(value)}`
-      changes.set(what, (changes.get(what) ?? 0) + 1)
+      add(changes, value === null ? `delete ${key}` : `put ${key} ${unpackValue(value)}`)
     }
   }
   return changes

@@ -3,6 +3,7 @@
  * another term and changes of term and vote. Each write is one transaction, so an image must hold exactly
  * what one of them left. The seed says which writes, the markers how far it came.
  */
+import { join } from 'node:path'
 import { packEntries } from '../../src/codec/record.ts'
 import type { LogWrite } from '../../src/raft/turn.ts'
 import type { Entry, HardState, Index } from '../../src/raft/types.ts'
@@ -74,12 +75,12 @@ async function main(folder: string, seed: number): Promise<void> {
 }
 
 async function live(
-  { node }: Places,
+  { data }: Places,
   markers: Markers,
   planned: Iterator<[number, { write: LogWrite }]>,
 ): Promise<void> {
-  const directory = directoryAt(node)
-  makeDirectory(node)
+  const directory = directoryAt(join(data, 'node-1'))
+  makeDirectory(directory.path)
   const { store } = LogStore.open(openLogEnvironment(directory.log), directory.log)
   syncNames(directory)
   for (let n = 0; n < writes / lives; n++) {

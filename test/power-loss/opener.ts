@@ -6,12 +6,15 @@
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { readCommands } from '../../src/codec/command.ts'
 import { unpackValue } from '../../src/codec/value.ts'
 import { type Cluster, createCluster } from '../../src/index.ts'
+import type { Entry } from '../../src/raft/types.ts'
 import { Random } from '../simulation/random.ts'
 import { fates, type Image, makeImage } from './image.ts'
-import { Broken, judge, modelOf, openImage, type Recovered } from './judge.ts'
-import { type Recording, readRecording, type WorkloadName } from './recording.ts'
+import { Broken, judge, modelOf } from './judge.ts'
+import { type Recording, readRecording, type WorkloadName, workloads } from './recording.ts'
+import { type Recovered, recoverNodes } from './recover.ts'
 import { dataName, markAsOfAnotherStart } from './workload.ts'
 
 /** What an opener is started with. */
@@ -34,6 +37,8 @@ export interface Report {
   readonly n: number
   readonly image: Image & { readonly recording: number; readonly workload: WorkloadName }
   readonly entries: number
+  /** Nodes whose state was believed. */
+  readonly trusted: number
   /** The node said that it will not open this. */
   readonly refusal: string | null
   /** The promise that was broken. */
@@ -43,7 +48,7 @@ export interface Report {
 export class Opener {
   readonly #campaign: Campaign
   readonly #recordings: readonly Recording[]
-  readonly #finals: Recovered[] = []
+  readonly #finals: Recovered[][] = []
 
   constructor(campaign: Campaign) {
     this.#campaign = campaign
@@ -57,21 +62,24 @@ export class Opener {
     const target = join(this.#campaign.scratch, `image-${n}`)
     const { recording, at, image, random } = this.make(n, target)
     const report = { n, image: { ...image, recording: at, workload: recording.workload } }
+    const nodes = workloads[recording.workload]
     try {
       const final = await this.#finalOf(recording, at)
-      const found = await openImage(join(target, dataName, 'node-1'), random)
-      judge(recording, final, image.cut, found)
-      if (isWhole && found.identity.clusterId !== null) {
+      const found = await recoverNodes(join(target, dataName), nodes, random)
+      const committed = judge(recording, final, image.cut, found)
+      if (isWhole && found.every(({ identity }) => identity.clusterId !== null)) {
         rmSync(target, { recursive: true })
         this.make(n, target)
-        await openWhole(join(target, dataName), found)
+        await openWhole(join(target, dataName), found, committed)
       }
-      return { ...report, entries: found.entries.length, refusal: null, broken: null }
+      const entries = found.reduce((sum, node) => sum + node.entries.length, 0)
+      const trusted = found.filter(({ trustedIndex }) => trustedIndex > 0).length
+      return { ...report, entries, trusted, refusal: null, broken: null }
     } catch (error) {
       const { message } = error as Error
       const isBroken = error instanceof Broken
       const verdict = { refusal: isBroken ? null : message, broken: isBroken ? message : null }
-      return { ...report, entries: 0, ...verdict }
+      return { ...report, entries: 0, trusted: 0, ...verdict }
     } finally {
       rmSync(target, { recursive: true, force: true })
     }
@@ -92,19 +100,21 @@ export class Opener {
     const step = Math.floor(round / fates.length)
     // A third of them where there is something special about it.
     const cuts = step % 3 === 2 ? recording.turns : recording.cuts
-    const place = (step + random.next()) / stepsOf(this.#campaign)
+    const isExtra = n >= this.#campaign.images
+    const place = isExtra ? random.next() : (step + random.next()) / stepsOf(this.#campaign)
     const cut = cuts[Math.min(cuts.length - 1, Math.floor(place * cuts.length))] ?? 0
     return { recording, at, image: makeImage(recording, { cut, fate }, target, random), random }
   }
 
   /** What the recorded process left, when it had ended. */
-  async #finalOf(recording: Recording, at: number): Promise<Recovered> {
+  async #finalOf(recording: Recording, at: number): Promise<Recovered[]> {
     const known = this.#finals[at]
     if (known !== undefined) return known
     const target = join(this.#campaign.scratch, `final-${process.pid}-${at}`)
     const random = new Random(0)
     makeImage(recording, { cut: Number.POSITIVE_INFINITY, fate: 'all' }, target, random)
-    const final = await openImage(join(target, dataName, 'node-1'), random)
+    const nodes = workloads[recording.workload]
+    const final = await recoverNodes(join(target, dataName), nodes, random)
     rmSync(target, { recursive: true, force: true })
     this.#finals[at] = final
     return final
@@ -117,19 +127,29 @@ function stepsOf({ images, recordings }: Campaign): number {
 }
 
 /** As a program would: with its threads. It must serve what was recovered, and go on. */
-async function openWhole(dir: string, { entries }: Recovered): Promise<void> {
-  await markAsOfAnotherStart(join(dir, 'node-1'))
-  const cluster: Cluster = await createCluster({ dir })
+async function openWhole(
+  dir: string,
+  found: readonly Recovered[],
+  committed: readonly Entry[],
+): Promise<void> {
+  for (const n of found.keys()) await markAsOfAnotherStart(join(dir, `node-${n + 1}`))
+  const cluster: Cluster = await createCluster({ dir, nodes: found.length })
   try {
-    const model = modelOf(entries)
-    const keys = await cluster.keys()
-    if (keys.length !== model.size) throw new Broken(`${keys.length} keys instead of ${model.size}`)
-    for (const [key, { value }] of model)
-      if ((await cluster.get(key)) !== unpackValue(value)) throw new Broken(`${key} is another`)
+    const open = found.flatMap(({ entries }) => entries.slice(committed.length))
+    const mayChange = new Set(changedKeys(open))
+    for (const [key, { value }] of modelOf(committed))
+      if (!mayChange.has(key) && (await cluster.get(key)) !== unpackValue(value))
+        throw new Broken(`a cluster started on it has another value of ${key}`)
     await cluster.put('after the power cut', 1)
   } finally {
     await cluster.close()
   }
+}
+
+function changedKeys(entries: readonly Entry[]): string[] {
+  return entries
+    .filter(({ type }) => type === 'batch')
+    .flatMap(({ bytes }) => readCommands(bytes).map(({ key }) => key.toString()))
 }
 
 async function serve(campaign: Campaign): Promise<void> {

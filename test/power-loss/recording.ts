@@ -8,7 +8,9 @@ import { descriptorOf, readCalls, stringsOf } from '../support/strace.ts'
 import { Disk, type Lies, recordedCalls } from './disk.ts'
 import { type Places, placesIn } from './workload.ts'
 
-export type WorkloadName = 'cluster' | 'log'
+/** What is recorded, and how many nodes it has. */
+export const workloads = { 'cluster of one': 1, 'cluster of three': 3, log: 1 } as const
+export type WorkloadName = keyof typeof workloads
 
 export interface Said<Marker> {
   readonly at: number
@@ -25,9 +27,15 @@ export interface Recording {
   readonly cuts: readonly number[]
   /** Those around the making of files and around a clean close: few, and each of them another. */
   readonly turns: readonly number[]
-  /** Of the state's file: after the n-th clean close, and at any time. */
+  /** Of the file of each node's state, by the name of the node. */
+  readonly copies: ReadonlyMap<string, Copies>
+}
+
+export interface Copies {
+  /** After the n-th clean close. */
   readonly clean: readonly Buffer[]
-  readonly live: readonly Buffer[]
+  /** Of any time. */
+  readonly any: readonly Buffer[]
 }
 
 const recordingMsMax = 120_000
@@ -41,10 +49,11 @@ export async function record(workload: WorkloadName, folder: string, seed: numbe
   const places = placesIn(folder)
   mkdirSync(places.root)
   mkdirSync(places.copies)
-  const program = fileURLToPath(new URL(`./${workload}-workload.js`, import.meta.url))
+  const script = workload === 'log' ? './log-workload.js' : './cluster-workload.js'
+  const program = fileURLToPath(new URL(script, import.meta.url))
   const options = ['-f', '-y', '-xx', '-s', `${stringBytesMax}`, '-o', places.trace]
   const calls = ['-e', `trace=${recordedCalls}`]
-  const command = [process.execPath, program, folder, `${seed}`]
+  const command = [process.execPath, program, folder, `${seed}`, `${workloads[workload]}`]
   await promisify(execFile)('strace', [...options, ...calls, ...command], {
     timeout: recordingMsMax,
     killSignal: 'SIGKILL',
@@ -66,11 +75,7 @@ export function readRecording(
       at: call.begunAt,
       marker: JSON.parse(stringsOf(call)[0]?.toString() ?? '') as unknown,
     }))
-  const copies = (kind: string): Buffer[] =>
-    readdirSync(places.copies)
-      .filter((name) => name.startsWith(kind))
-      .sort()
-      .map((name) => readFileSync(join(places.copies, name)))
+  if (markers.length === 0) throw new Error(`the recording in ${folder} says nothing`)
   const cuts = cutsOf(disk, markers)
   return {
     workload,
@@ -80,9 +85,21 @@ export function readRecording(
     markers,
     cuts,
     turns: turnsAmong(cuts, disk),
-    clean: copies('clean'),
-    live: copies('live'),
+    copies: readCopies(places),
   }
+}
+
+function readCopies({ copies }: Places): Map<string, Copies> {
+  const found = new Map<string, { clean: Buffer[]; any: Buffer[] }>()
+  for (const name of readdirSync(copies).sort()) {
+    const [, node = '', kind] = /^(node-\d+)-(clean|live)/.exec(name) ?? []
+    const of = found.get(node) ?? { clean: [], any: [] }
+    found.set(node, of)
+    const bytes = readFileSync(join(copies, name))
+    of.any.push(bytes)
+    if (kind === 'clean') of.clean.push(bytes)
+  }
+  return found
 }
 
 function cutsOf({ inodes }: Disk, markers: readonly Said<unknown>[]): number[] {

@@ -9,12 +9,11 @@ import { LogStore } from '../../src/storage/log-store.ts'
 export interface Places {
   /** Where the disk begins. */
   readonly root: string
-  /** The data directory of a cluster, which makes it: `node-1` in it. */
+  /** The data directory of a cluster, which makes it: `node-1` and so on in it. */
   readonly data: string
-  readonly node: string
   readonly trace: string
   readonly markers: string
-  /** Copies of the state's file after each clean close, `clean-N`, and of it in use, `live-N`. */
+  /** Copies of the states: `node-1-clean-N` after each clean close, `node-1-live-N` while in use. */
   readonly copies: string
 }
 
@@ -27,7 +26,6 @@ export function placesIn(folder: string): Places {
   return {
     root,
     data,
-    node: join(data, 'node-1'),
     trace: join(folder, 'trace'),
     markers: join(folder, 'markers'),
     copies: join(folder, 'copies'),
