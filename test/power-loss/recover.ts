@@ -79,7 +79,7 @@ function recover(
 ): Recovered {
   const { appliedIndex: trustedIndex } = state
   const isCluster = identity.clusterId !== null
-  if (isCluster) for (const entry of entries.slice(trustedIndex, held)) state.apply([entry], null)
+  if (isCluster) state.apply(entries.slice(trustedIndex, held), null)
   const { appliedIndex } = state
   const { hardState } = log
   return { identity, incarnation, hardState, entries, trustedIndex, appliedIndex, kv: kvOf(state) }
