@@ -39,6 +39,8 @@ export interface Copies {
 }
 
 const recordingMsMax = 120_000
+/** A slow disk: what is promised too early has time to be believed. */
+const syncDelayUs = 5_000
 /** More than any single write of the workloads. */
 const stringBytesMax = 2 ** 24
 
@@ -52,7 +54,8 @@ export async function record(workload: WorkloadName, folder: string, seed: numbe
   const script = workload === 'log' ? './log-workload.js' : './cluster-workload.js'
   const program = fileURLToPath(new URL(script, import.meta.url))
   const options = ['-f', '-y', '-xx', '-s', `${stringBytesMax}`, '-o', places.trace]
-  const calls = ['-e', `trace=${recordedCalls}`]
+  const slow = `inject=fdatasync:delay_enter=${syncDelayUs}`
+  const calls = ['-e', `trace=${recordedCalls}`, '-e', slow]
   const command = [process.execPath, program, folder, `${seed}`, `${workloads[workload]}`]
   await promisify(execFile)('strace', [...options, ...calls, ...command], {
     timeout: recordingMsMax,

@@ -49,8 +49,10 @@ export function readCalls(trace: string): Call[] {
 
 /** What it returned; `null` if it failed or never did. */
 export function resultOf({ text, endedAt }: Call): number | null {
-  const result = endedAt === null ? null : /= (0x[0-9a-f]+|\d+)(?:<.*>)?$/.exec(text)
-  return result === null ? null : Number(result[1])
+  if (endedAt === null) return null
+  const [, result] = /= (0x[0-9a-f]+|-?\d+|\?)[^=]*$/.exec(text) ?? []
+  if (result === undefined) throw new Error(`no result: ${text.slice(-100)}`)
+  return result === '?' || result === '-1' ? null : Number(result)
 }
 
 /** The descriptor a call begins with, and where it leads. */
