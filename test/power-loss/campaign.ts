@@ -1,21 +1,15 @@
 /** Records, makes images, has them opened by a few processes, and counts. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Lie } from './disk.ts'
 import { type Campaign, Opener, type Order, type Report } from './opener.ts'
 import { record, type WorkloadName, workloads } from './recording.ts'
 
-export interface CampaignOptions {
-  readonly images: number
-  readonly seed: number
-  /** Recordings of each workload. */
-  readonly rounds?: number
-  /** The disk lies: then there must be failures. */
-  readonly ignoresSyncs?: boolean
-  readonly processes?: number
-}
+/** What was recorded, once for any number of images. */
+export type Recorded = Pick<Campaign, 'scratch' | 'seed' | 'recordings'>
 
 export interface Failure {
   /** Which image, where it was cut and what was wrong. */
@@ -39,9 +33,11 @@ export interface Result {
 
 /** For this many images there is one more, which is opened by a whole cluster, too. */
 const wholeEvery = 100
+/** Processes that open images. */
+const openersMax = 2
 
-export async function runCampaign(options: CampaignOptions): Promise<Result> {
-  const { images, seed, rounds = 1, ignoresSyncs = false, processes = 2 } = options
+/** So many recordings of each workload, in a directory that is the caller's to remove. */
+export async function recordWorkloads(seed: number, rounds: number): Promise<Recorded> {
   const scratch = mkdtempSync(join(tmpdir(), 'skiff-power-loss-'))
   const names = Object.keys(workloads) as WorkloadName[]
   const recordings = Array.from({ length: rounds }, (_, round) =>
@@ -53,18 +49,26 @@ export async function runCampaign(options: CampaignOptions): Promise<Result> {
     await record(one.workload, folder, one.seed)
   })
   await Promise.all(recorded)
-  const campaign: Campaign = { scratch, seed, images, recordings, ignoresSyncs }
+  return { scratch, seed, recordings }
+}
+
+/** A disk that lies must bring failures. */
+export async function openImages(
+  recorded: Recorded,
+  images: number,
+  lie: Lie = 'nothing',
+): Promise<Result> {
+  const campaign: Campaign = { ...recorded, images, lie }
   const tally = new Tally(campaign)
   const whole = Array.from({ length: Math.ceil(images / wholeEvery) }, (_, n) => images + n)
   const orders = Array.from({ length: images }, (_, n): Order => ({ n, isWhole: false })).values()
-  const openers = Array.from({ length: processes }, async (_, process) => {
+  const openers = Array.from({ length: openersMax }, async (_, process) => {
     // Only one of them: whole clusters listen where the recorded ones did.
     const first = process === 0 ? whole.map((n): Order => ({ n, isWhole: true })) : []
     await work(campaign, first.values(), tally)
     await work(campaign, orders, tally)
   })
   await Promise.all(openers)
-  if (tally.failure === null) rmSync(scratch, { recursive: true, force: true })
   return tally
 }
 
@@ -133,11 +137,18 @@ async function work(campaign: Campaign, orders: Iterator<Order>, tally: Tally): 
   }
 }
 
+const lastWords = new WeakMap<ChildProcess, string>()
+
 async function startOpener(campaign: Campaign): Promise<ChildProcess> {
   const script = fileURLToPath(new URL('./opener.js', import.meta.url))
   // Without it LMDB would believe what was not synced, for this machine was not started anew.
   const env = { ...process.env, LMDB_RESTORE: 'safe' }
-  const child = fork(script, [JSON.stringify(campaign)], { env })
+  const child = fork(script, [JSON.stringify(campaign)], {
+    env,
+    stdio: ['ignore', 2, 'pipe', 'ipc'],
+  })
+  // LMDB talks much about an image it does not like; its last words are enough.
+  child.stderr?.on('data', (chunk: Buffer) => lastWords.set(child, chunk.toString()))
   const first = await answer(child)
   if (first !== 'ready') throw new Error(`an opener did not start: ${String(first)}`)
   return child
@@ -158,7 +169,8 @@ function answer(child: ChildProcess): Promise<unknown> {
     }
     const died = (code: number | null, signal: string | null): void => {
       child.off('message', done)
-      resolve(`the process died of it: ${signal ?? `exit code ${code}`}`)
+      const said = lastWords.get(child) ?? ''
+      resolve(`the process died of it: ${signal ?? `exit code ${code}`}: ${said.trim()}`)
     }
     child.once('message', done)
     child.once('exit', died)

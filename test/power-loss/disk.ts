@@ -55,10 +55,11 @@ interface Descriptor {
   readonly isSynchronous: boolean
 }
 
-export interface Lies {
-  /** The disk says that it has synced files, and has not: for tests of the test. */
-  readonly ignoresSyncs: boolean
-}
+/**
+ * What a disk says it has synced, and has not: for tests of the test. Without fdatasync, but with O_DSYNC,
+ * a page of LMDB that points to others is safe before they are.
+ */
+export type Lie = 'nothing' | 'files' | 'fdatasync'
 
 /** Follows the calls of one process on all that is below `root`. */
 export class Disk {
@@ -66,11 +67,11 @@ export class Disk {
   readonly inodes: Inode[] = [this.root]
   readonly #path: string
   readonly #descriptors = new Map<number, Descriptor>()
-  readonly #lies: Lies
+  readonly #lie: Lie
 
-  constructor(path: string, calls: readonly Call[], lies: Lies = { ignoresSyncs: false }) {
+  constructor(path: string, calls: readonly Call[], lie: Lie = 'nothing') {
     this.#path = path
-    this.#lies = lies
+    this.#lie = lie
     for (const call of calls) this.#follow(call)
     for (const inode of this.inodes) settle(inode)
   }
@@ -164,7 +165,7 @@ export class Disk {
     const offset = at ?? descriptor.position
     if (at === null) descriptor.position += bytes.length
     const change: Change = { type: 'write', offset, bytes }
-    const safeAt = descriptor.isSynchronous && !this.#lies.ignoresSyncs ? call.endedAt : null
+    const safeAt = descriptor.isSynchronous && this.#lie !== 'files' ? call.endedAt : null
     this.#change(this.find(path), call, change, safeAt ?? Number.POSITIVE_INFINITY)
   }
 
@@ -175,7 +176,8 @@ export class Disk {
   #sync(call: Call): void {
     const inode = this.#inodeOf(call)
     if (inode === null || call.endedAt === null) return
-    if (this.#lies.ignoresSyncs && !inode.isDirectory) return
+    if (this.#lie === 'files' && !inode.isDirectory) return
+    if (this.#lie === call.name) return
     inode.syncs.push({ begunAt: call.begunAt, endedAt: call.endedAt })
   }
 

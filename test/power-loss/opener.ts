@@ -4,13 +4,15 @@
  *
  * Everything follows from the recordings, the seed and the number of the image, so it can be made again.
  */
-import { mkdirSync, rmSync } from 'node:fs'
+import { deepStrictEqual, ok } from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { readCommands } from '../../src/codec/command.ts'
 import { unpackValue } from '../../src/codec/value.ts'
 import { type Cluster, createCluster } from '../../src/index.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { Random } from '../simulation/random.ts'
+import type { Lie } from './disk.ts'
 import { fates, type Image, makeImage } from './image.ts'
 import { Broken, judge, modelOf } from './judge.ts'
 import { type Recording, readRecording, type WorkloadName, workloads } from './recording.ts'
@@ -24,7 +26,7 @@ export interface Campaign {
   readonly seed: number
   readonly images: number
   readonly recordings: readonly { readonly workload: WorkloadName; readonly seed: number }[]
-  readonly ignoresSyncs: boolean
+  readonly lie: Lie
 }
 
 export interface Order {
@@ -52,9 +54,9 @@ export class Opener {
 
   constructor(campaign: Campaign) {
     this.#campaign = campaign
-    const { scratch, ignoresSyncs } = campaign
+    const { scratch, lie } = campaign
     this.#recordings = campaign.recordings.map(({ workload, seed }, n) =>
-      readRecording(workload, join(scratch, `${n}`), seed, { ignoresSyncs }),
+      readRecording(workload, join(scratch, `${n}`), seed, lie),
     )
   }
 
@@ -63,8 +65,8 @@ export class Opener {
     const { recording, at, image, random } = this.make(n, target)
     const report = { n, image: { ...image, recording: at, workload: recording.workload } }
     const nodes = workloads[recording.workload]
+    const final = await this.#finalOf(recording, at)
     try {
-      const final = await this.#finalOf(recording, at)
       const found = await recoverNodes(join(target, dataName), nodes, random)
       const committed = judge(recording, final, image.cut, found)
       if (isWhole && found.every(({ identity }) => identity.clusterId !== null)) {
@@ -114,6 +116,7 @@ export class Opener {
     const random = new Random(0)
     makeImage(recording, { cut: Number.POSITIVE_INFINITY, fate: 'all' }, target, random)
     const nodes = workloads[recording.workload]
+    demandSameFiles(target, recording)
     const final = await recoverNodes(join(target, dataName), nodes, random)
     rmSync(target, { recursive: true, force: true })
     this.#finals[at] = final
@@ -124,6 +127,20 @@ export class Opener {
 /** Images of one recording with one fate. */
 function stepsOf({ images, recordings }: Campaign): number {
   return Math.ceil(images / recordings.length / fates.length)
+}
+
+/** What the trace adds up to must be what is on the disk; else something was written that it does not show. */
+function demandSameFiles(image: string, { places, disk }: Recording): void {
+  const isSeen = (file: string): boolean => disk.find(join(places.root, file))?.isMapped !== true
+  const filesIn = (folder: string): string[] =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(isSeen).sort()
+  const files = filesIn(places.root)
+  deepStrictEqual(filesIn(image), files, 'the trace does not explain which files there are')
+  for (const file of files) {
+    if (disk.find(join(places.root, file))?.isDirectory === true) continue
+    const isSame = readFileSync(join(image, file)).equals(readFileSync(join(places.root, file)))
+    ok(isSame, `the trace does not explain ${file}`)
+  }
 }
 
 /** As a program would: with its threads. It must serve what was recovered, and go on. */

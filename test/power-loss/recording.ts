@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { descriptorOf, readCalls, stringsOf } from '../support/strace.ts'
-import { Disk, type Lies, recordedCalls } from './disk.ts'
+import { Disk, type Lie, recordedCalls } from './disk.ts'
 import { type Places, placesIn } from './workload.ts'
 
 /** What is recorded, and how many nodes it has. */
@@ -59,6 +59,8 @@ export async function record(workload: WorkloadName, folder: string, seed: numbe
   const command = [process.execPath, program, folder, `${seed}`, `${workloads[workload]}`]
   await promisify(execFile)('strace', [...options, ...calls, ...command], {
     timeout: recordingMsMax,
+    // Else Node may write without a system call.
+    env: { ...process.env, UV_USE_IO_URING: '0' },
     killSignal: 'SIGKILL',
   })
 }
@@ -67,11 +69,11 @@ export function readRecording(
   workload: WorkloadName,
   folder: string,
   seed: number,
-  lies?: Lies,
+  lie: Lie,
 ): Recording {
   const places = placesIn(folder)
   const calls = readCalls(readFileSync(places.trace, 'utf8'))
-  const disk = new Disk(places.root, calls, lies)
+  const disk = new Disk(places.root, calls, lie)
   const markers = calls
     .filter((call) => call.name === 'write' && descriptorOf(call)?.path === places.markers)
     .map((call) => ({

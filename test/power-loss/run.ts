@@ -6,9 +6,10 @@
  * Prints what was opened. At the first image on which a promise is broken: the seed, the cut and the rule;
  * the image is kept; exit code 1.
  */
+import { rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { canTrace } from '../support/strace.ts'
-import { type Result, runCampaign } from './campaign.ts'
+import { openImages, type Result, recordWorkloads } from './campaign.ts'
 
 const imagesPerRound = 1_000
 
@@ -27,9 +28,10 @@ async function main(): Promise<number> {
   }
   console.log(`seed ${seed}`)
   const started = performance.now()
-  const rounds = Math.ceil(images / imagesPerRound)
-  const result = await runCampaign({ images, seed, rounds })
+  const recorded = await recordWorkloads(seed, Math.ceil(images / imagesPerRound))
+  const result = await openImages(recorded, images)
   print(result, (performance.now() - started) / 1_000)
+  if (result.failure === null) rmSync(recorded.scratch, { recursive: true, force: true })
   if (result.failure === null) return 0
   for (const [what, count] of result.failures) console.error(`${count} times: ${what}`)
   console.error(`first: ${result.failure.reason}`)
