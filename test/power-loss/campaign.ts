@@ -60,7 +60,8 @@ export async function openImages(
 ): Promise<Result> {
   const campaign: Campaign = { ...recorded, images, lie }
   const tally = new Tally(campaign)
-  const whole = Array.from({ length: Math.ceil(images / wholeEvery) }, (_, n) => images + n)
+  const wholes = lie === 'nothing' ? Math.ceil(images / wholeEvery) : 0
+  const whole = Array.from({ length: wholes }, (_, n) => images + n)
   const orders = Array.from({ length: images }, (_, n): Order => ({ n, isWhole: false })).values()
   const openers = Array.from({ length: openersMax }, async (_, process) => {
     // Only one of them: whole clusters listen where the recorded ones did.

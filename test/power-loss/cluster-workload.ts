@@ -31,7 +31,7 @@ const lives: Readonly<Record<number, readonly End[]>> = {
   3: ['close', 'close'],
 }
 const callers = 6
-const callsEach = 12
+const callsEach = 8
 const keys = 40
 const metaBytes = 160
 const lastPageAt = 144

@@ -23,7 +23,7 @@ export interface LogContent {
 
 export const emptyContent: LogContent = { hardState: { term: 0, votedFor: null }, entries: [] }
 
-const writes = 120
+const writes = 90
 const lives = 3
 const candidates = ['00000000000000aa', '00000000000000bb', '00000000000000cc']
 
