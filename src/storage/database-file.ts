@@ -2,10 +2,8 @@
  * A look at an LMDB file before it is mapped: where it is something else, or ends before its last page,
  * lmdb 3.5.6 does not throw but takes the process down (SIGSEGV, SIGBUS). Only sizes and headers; damage
  * within a page is for the checksums of the log (log-store.ts).
- *
- * A file that the power cut while LMDB made it is emptied: LMDB would refuse it for ever, and begins anew.
  */
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { SkiffError } from '../errors.ts'
 
@@ -38,9 +36,8 @@ interface Meta {
 export function checkDatabaseFile(directory: string, remedy: string): void {
   const path = join(directory, 'data.mdb')
   if (!existsSync(path)) return
-  const file = openSync(path, 'r+')
+  const file = openSync(path, 'r')
   try {
-    if (isUnfinished(file)) ftruncateSync(file, 0)
     const defect = defectOf(file)
     if (defect === null) return
     throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${path} ${defect}. ${remedy}`)
@@ -61,13 +58,24 @@ function defectOf(file: number): string | null {
   return bytes <= BigInt(size) ? null : `was cut short: ${size} bytes of ${bytes}`
 }
 
-/** Both meta pages are synced before a transaction can follow: where one is blank, none has. */
-function isUnfinished(file: number): boolean {
-  if (fstatSync(file).size > unfinishedBytesMax) return false
-  const pages = [0, smallPageBytes]
-  const blank = pages.filter((at) => isBlank(file, at))
-  const isFirst = (at: number): boolean => readMeta(file, at)?.transaction === 0n
-  return blank.length > 0 && pages.every((at) => blank.includes(at) || isFirst(at))
+/**
+ * The power failed while LMDB made the file, before its first transaction: LMDB would refuse it for ever. Both
+ * meta pages are synced before a transaction can follow, so where one is blank, none has. A used file whose
+ * beginning was lost looks the same if it is as short.
+ */
+export function isUnfinished(directory: string): boolean {
+  const path = join(directory, 'data.mdb')
+  if (!existsSync(path)) return false
+  const file = openSync(path, 'r')
+  try {
+    if (fstatSync(file).size > unfinishedBytesMax) return false
+    const pages = [0, smallPageBytes]
+    const blank = pages.filter((at) => isBlank(file, at))
+    const isFirst = (at: number): boolean => readMeta(file, at)?.transaction === 0n
+    return blank.length > 0 && pages.every((at) => blank.includes(at) || isFirst(at))
+  } finally {
+    closeSync(file)
+  }
 }
 
 function isBlank(file: number, at: number): boolean {

@@ -4,6 +4,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { SkiffError } from '../errors.ts'
+import { isUnfinished } from './database-file.ts'
 import { systemBootId } from './lock.ts'
 
 export interface Directory {
@@ -44,6 +46,15 @@ export function makeDirectory(path: string): void {
 /** Throws away a state that cannot be trusted; the log makes it anew. */
 export function discardState({ state }: Directory): void {
   rmSync(state, { recursive: true, force: true })
+}
+
+/**
+ * Throws away a log whose making the power interrupted. Nothing was promised from it: there is a state as soon
+ * as a log is of use.
+ */
+export function discardUnfinishedLog({ log, state }: Directory): void {
+  if (existsSync(state) || !isUnfinished(log)) return
+  rmSync(log, { recursive: true })
 }
 
 /**

@@ -21,6 +21,7 @@ import {
   type Directory,
   directoryAt,
   discardState,
+  discardUnfinishedLog,
   freeBytes,
   syncNames,
   syncState,
@@ -244,7 +245,10 @@ export function homeAt(directory: Directory): Home {
   return {
     path: directory.path,
     bootId,
-    openLog: () => openLogEnvironment(directory.log),
+    openLog: () => {
+      discardUnfinishedLog(directory)
+      return openLogEnvironment(directory.log)
+    },
     openState: () => openStateEnvironment(directory.state),
     discardState: () => discardState(directory),
     syncNames: () => syncNames(directory),

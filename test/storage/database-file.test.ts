@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkDatabaseFile } from '../../src/storage/database-file.ts'
@@ -39,46 +39,4 @@ test('a file that LMDB would not survive is refused: rubbish, cut short at any p
   checkDatabaseFile(dir, 'Fine: made, and nothing written.')
   await writeFile(path, whole)
   checkDatabaseFile(dir, 'Fine.')
-})
-
-test('a file that the power cut while it was made is begun anew; one that may have held something is not', async (t) => {
-  const dir = await temporaryDir(t)
-  const path = join(dir, 'data.mdb')
-  const open = async () => {
-    const environment = openLogEnvironment(dir)
-    environment.openTable('log')
-    await environment.close()
-    return readFile(path)
-  }
-  const used = await open()
-  const meta = Buffer.from(used.subarray(4_096, 4_096 + 160)).fill(0, 152, 160)
-  const made = (first: Buffer | null, second: Buffer | null, bytes = 8_192) => {
-    const file = Buffer.alloc(bytes)
-    file.set(first ?? [], 0)
-    if (bytes > 4_096) file.set(second ?? [], 4_096)
-    return file
-  }
-  const unfinished = [
-    made(null, null),
-    made(meta, null),
-    made(null, meta),
-    made(meta, null, 4_096),
-    made(null, null, 512),
-    made(meta, null, 12_288),
-  ]
-  for (const file of unfinished) {
-    await writeFile(path, file)
-    checkDatabaseFile(dir, 'Fine.')
-    assert.equal((await stat(path)).size, 0)
-    assert.ok((await open()).length > 8_192)
-  }
-  const used1 = used.subarray(4_096, 4_096 + 160)
-  for (const file of [made(null, null, 16_384), made(meta, null, 16_384), made(null, used1)]) {
-    await writeFile(path, file)
-    assert.throws(
-      () => checkDatabaseFile(dir, 'Do this.'),
-      skiff('SKIFF_STORAGE', 'not-applied', /is not a database/),
-    )
-    assert.deepEqual(await readFile(path), file, 'left as it was')
-  }
 })
