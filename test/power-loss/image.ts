@@ -63,7 +63,7 @@ export function makeImage(
  * The file of a state as it is while it is closed and known to be on the disk: between the end of the sync of
  * a clean close, and when it is opened for writing again. `null`: it is in use, or an older one.
  */
-export function cleanCopy(recording: Recording, file: Inode, cut: number): Buffer | null {
+function cleanCopy(recording: Recording, file: Inode, cut: number): Buffer | null {
   const files = recording.disk.inodes.filter(({ path }) => path === file.path)
   // The sync opens the file, too, before it.
   const syncs = files
@@ -76,6 +76,12 @@ export function cleanCopy(recording: Recording, file: Inode, cut: number): Buffe
     openedAt.some((line) => line > last.endedAt && line < cut),
   )
   return isOpen ? null : (copiesOf(recording, file)?.clean[at] ?? null)
+}
+
+/** Whether the power may fail here while some state is closed and safe. */
+export function hasCleanState(recording: Recording, cut: number): boolean {
+  const { inodes } = recording.disk
+  return inodes.some((inode) => isState(inode) && cleanCopy(recording, inode, cut) !== null)
 }
 
 function copiesOf({ copies }: Recording, { path }: Inode): Copies | undefined {

@@ -13,7 +13,7 @@ import { type Cluster, createCluster } from '../../src/index.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { Random } from '../simulation/random.ts'
 import type { Lie } from './disk.ts'
-import { fates, type Image, makeImage } from './image.ts'
+import { fates, hasCleanState, type Image, makeImage } from './image.ts'
 import { Broken, judge, modelOf } from './judge.ts'
 import { type Recording, readRecording, type WorkloadName, workloads } from './recording.ts'
 import { type Recovered, recoverNodes } from './recover.ts'
@@ -51,6 +51,8 @@ export class Opener {
   readonly #campaign: Campaign
   readonly #recordings: readonly Recording[]
   readonly #finals: Recovered[][] = []
+  /** Cuts at which a state is closed. */
+  readonly #closed = new Map<Recording, readonly number[]>()
 
   constructor(campaign: Campaign) {
     this.#campaign = campaign
@@ -100,12 +102,22 @@ export class Opener {
     const round = Math.floor(n / this.#recordings.length)
     const fate = fates[round % fates.length] ?? 'all'
     const step = Math.floor(round / fates.length)
-    // A third of them where there is something special about it.
-    const cuts = step % 3 === 2 ? recording.turns : recording.cuts
+    const cuts = this.#cutsOf(recording, step)
     const isExtra = n >= this.#campaign.images
     const place = isExtra ? random.next() : (step + random.next()) / stepsOf(this.#campaign)
     const cut = cuts[Math.min(cuts.length - 1, Math.floor(place * cuts.length))] ?? 0
     return { recording, at, image: makeImage(recording, { cut, fate }, target, random), random }
+  }
+
+  /** Half of them anywhere, the others where there is something special about it. */
+  #cutsOf(recording: Recording, step: number): readonly number[] {
+    const { cuts, turns } = recording
+    if (step % 4 === 1) return turns
+    if (step % 4 !== 3) return cuts
+    const closed =
+      this.#closed.get(recording) ?? cuts.filter((cut) => hasCleanState(recording, cut))
+    this.#closed.set(recording, closed)
+    return closed.length > 0 ? closed : turns
   }
 
   /** What the recorded process left, when it had ended. */

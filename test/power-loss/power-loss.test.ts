@@ -9,13 +9,15 @@ import { workloads } from './recording.ts'
 const seed = 1
 const timeout = 120_000
 let recorded: Recorded | null = null
+/** A real failure is kept, to be looked at. */
+let failed = false
 
 before(async () => {
   if (canTrace()) recorded = await recordWorkloads(seed, 1)
 })
 
 after(() => {
-  if (recorded !== null) rmSync(recorded.scratch, { recursive: true, force: true })
+  if (recorded !== null && !failed) rmSync(recorded.scratch, { recursive: true, force: true })
 })
 
 test('after a power cut a node opens, with all that was acknowledged and nothing that was not proposed', {
@@ -23,6 +25,7 @@ test('after a power cut a node opens, with all that was acknowledged and nothing
 }, async (t) => {
   if (recorded === null) return t.skip('strace cannot run here')
   const { failure, images, entries, whole, counts } = await openImages(recorded, 200)
+  failed = failure !== null
   assert.equal(failure?.reason, undefined)
   assert.ok(images >= 200 && whole > 0, `${images} images, ${whole} whole clusters`)
   assert.ok(entries > 1_000, `${entries} entries`)
