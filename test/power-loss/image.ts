@@ -126,7 +126,8 @@ class Builder {
       (operation, n) => n >= safe && this.#decide(operation) !== 'kept',
     )
     const decided = firstLost < 0 ? begun.length : firstLost
-    const count = goesItsOwnWay ? this.#random.between(safe, begun.length) : decided
+    const ways = [safe, begun.length, this.#random.between(safe, begun.length)]
+    const count = goesItsOwnWay ? this.#random.pick(ways) : decided
     const entries = new Map<string, Inode>()
     for (const { change } of begun.slice(0, count)) {
       for (const [name, inode] of change.type === 'names' ? change.names : []) {
