@@ -16,6 +16,12 @@ const transactionAt = 152
 const metaBytes = 160
 const magic = 0xbeefc0de
 const version = 2
+const smallPageBytes = 4_096
+/**
+ * How far a file can have come before the first sync of its first transaction. One that was of any use is
+ * longer; one with larger pages that is unfinished is refused.
+ */
+const unfinishedBytesMax = 3 * smallPageBytes
 
 interface Meta {
   readonly pageBytes: number
@@ -50,6 +56,32 @@ function defectOf(file: number): string | null {
   const newest = first.transaction > second.transaction ? first : second
   const bytes = (newest.lastPage + 1n) * BigInt(newest.pageBytes)
   return bytes <= BigInt(size) ? null : `was cut short: ${size} bytes of ${bytes}`
+}
+
+/**
+ * The power failed while LMDB made the file, before its first transaction: LMDB would refuse it for ever. Both
+ * meta pages are synced before a transaction can follow, so where one is blank, none has. A used file whose
+ * beginning was lost looks the same if it is as short.
+ */
+export function isUnfinished(directory: string): boolean {
+  const path = join(directory, 'data.mdb')
+  if (!existsSync(path)) return false
+  const file = openSync(path, 'r')
+  try {
+    if (fstatSync(file).size > unfinishedBytesMax) return false
+    const pages = [0, smallPageBytes]
+    const blank = pages.filter((at) => isBlank(file, at))
+    const isFirst = (at: number): boolean => readMeta(file, at)?.transaction === 0n
+    return blank.length > 0 && pages.every((at) => blank.includes(at) || isFirst(at))
+  } finally {
+    closeSync(file)
+  }
+}
+
+function isBlank(file: number, at: number): boolean {
+  const bytes = Buffer.alloc(metaBytes)
+  readSync(file, bytes, 0, metaBytes, at)
+  return bytes.every((byte) => byte === 0)
 }
 
 function readMeta(file: number, at: number): Meta | null {

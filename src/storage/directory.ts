@@ -4,14 +4,16 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
   rmSync,
   statfsSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { SkiffError } from '../errors.ts'
+import { isUnfinished } from './database-file.ts'
 import { systemBootId } from './lock.ts'
 
 export interface Directory {
@@ -25,12 +27,14 @@ export function directoryAt(path: string): Directory {
 }
 
 /**
- * Makes the directory if it is missing.
+ * Makes the directory if it is missing, so that the power may fail: syncing what is in it does not say where
+ * it is.
  * @throws SkiffError `SKIFF_CONFIG` if it cannot be written
  */
 export function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true })
+    const made = mkdirSync(path, { recursive: true })
+    if (made !== undefined) syncFoldersAbove(resolve(path), dirname(resolve(made)))
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     const reason = (error as Error).message
@@ -44,9 +48,22 @@ export function discardState({ state }: Directory): void {
   rmSync(state, { recursive: true, force: true })
 }
 
-/** Waits until everything written through the map is on the disk. */
-export function syncState({ state }: Directory): void {
+/**
+ * Throws away a log whose making the power interrupted. Nothing was promised from it: there is a state as soon
+ * as a log is of use.
+ */
+export function discardUnfinishedLog({ log, state }: Directory): void {
+  if (existsSync(state) || !isUnfinished(log)) return
+  rmSync(log, { recursive: true })
+}
+
+/**
+ * Waits until everything written through the map is on the disk, and that this is the state, not one thrown
+ * away before.
+ */
+export function syncState({ path, state }: Directory): void {
   sync(join(state, 'data.mdb'), 'r+')
+  for (const folder of [state, path]) sync(folder, 'r')
 }
 
 /** Makes durable that the log's file exists: syncing a file does not say where it is. */
@@ -62,6 +79,13 @@ export function freeBytes({ path }: Directory): number {
 /** Another one after each start of the machine. Where the system has none: never the same twice. */
 export function bootId(): string {
   return systemBootId() ?? randomBytes(16).toString('hex')
+}
+
+function syncFoldersAbove(path: string, top: string): void {
+  for (let folder = path; folder !== top; ) {
+    folder = dirname(folder)
+    sync(folder, 'r')
+  }
 }
 
 function sync(path: string, flags: string): void {

@@ -21,6 +21,7 @@ import {
   type Directory,
   directoryAt,
   discardState,
+  discardUnfinishedLog,
   freeBytes,
   syncNames,
   syncState,
@@ -239,11 +240,15 @@ function describe(
   }
 }
 
-function homeAt(directory: Directory): Home {
+/** A directory with LMDB in it. */
+export function homeAt(directory: Directory): Home {
   return {
     path: directory.path,
     bootId,
-    openLog: () => openLogEnvironment(directory.log),
+    openLog: () => {
+      discardUnfinishedLog(directory)
+      return openLogEnvironment(directory.log)
+    },
     openState: () => openStateEnvironment(directory.state),
     discardState: () => discardState(directory),
     syncNames: () => syncNames(directory),
