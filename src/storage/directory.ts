@@ -43,6 +43,10 @@ export function makeDirectory(path: string): void {
   }
 }
 
+export function hasState({ state }: Directory): boolean {
+  return existsSync(state)
+}
+
 /** Throws away a state that cannot be trusted; the log makes it anew. */
 export function discardState({ state }: Directory): void {
   rmSync(state, { recursive: true, force: true })
@@ -52,9 +56,9 @@ export function discardState({ state }: Directory): void {
  * Throws away a log whose making the power interrupted. Nothing was promised from it: there is a state as soon
  * as a log is of use.
  */
-export function discardUnfinishedLog({ log, state }: Directory): void {
-  if (existsSync(state) || !isUnfinished(log)) return
-  rmSync(log, { recursive: true })
+export function discardUnfinishedLog(directory: Directory): void {
+  if (hasState(directory) || !isUnfinished(directory.log)) return
+  rmSync(directory.log, { recursive: true })
 }
 
 /**

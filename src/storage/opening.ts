@@ -12,7 +12,7 @@ import type { Entry, Membership, RaftLimits } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
 import { Changes } from './changes.ts'
 import type { DiskSpace } from './disk-space.ts'
-import type { Environment } from './environment.ts'
+import { type Environment, logRemedy } from './environment.ts'
 import { type Identity, LogStore } from './log-store.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
@@ -28,6 +28,7 @@ export interface Home {
   bootId(): string
   openLog(): Environment
   openState(): Environment
+  hasState(): boolean
   discardState(): void
   /** Makes durable that the log's file exists. */
   syncNames(): void
@@ -73,6 +74,7 @@ const questionsRandom = 2 ** 47
 export function openNode(home: Home, dice: Dice): Opened {
   const { store: log, memberships } = LogStore.open(home.openLog(), `${home.path}/log`)
   try {
+    checkLogIsThere(home, log)
     const identity = nextStart(log.identity, dice)
     log.saveIdentity(identity)
     home.syncNames()
@@ -133,6 +135,16 @@ export function assembleNode(
 export function markClean(home: Home, log: LogStore): void {
   home.syncState()
   log.saveStateMark({ bootId: home.bootId(), clean: true })
+}
+
+/**
+ * A state is made only after the log says whose it is. Without that the log is gone, and with it what was
+ * promised: taken for a new directory, it would found another cluster.
+ */
+function checkLogIsThere(home: Home, log: LogStore): void {
+  if (log.identity !== null || !home.hasState()) return
+  const reason = `there is a state in ${home.path}, but its log is empty or was removed`
+  throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${reason}. ${logRemedy}`)
 }
 
 /** Trusts the state only if no power was lost since it was written; else the log makes it anew. */

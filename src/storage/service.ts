@@ -23,6 +23,7 @@ import {
   discardState,
   discardUnfinishedLog,
   freeBytes,
+  hasState,
   syncNames,
   syncState,
 } from './directory.ts'
@@ -250,6 +251,7 @@ export function homeAt(directory: Directory): Home {
       return openLogEnvironment(directory.log)
     },
     openState: () => openStateEnvironment(directory.state),
+    hasState: () => hasState(directory),
     discardState: () => discardState(directory),
     syncNames: () => syncNames(directory),
     syncState: () => syncState(directory),

@@ -9,6 +9,7 @@ const stateTables = ['kv', 'prefixes', 'sessions', 'revisions']
 export class Disks {
   readonly #log = new MemoryFile()
   readonly #state = new MemoryFile()
+  #hasState = false
   #stateSynced = false
   #boots = 1
 
@@ -34,7 +35,11 @@ export class Disks {
       path,
       bootId: () => `${this.#boots}`,
       openLog: () => this.#log.open(logHooks),
-      openState: () => this.#state.open(stateHooks),
+      openState: () => {
+        this.#hasState = true
+        return this.#state.open(stateHooks)
+      },
+      hasState: () => this.#hasState,
       discardState: () => this.#state.clear(),
       syncNames: () => undefined,
       syncState: () => {

@@ -91,6 +91,7 @@ export function openStage(): Stage {
     bootId: () => 'boot',
     openLog: () => log.open(hooks(() => disk.logCommit())),
     openState: () => state.open(hooks(() => disk.stateCommit())),
+    hasState: () => false,
     discardState: () => state.clear(),
     syncNames: nothing,
     syncState: nothing,
