@@ -35,6 +35,7 @@ import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
 import type { Reads } from './reads.ts'
+import { notSent, readTimeout, writeTimeout } from './refusals.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { Watchers } from './watchers.ts'
 
@@ -155,6 +156,8 @@ export class Storage {
     space.spend(block.length)
     log.write(turn.write, block)
     const settled = raft.settle()
+    // What this write has committed is told to others before it is applied: no read here may miss it.
+    this.#publish()
     this.#outbox.send(settled.late)
     for (const read of settled.reads) reads.confirm(read)
     this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))
@@ -275,34 +278,16 @@ export class Storage {
   #cancelBatch(batch: number): void {
     const { leaderId } = this.#parts.raft.status
     const fate = this.#parts.proposals.cancel(batch)
-    if (fate === 'sent') {
-      this.#refuse(
-        batch,
-        new SkiffError(
-          'SKIFF_TIMEOUT',
-          'unknown',
-          'no answer within the deadline; the write may have happened, or still may',
-          { leaderId },
-        ),
-      )
-    } else if (fate === 'dropped') {
-      this.#refuse(batch, notSent(leaderId))
-    }
+    if (fate === 'sent') this.#refuse(batch, writeTimeout(leaderId))
+    else if (fate === 'dropped') this.#refuse(batch, notSent(leaderId))
   }
 
   #cancelRead(id: number): void {
     const { leaderId } = this.#parts.raft.status
     const fate = this.#parts.reads.cancel(id)
     if (fate === 'done') return
-    const error =
-      fate === 'waiting' && leaderId === null
-        ? notSent(null)
-        : new SkiffError(
-            'SKIFF_TIMEOUT',
-            'not-applied',
-            'no majority confirmed the read within the deadline',
-            { leaderId },
-          )
+    const neverAsked = fate === 'waiting' && leaderId === null
+    const error = neverAsked ? notSent(null) : readTimeout(leaderId)
     this.#ports.network.post({ type: 'readRefused', id, error: errorToData(error) })
   }
 
@@ -386,15 +371,4 @@ function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
 function buffersOf(message: StorageToNetwork): ArrayBuffer[] {
   if (message.type !== 'events' && message.type !== 'history') return []
   return [message.events.buffer as ArrayBuffer]
-}
-
-function notSent(leaderId: NodeId | null): SkiffError {
-  return leaderId === null
-    ? new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader is known, nothing was sent')
-    : new SkiffError(
-        'SKIFF_OVERLOADED',
-        'not-applied',
-        'too much is waiting for the leader, nothing was sent',
-        { leaderId },
-      )
 }

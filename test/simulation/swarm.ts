@@ -77,6 +77,7 @@ export function drawSwarm(random: Random): Swarm {
     delayMax: random.pick([1, 5, 10, 30, 100]),
     delaySlow: sometimes(0.4, () => random.next() * 0.1),
     ordered: random.chance(0.4),
+    linkUnitsMax: random.pick([0, 10, 60]),
     diskMax: random.pick([0, 2, 10, 30]),
     diskSlow: sometimes(0.4, () => random.next() * 0.1),
     diskSlowMax: random.pick([50, 200, 600]),

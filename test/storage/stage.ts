@@ -65,6 +65,14 @@ export interface Stage {
 
 /** A follower in term 1; its log holds the members, and nothing is applied. */
 export function openStage(): Stage {
+  const stage = openFreshStage()
+  // No leader counts on it any more: it may vote.
+  for (let n = 0; n < limits.electionTicksMin; n++) stage.turn([], [{ type: 'tick' }])
+  return stage
+}
+
+/** The same, at the moment of its start. */
+export function openFreshStage(): Stage {
   const [log, state] = [new MemoryFile(), new MemoryFile()]
   const disk: Disk = {
     logCommit: nothing,

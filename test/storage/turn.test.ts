@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
 import { limits } from '../raft/harness.ts'
 import { batchEntry } from '../support/batches.ts'
-import { append, leader, openStage, other } from './stage.ts'
+import { append, leader, openFreshStage, openStage, other } from './stage.ts'
 
 const tick: NetworkToStorage = { type: 'tick' }
 
@@ -54,4 +54,18 @@ test('who does not lead says who does, and accepts no change', () => {
   assert.equal(reply.id, 7)
   assert.ok(reply.answer.type === 'redirected')
   assert.equal(reply.answer.leader?.id, leader)
+})
+
+test('a node that has just started promises nobody its vote: a leader may count on it', () => {
+  const stage = openFreshStage()
+  const preVote: WireRpc = { type: 'preVote', term: 2, lastIndex: 9, lastTerm: 1 }
+  stage.turn([[other, preVote]])
+  for (let n = 1; n < limits.electionTicksMin; n++) stage.turn([], [tick])
+  stage.turn([[other, preVote]])
+  stage.turn([], [tick])
+  const answers = () =>
+    stage.rpcs.flatMap((rpc) => (rpc.type === 'preVoteReply' ? [rpc.granted] : []))
+  assert.deepEqual(answers(), [false, false])
+  stage.turn([[other, preVote]])
+  assert.deepEqual(answers(), [false, false, true])
 })

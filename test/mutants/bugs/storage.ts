@@ -6,6 +6,12 @@ const plant = mutantsOf('src/storage')
 export const turnBugs: readonly Mutant[] = [
   plant(
     'storage.ts',
+    'others are told of a commit that readers here do not see yet',
+    'const settled = raft.settle()\n    // What this write has committed is told to others before it is applied: no read here may miss it.\n    this.#publish()\n',
+    'const settled = raft.settle()\n',
+  ),
+  plant(
+    'storage.ts',
     'promises leave before the log is synced',
     'log.write(turn.write, block)\n    const settled = raft.settle()\n    this.#outbox.send(settled.late)',
     'const settled = raft.settle()\n    this.#outbox.send(settled.late)\n    log.write(turn.write, block)',
@@ -82,6 +88,12 @@ export const logBugs: readonly Mutant[] = [
 ]
 
 export const stateBugs: readonly Mutant[] = [
+  plant(
+    'opening.ts',
+    'a server that has just started helps to depose a leader',
+    'assumesLeader: true',
+    'assumesLeader: false',
+  ),
   {
     name: 'the applied index is stored in a transaction of its own',
     edits: [
