@@ -10,12 +10,21 @@ export const turnBugs: readonly Mutant[] = [
     'const settled = raft.settle()\n    // What this write has committed is told to others before it is applied: no read here may miss it.\n    this.#publish()\n',
     'const settled = raft.settle()\n',
   ),
-  plant(
-    'storage.ts',
-    'promises leave before the log is synced',
-    'log.write(turn.write, block)\n    const settled = raft.settle()\n    this.#outbox.send(settled.late)',
-    'const settled = raft.settle()\n    this.#outbox.send(settled.late)\n    log.write(turn.write, block)',
-  ),
+  {
+    name: 'promises leave before the log is synced',
+    edits: [
+      {
+        file: 'src/storage/storage.ts',
+        find: '    log.write(turn.write, block)\n',
+        replace: '',
+      },
+      {
+        file: 'src/storage/storage.ts',
+        find: '    this.#outbox.send(settled.late)\n',
+        replace: '    this.#outbox.send(settled.late)\n    log.write(turn.write, block)\n',
+      },
+    ],
+  },
   plant(
     'storage.ts',
     'the state is applied before the log is synced',
