@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClusterOptions } from '../../src/options.ts'
 import type { NodeStatus } from '../../src/store.ts'
-import type { RecordedStore } from '../linearizability/recorder.ts'
 import { type Exit, type RemoteMember, startMember } from '../support/member.ts'
 import { type Complaints, kept, within } from './complaints.ts'
 import { SmallDisk } from './disk.ts'
@@ -137,10 +136,6 @@ export class Slot {
     return this.#member
   }
 
-  get store(): RecordedStore {
-    return this.member
-  }
-
   get pid(): number {
     return this.member.pid
   }
@@ -217,7 +212,7 @@ export class Slot {
   }
 
   abandon(): void {
-    if (this.#member !== null) killGroup(this.#member.pid)
+    void this.#member?.kill()
     this.disk?.abandon()
   }
 
@@ -236,11 +231,3 @@ const never = (): boolean => false
 
 /** A member that is paused does not answer. */
 const glanceMs = 500
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch {
-    // Gone already.
-  }
-}

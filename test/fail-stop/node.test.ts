@@ -18,9 +18,9 @@ import {
 import { Insider } from '../hostile/insider.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import { leaderOf, openCluster, settled, skiff } from '../support/cluster.ts'
+import { endThread, spyOnThreads, threadsLeft } from '../support/threads.ts'
 import { until } from '../support/until.ts'
 import { callAll } from './calls.ts'
-import { endThread, spyOnThreads, threadsLeft } from './threads.ts'
 
 spyOnThreads()
 
