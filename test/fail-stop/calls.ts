@@ -1,9 +1,8 @@
 /** Calls of every kind that wait for an answer of one node, and what becomes of them when it stops. */
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { Node, Outcome, SkiffError } from '../../src/index.ts'
-import { defer } from '../support/cleanup.ts'
+import { silentAddress } from '../support/silent.ts'
 import { until } from '../support/until.ts'
 
 interface Call {
@@ -66,16 +65,4 @@ export async function callAll(t: TestContext, node: Node, lone: string): Promise
     expected: (code) => calls.map(({ what, outcome }) => ({ what, code, outcome })),
     fates: Promise.all(fates),
   }
-}
-
-async function silentAddress(t: TestContext): Promise<string> {
-  const server = createServer((socket) => {
-    defer(t, () => socket.destroy())
-    socket.on('error', () => undefined).resume()
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  defer(t, () => server.close())
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  return `127.0.0.1:${address.port}`
 }

@@ -17,7 +17,7 @@ import {
 } from '../../src/storage/environment.ts'
 import { Insider } from '../hostile/insider.ts'
 import { temporaryDir } from '../support/cleanup.ts'
-import { leaderOf, openCluster, settled, skiff } from '../support/cluster.ts'
+import { leaderOf, openCluster, portOf, settled, skiff } from '../support/cluster.ts'
 import { endThread, spyOnThreads, threadsLeft } from '../support/threads.ts'
 import { until } from '../support/until.ts'
 import { callAll } from './calls.ts'
@@ -51,7 +51,7 @@ const causes: readonly Cause[] = [
     code: 'SKIFF_CRASHED',
     failure: /AssertionError: two leaders in term/,
     async prepare(victim) {
-      const insider = await Insider.enter(portOf(victim), secret)
+      const insider = await Insider.enter(portOf(victim.address), secret)
       const strike = (): void => {
         const { term } = victim.status()
         for (const rpc of [term, term + 1])
@@ -161,12 +161,8 @@ async function assertGone(victim: Node): Promise<void> {
   assert.deepEqual(victim.status().links, [])
   await new Promise<void>((resolve, reject) => {
     const server = createServer().on('error', reject)
-    server.listen(portOf(victim), '127.0.0.1', () => server.close(() => resolve()))
+    server.listen(portOf(victim.address), '127.0.0.1', () => server.close(() => resolve()))
   })
-}
-
-function portOf({ address }: { readonly address: string }): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1))
 }
 
 // ── behind the back of a node ───────────────────────────────────────────────────────────────────

@@ -6,13 +6,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { runChild } from '../support/child.ts'
 import { temporaryDir } from '../support/cleanup.ts'
-import { openCluster } from '../support/cluster.ts'
+import { openCluster, portOf } from '../support/cluster.ts'
 
 const timing = 'heartbeatMs: 25, electionTimeoutMs: [250, 500]'
-
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1))
-}
 
 /** Rejects if somebody has it. */
 function takePort(port: number): Promise<void> {

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { DialerHandshake, peerPath } from '../../src/network/handshake.ts'
 import { encodeHello } from '../../src/network/hello.ts'
 import { messageBytesMax } from '../../src/network/message.ts'
-import { linksMax } from '../../src/options.ts'
+import { linksMax, type Transport } from '../../src/options.ts'
 import { defer } from '../support/cleanup.ts'
 import { until } from '../support/until.ts'
 import { attackDecoder, heldBytesMax } from './decoder.ts'
@@ -116,7 +116,7 @@ for (const transport of ['uws', 'ws'] as const) {
   })
 }
 
-async function openVictim(t: TestContext, transport: 'uws' | 'ws'): Promise<BareVictim> {
+async function openVictim(t: TestContext, transport: Transport): Promise<BareVictim> {
   const victim = await openBareVictim(transport)
   defer(t, () => victim.close())
   return victim

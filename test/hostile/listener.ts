@@ -3,6 +3,7 @@
  * Whatever the attack, the listener ends it, and nobody but those who know the secret is heard.
  */
 import assert from 'node:assert/strict'
+import type { Transport } from '../../src/options.ts'
 import { Random } from '../simulation/random.ts'
 import { attack, attackKinds, strangerKinds } from './attacks.ts'
 import {
@@ -20,7 +21,6 @@ import {
   openBareVictim,
   openHomelessVictim,
   openMemberVictim,
-  type Transport,
 } from './victims.ts'
 import { RawPeer } from './wire.ts'
 

@@ -6,7 +6,8 @@ import { WebSocketServer } from 'ws'
 import { pingIntervalMs, pingsMissedMax } from '../../src/network/dialer.ts'
 import { ListenerHandshake } from '../../src/network/handshake.ts'
 import { encodeHello, handshakeBytesMax } from '../../src/network/hello.ts'
-import { failureOf, helloOf, nodeId, openNode, until } from './fixture.ts'
+import { until } from '../support/until.ts'
+import { failureOf, helloOf, nodeId, openNode } from './fixture.ts'
 
 const timeoutMs = 5_000
 const node = (t: TestContext) => openNode(t, { transport: 'ws' })
