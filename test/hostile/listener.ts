@@ -6,6 +6,8 @@ import assert from 'node:assert/strict'
 import type { Transport } from '../../src/options.ts'
 import { Random } from '../simulation/random.ts'
 import { attack, attackKinds, strangerKinds } from './attacks.ts'
+import { heldBytes } from './memory.ts'
+import { TurnWatch } from './processor.ts'
 import {
   heldBytesMax,
   type KindReport,
@@ -13,9 +15,7 @@ import {
   Offence,
   residentBytesMax,
   turnMsMax,
-} from './decoder.ts'
-import { heldBytes } from './memory.ts'
-import { TurnWatch } from './processor.ts'
+} from './report.ts'
 import {
   type GuardedVictim,
   openBareVictim,

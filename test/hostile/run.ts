@@ -8,8 +8,9 @@
  */
 import { parseArgs } from 'node:util'
 import { wholeFrom } from '../support/arguments.ts'
-import { attackDecoder, type KindReport } from './decoder.ts'
+import { attackDecoder } from './decoder.ts'
 import { attackListener, inFlight } from './listener.ts'
+import type { KindReport } from './report.ts'
 
 /** A connection costs as much as a few hundred frames. */
 const framesPerConnection = 25
