@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { Node, Outcome, SkiffError } from '../../src/index.ts'
-import { silentAddress } from '../support/silent.ts'
+import { tcpServer } from '../support/tcp.ts'
 import { until } from '../support/until.ts'
 
 interface Call {
@@ -45,7 +45,7 @@ export interface PendingCalls {
 
 /** Resolves when all wait: none of them can be answered without a majority. */
 export async function callAll(t: TestContext, node: Node, lone: string): Promise<PendingCalls> {
-  const calls = callsOf(node, lone, await silentAddress(t))
+  const calls = callsOf(node, lone, await tcpServer(t))
   let over = 0
   const fates = calls.map(async ({ what, run }): Promise<Fate> => {
     try {

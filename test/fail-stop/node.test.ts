@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { decodeRecord } from '../../src/codec/record.ts'
@@ -18,6 +17,7 @@ import {
 import { Insider } from '../hostile/insider.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import { leaderOf, openCluster, portOf, settled, skiff } from '../support/cluster.ts'
+import { takePort } from '../support/tcp.ts'
 import { endThread, spyOnThreads, threadsLeft } from '../support/threads.ts'
 import { until } from '../support/until.ts'
 import { callAll } from './calls.ts'
@@ -159,10 +159,7 @@ async function assertGone(victim: Node): Promise<void> {
   await victim.close()
   assert.equal(threadsLeft(victim.dir), 0)
   assert.deepEqual(victim.status().links, [])
-  await new Promise<void>((resolve, reject) => {
-    const server = createServer().on('error', reject)
-    server.listen(portOf(victim.address), '127.0.0.1', () => server.close(() => resolve()))
-  })
+  await takePort(portOf(victim.address))
 }
 
 // ── behind the back of a node ───────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ import { WebSocket } from 'ws'
 import { type Cluster, createCluster } from '../../src/index.ts'
 import { defer } from '../support/cleanup.ts'
 import { openCluster, portOf, quick, skiff } from '../support/cluster.ts'
-import { silentAddress } from '../support/silent.ts'
+import { tcpServer } from '../support/tcp.ts'
 
 for (const transport of ['uws', 'ws'] as const) {
   test(`a port in use is SKIFF_CONFIG that names it (${transport})`, async (t) => {
@@ -69,7 +69,7 @@ test('an unreachable address to join is SKIFF_CONFIG that names it', async () =>
 })
 
 test('an address where nobody of ours answers is SKIFF_CONFIG within the deadline', async (t) => {
-  const join = [await silentAddress(t)]
+  const join = [await tcpServer(t)]
   await assert.rejects(
     createCluster({ ...quick, join, timeoutMs: 200 }),
     skiff('SKIFF_CONFIG', 'not-applied', /no answer within 200 ms/),

@@ -23,7 +23,7 @@ import type { Copies, Recording } from './recording.ts'
 export const fates = ['all', 'safe', 'prefix', 'subset', 'torn'] as const
 export type Fate = (typeof fates)[number]
 
-export const stateFates = [
+const stateFates = [
   'missing',
   'empty',
   'short',
@@ -33,7 +33,7 @@ export const stateFates = [
   'zeroed metas',
   'noise',
 ] as const
-export type StateFate = (typeof stateFates)[number]
+type StateFate = (typeof stateFates)[number]
 
 const sectorBytes = 512
 const pageBytes = 4_096
