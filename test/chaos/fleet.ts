@@ -60,14 +60,12 @@ export class Fleet {
     for (const slot of this.slots) slot.abandon()
   }
 
-  /** Every process ends as told, and nothing of theirs is left. */
+  /** Every process ends as told. */
   async close(): Promise<void> {
     await Promise.all(this.slots.map((slot) => slot.stop()))
-    await this.proxies.close()
-    for (const { disk } of this.slots) await disk?.unmount()
   }
 
-  /** However they are. */
+  /** However they are; nothing of theirs is left. */
   async destroy(): Promise<void> {
     await Promise.allSettled(this.slots.map((slot) => slot.kill()))
     await this.proxies.close()
