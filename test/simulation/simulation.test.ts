@@ -1,17 +1,15 @@
 /** Whole clusters under faults, seed by seed; more of them with `npm run sim`. */
 import assert from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { before, describe, test } from 'node:test'
 import { type Report, simulate } from './cluster.ts'
 import { runRange } from './range.ts'
 
 const seeds = 150
 const repeatedSeeds = 20
-const threads = availableParallelism()
 
 async function reportsOf(count: number, twice: boolean): Promise<readonly Report[]> {
   const reports: Report[] = []
-  await runRange({ from: 1, seeds: count, twice, threads }, (report) => reports.push(report) > 0)
+  await runRange({ from: 1, seeds: count, twice }, (report) => reports.push(report) > 0)
   return reports.sort((a, b) => a.seed - b.seed)
 }
 

@@ -19,7 +19,8 @@ import { numberKey, type Table } from '../../src/storage/environment.ts'
 import { assembleNode, bootstrap, openNode } from '../../src/storage/opening.ts'
 import { Storage } from '../../src/storage/storage.ts'
 import { limits } from '../raft/harness.ts'
-import { type Hooks, MemoryFile } from '../simulation/memory.ts'
+import { Disks } from '../simulation/disks.ts'
+import type { Hooks } from '../simulation/memory.ts'
 import { MemoryPort } from '../simulation/port.ts'
 
 const self = '00000000000000aa'
@@ -34,6 +35,8 @@ const members: Membership = [self, leader, other].map((id, n) => ({
 export const spaceLow = 1_000_000
 
 function nothing(): void {}
+
+const quiet: Hooks = { begin: nothing, commit: nothing, done: nothing }
 
 /** What a fault does to it. */
 export interface Disk {
@@ -73,37 +76,32 @@ export function openStage(): Stage {
 
 /** The same, at the moment of its start. */
 export function openFreshStage(): Stage {
-  const [log, state] = [new MemoryFile(), new MemoryFile()]
+  const disks = new Disks()
   const disk: Disk = {
     logCommit: nothing,
     stateCommit: nothing,
     freeBytes: 10 * spaceLow,
     commits: 0,
     corrupt(index) {
-      const environment = log.open({ begin: nothing, commit: nothing, done: nothing })
+      const environment = disks.home('memory', quiet, quiet).openLog()
       const table = environment.openTable('log')
       environment.transactionSync(() => corrupt(table, index))
     },
   }
   const hooks = (commit: () => void): Hooks => ({
-    begin: nothing,
+    ...quiet,
     commit() {
       commit()
       disk.commits++
     },
-    done: nothing,
   })
+  const logHooks = hooks(() => disk.logCommit())
+  const home = disks.home(
+    'memory',
+    logHooks,
+    hooks(() => disk.stateCommit()),
+  )
   const dice = { id: () => self, below: () => 0, next: () => 0.5 }
-  const home = {
-    path: 'memory',
-    bootId: () => 'boot',
-    openLog: () => log.open(hooks(() => disk.logCommit())),
-    openState: () => state.open(hooks(() => disk.stateCommit())),
-    hasState: () => false,
-    discardState: () => state.clear(),
-    syncNames: nothing,
-    syncState: nothing,
-  }
   const opened = openNode(home, dice)
   opened.identity = { ...opened.identity, address: '127.0.0.1:1' }
   bootstrap(opened, 'c'.repeat(32), members)
