@@ -6,6 +6,7 @@ import { runRange } from './range.ts'
 
 const seeds = 150
 const repeatedSeeds = 20
+const replayedSeeds = 4
 
 async function reportsOf(count: number, twice: boolean): Promise<readonly Report[]> {
   const reports: Report[] = []
@@ -50,8 +51,12 @@ describe('simulated clusters', () => {
 
   test('the words of a replay do not change the run', () => {
     const lines: string[] = []
-    const replayed = simulate(1, (line) => lines.push(line))
-    assert.deepEqual(replayed, reports[0])
+    // Several: one of them may be a node alone, which talks to nobody.
+    for (const report of reports.slice(0, replayedSeeds))
+      assert.deepEqual(
+        simulate(report.seed, (line) => lines.push(line)),
+        report,
+      )
     assert.ok(lines.some((line) => line.includes('heartbeat t')))
   })
 })
