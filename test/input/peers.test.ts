@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { type Cluster, createCluster } from '../../src/index.ts'
 import { defer } from '../support/cleanup.ts'
@@ -71,8 +71,28 @@ test('an unreachable address to join is SKIFF_CONFIG that names it', async () =>
   )
 })
 
-test('an address where nobody of ours answers is SKIFF_CONFIG within the deadline', async (t) => {
-  const silent = createServer(() => undefined).listen(0, '127.0.0.1')
+for (const count of [1, 4]) {
+  test(`addresses where nobody answers share the deadline: ${count} of them`, async (t) => {
+    const join: string[] = []
+    while (join.length < count) join.push(await openBlackHole(t))
+    const timeoutMs = 400
+    const refused = await createCluster({ ...quick, join, timeoutMs }).then(
+      () => assert.fail('nobody was there'),
+      (error: Error) => error,
+    )
+    skiff('SKIFF_CONFIG', 'not-applied')(refused)
+    const waitedMs = [...refused.message.matchAll(/no answer within (\d+) ms/g)].map(([, ms]) =>
+      Number(ms),
+    )
+    assert.equal(waitedMs.length, count)
+    const rounding = count
+    assert.ok(waitedMs.reduce((sum, ms) => sum + ms) <= timeoutMs + rounding, refused.message)
+  })
+}
+
+/** Accepts, and says nothing. */
+async function openBlackHole(t: TestContext): Promise<string> {
+  const silent = createServer().listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const sockets = new Set<Socket>()
   silent.on('connection', (socket) => sockets.add(socket))
@@ -80,13 +100,8 @@ test('an address where nobody of ours answers is SKIFF_CONFIG within the deadlin
     for (const socket of sockets) socket.destroy()
     silent.close()
   })
-  const { port } = silent.address() as { port: number }
-  const join = [`127.0.0.1:${port}`]
-  await assert.rejects(
-    createCluster({ ...quick, join, timeoutMs: 200 }),
-    skiff('SKIFF_CONFIG', 'not-applied', /no answer within 200 ms/),
-  )
-})
+  return `127.0.0.1:${(silent.address() as { port: number }).port}`
+}
 
 async function assertUntouched(cluster: Cluster): Promise<void> {
   assert.equal((await cluster.members()).length, 1)
