@@ -122,6 +122,7 @@ for (const transport of transports) {
       other.leave()
       await turnsUntil(() => other.isClosed(), 'it has left')
     }
+    assert.equal(ws.readyState, ws.OPEN, 'nobody had to make room')
     ws.ping()
     await new Promise((resolve, reject) => ws.once('pong', resolve).once('close', reject))
   })
