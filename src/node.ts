@@ -212,14 +212,16 @@ export class LocalNode extends ForwardingStore implements Node {
 
   /**
    * The first of the addresses where a member answers. A refusal is final, silence is not: machines that are
-   * started together do not come up together, so it asks until `timeoutMs` has passed.
+   * started together do not come up together, so it asks until `timeoutMs` has passed. Those still to be asked
+   * share what is left of it: one that says nothing takes no other's time.
    */
   async #probeAny(addresses: readonly string[]): Promise<PeerAddress & { clusterId: string }> {
-    const { timeoutMs } = this.#options
-    const deadline = performance.now() + timeoutMs
+    const deadline = performance.now() + this.#options.timeoutMs
     for (;;) {
       const failures: string[] = []
-      for (const address of addresses) {
+      for (const [n, address] of addresses.entries()) {
+        const shareMs = (deadline - performance.now()) / (addresses.length - n)
+        const timeoutMs = Math.max(1, Math.ceil(shareMs))
         const answer = await this.#running().probe(address, { timeoutMs }).catch(silence)
         if (answer instanceof SkiffError) failures.push(answer.message)
         else if (answer.clusterId === null) failures.push(`${address} belongs to no cluster yet`)

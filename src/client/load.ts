@@ -19,15 +19,20 @@ export class Load {
     return { requests: this.#requests, bytes: this.#bytes }
   }
 
+  /** @throws SkiffError why the node has stopped */
+  checkEnd(): void {
+    if (this.#failure !== null) throw this.#failure('not-applied')
+  }
+
   /** @throws SkiffError `SKIFF_OVERLOADED` */
   checkRead(): void {
-    this.#checkEnd()
+    this.checkEnd()
     if (this.#requests >= this.#requestsMax) throw this.#overloaded()
   }
 
   /** @throws SkiffError `SKIFF_OVERLOADED` */
   checkWrite(): void {
-    this.#checkEnd()
+    this.checkEnd()
     if (this.#requests >= this.#requestsMax || this.#bytes >= this.#bytesMax)
       throw this.#overloaded()
   }
@@ -50,10 +55,6 @@ export class Load {
       this.#requests >= 0 && this.#bytes >= 0,
       `${this.#requests} requests and ${this.#bytes} bytes wait`,
     )
-  }
-
-  #checkEnd(): void {
-    if (this.#failure !== null) throw this.#failure('not-applied')
   }
 
   #overloaded(): SkiffError {

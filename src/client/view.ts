@@ -48,12 +48,12 @@ export class ViewBoard {
     return new Promise((resolve, reject) => {
       options?.signal?.throwIfAborted()
       const timeoutMs = timeoutOf(options, this.#defaultTimeoutMs)
-      if (wanted(this.view)) {
-        resolve(this.view)
-        return
-      }
       if (this.#failure !== null) {
         reject(this.#failure(late().outcome))
+        return
+      }
+      if (wanted(this.view)) {
+        resolve(this.view)
         return
       }
       const release = onAbort(options?.signal, (reason) => settle(() => reject(reason)))

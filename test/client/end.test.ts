@@ -5,7 +5,7 @@ import { Client } from '../../src/client/client.ts'
 import { type Outcome, SkiffError } from '../../src/errors.ts'
 import type { PeerAddress } from '../../src/messages.ts'
 import { resolveOptions } from '../../src/options.ts'
-import { BoardReader, createBoard } from '../../src/storage/board.ts'
+import { BoardReader, BoardWriter, createBoard } from '../../src/storage/board.ts'
 import type { StateReader } from '../../src/storage/reader.ts'
 import { nextTurn, openChannel } from '../support/channel.ts'
 import { skiff } from '../support/cluster.ts'
@@ -14,18 +14,27 @@ const member = '00000000000000bb'
 const crash = (outcome: Outcome) => new SkiffError('SKIFF_CRASHED', outcome, 'it broke')
 const crashed = (outcome: Outcome) => skiff('SKIFF_CRASHED', outcome, /it broke/)
 
-function openClient(t: TestContext, probe: () => Promise<PeerAddress> = () => assert.fail()) {
+function openClient(
+  t: TestContext,
+  probe: () => Promise<PeerAddress> = () => assert.fail(),
+  leadsAlone = 0,
+) {
   const { port, storage } = openChannel(t)
+  const memory = createBoard()
+  const board = new BoardReader(memory)
+  new BoardWriter(memory).write({ ...board.read(), leadsAlone })
+  const touched = { count: 0 }
+  const state = { refresh: () => touched.count++, get: () => null } as unknown as StateReader
   const client = new Client({
     port,
     options: resolveOptions(),
-    board: new BoardReader(createBoard()),
-    state: { refresh: () => undefined } as unknown as StateReader,
+    board,
+    state,
     probe,
     peersChanged: () => undefined,
     failed: () => assert.fail('failed'),
   })
-  return { client, storage }
+  return { client, storage, touched }
 }
 
 test('a change of the members that was asked for may still happen', {
@@ -72,6 +81,36 @@ test('a call that has a step left when the node ends does not wait for ever', {
   for (const call of [client.put('k', 1), client.get('k'), client.members(), client.scan().next()])
     await assert.rejects(call, crashed('not-applied'))
   await assert.rejects(client.waitForLeader(), crashed('not-applied'))
+})
+
+test('after the end nothing is read and nothing is judged any more, whatever was known before', {
+  timeout: 20_000,
+}, async (t) => {
+  const { client, storage, touched } = openClient(t, undefined, 1)
+  const scan = client.scan()
+  const staleScan = client.scan({}, { consistency: 'stale' })
+  assert.equal(await client.get('k'), undefined)
+  client.views.show({ ...viewOf(member), leaderId: member })
+  assert.equal(await client.waitForLeader(), member)
+  const waiting = assert.rejects(client.members(), crashed('not-applied'))
+  await nextTurn()
+  client.end(crash)
+  await waiting
+  touched.count = 0
+  storage.post({ type: 'readable', ids: [1] })
+  storage.flush()
+  await nextTurn()
+  await nextTurn()
+  for (const call of [
+    scan.next(),
+    staleScan.next(),
+    client.get('k'),
+    client.get('k', { consistency: 'stale' }),
+    client.keys(),
+    client.waitForLeader(),
+  ])
+    await assert.rejects(call, crashed('not-applied'))
+  assert.equal(touched.count, 0)
 })
 
 function viewOf(id: string) {

@@ -68,13 +68,24 @@ test('an unreachable address to join is SKIFF_CONFIG that names it', async () =>
   )
 })
 
-test('an address where nobody of ours answers is SKIFF_CONFIG within the deadline', async (t) => {
-  const join = [await tcpServer(t)]
-  await assert.rejects(
-    createCluster({ ...quick, join, timeoutMs: 200 }),
-    skiff('SKIFF_CONFIG', 'not-applied', /no answer within 200 ms/),
-  )
-})
+for (const count of [1, 4]) {
+  test(`addresses where nobody answers share the deadline: ${count} of them`, async (t) => {
+    const join: string[] = []
+    while (join.length < count) join.push(await tcpServer(t))
+    const timeoutMs = 400
+    const refused = await createCluster({ ...quick, join, timeoutMs }).then(
+      () => assert.fail('nobody was there'),
+      (error: Error) => error,
+    )
+    skiff('SKIFF_CONFIG', 'not-applied')(refused)
+    const waitedMs = [...refused.message.matchAll(/no answer within (\d+) ms/g)].map(([, ms]) =>
+      Number(ms),
+    )
+    assert.equal(waitedMs.length, count)
+    const rounding = count
+    assert.ok(waitedMs.reduce((sum, ms) => sum + ms) <= timeoutMs + rounding, refused.message)
+  })
+}
 
 async function assertUntouched(cluster: Cluster): Promise<void> {
   assert.equal((await cluster.members()).length, 1)

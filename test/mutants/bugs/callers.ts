@@ -76,4 +76,10 @@ export const callerBugs: readonly Mutant[] = [
     "if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }",
     "if (!this.#raft.isLeader) return { type: 'accepted' }",
   ),
+  plant(
+    'storage.ts',
+    'a batch that was dropped is not answered',
+    'this.#refuse(batch, notSent(leaderId))',
+    'notSent(leaderId)',
+  ),
 ]
