@@ -31,6 +31,7 @@ import type { Entry, Membership, NodeId } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
 import type { Changes, Refusal } from './changes.ts'
 import type { DiskSpace } from './disk-space.ts'
+import { lateRead, lateWrite, notSent } from './late.ts'
 import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
@@ -85,6 +86,8 @@ export class Storage {
     this.#parts = parts
     this.#outbox = new Outbox(ports.codecs)
     this.#members = parts.members
+    if (parts.members.length > 0 && !includes(parts.members, parts.raft.id))
+      parts.watchers.removed()
   }
 
   /** Runs a turn whenever something waits. `failed` is called once, instead of any further turn. */
@@ -169,7 +172,7 @@ export class Storage {
     for (const entry of entries) space.spend(stateBytes(entry))
     const applied = state.apply(entries, watchers.isEmpty ? null : watchers)
     for (const entry of entries)
-      if (entry.type === 'membership') this.#members = decodeMembership(entry.bytes)
+      if (entry.type === 'membership') this.#follow(decodeMembership(entry.bytes))
     for (const batch of applied) {
       const answer = proposals.applied(batch)
       if (answer !== null)
@@ -178,6 +181,13 @@ export class Storage {
         ])
     }
     this.#again ||= this.#parts.raft.hasCommitted
+  }
+
+  #follow(members: Membership): void {
+    const { raft, watchers } = this.#parts
+    if (includes(members, raft.id)) watchers.admitted()
+    else if (includes(this.#members, raft.id)) watchers.removed()
+    this.#members = members
   }
 
   /** Everything main must know by now, as one message. */
@@ -275,34 +285,15 @@ export class Storage {
   #cancelBatch(batch: number): void {
     const { leaderId } = this.#parts.raft.status
     const fate = this.#parts.proposals.cancel(batch)
-    if (fate === 'sent') {
-      this.#refuse(
-        batch,
-        new SkiffError(
-          'SKIFF_TIMEOUT',
-          'unknown',
-          'no answer within the deadline; the write may have happened, or still may',
-          { leaderId },
-        ),
-      )
-    } else if (fate === 'dropped') {
-      this.#refuse(batch, notSent(leaderId))
-    }
+    if (fate === 'sent') this.#refuse(batch, lateWrite(leaderId))
+    else if (fate === 'dropped') this.#refuse(batch, notSent(leaderId))
   }
 
   #cancelRead(id: number): void {
     const { leaderId } = this.#parts.raft.status
     const fate = this.#parts.reads.cancel(id)
     if (fate === 'done') return
-    const error =
-      fate === 'waiting' && leaderId === null
-        ? notSent(null)
-        : new SkiffError(
-            'SKIFF_TIMEOUT',
-            'not-applied',
-            'no majority confirmed the read within the deadline',
-            { leaderId },
-          )
+    const error = fate === 'waiting' && leaderId === null ? notSent(null) : lateRead(leaderId)
     this.#ports.network.post({ type: 'readRefused', id, error: errorToData(error) })
   }
 
@@ -379,6 +370,10 @@ function stateBytes({ type, bytes }: Entry): number {
   return bytes.length + (type === 'batch' ? batchCount(bytes) * commandPageBytes : 0)
 }
 
+function includes(members: Membership, node: NodeId): boolean {
+  return members.some(({ id }) => id === node)
+}
+
 function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((item, n) => item === b[n])
 }
@@ -386,15 +381,4 @@ function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
 function buffersOf(message: StorageToNetwork): ArrayBuffer[] {
   if (message.type !== 'events' && message.type !== 'history') return []
   return [message.events.buffer as ArrayBuffer]
-}
-
-function notSent(leaderId: NodeId | null): SkiffError {
-  return leaderId === null
-    ? new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader is known, nothing was sent')
-    : new SkiffError(
-        'SKIFF_OVERLOADED',
-        'not-applied',
-        'too much is waiting for the leader, nothing was sent',
-        { leaderId },
-      )
 }

@@ -22,10 +22,10 @@ import { limits } from '../raft/harness.ts'
 import { type Hooks, MemoryFile } from '../simulation/memory.ts'
 import { MemoryPort } from '../simulation/port.ts'
 
-const self = '00000000000000aa'
+export const self: string = '00000000000000aa'
 export const leader: string = '00000000000000bb'
 export const other: string = '00000000000000cc'
-const members: Membership = [self, leader, other].map((id, n) => ({
+export const members: Membership = [self, leader, other].map((id, n) => ({
   id,
   address: `127.0.0.1:${n + 1}`,
   role: 'voter',

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
+import { encodeMembership } from '../../src/raft/membership.ts'
+import type { Entry, Membership } from '../../src/raft/types.ts'
 import { limits } from '../raft/harness.ts'
 import { batchEntry } from '../support/batches.ts'
-import { append, leader, openStage, other } from './stage.ts'
+import { append, leader, members, openStage, other, self } from './stage.ts'
 
 const tick: NetworkToStorage = { type: 'tick' }
 
@@ -42,6 +44,33 @@ test('what is committed and not applied yet is applied though nothing more comes
     )
     turn()
   }
+})
+
+function membershipEntry(index: number, next: Membership): Entry {
+  return { index, term: 1, type: 'membership', bytes: encodeMembership(next) }
+}
+
+test('a node that applies its removal ends its watches, until it is added again', () => {
+  const stage = openStage()
+  const watch = (id: number): NetworkToStorage => ({
+    type: 'watch',
+    ...{ id, prefix: '', fromRevision: null, previous: false },
+  })
+  const heard = () =>
+    stage.reports.flatMap((report) =>
+      report.type === 'watching' || report.type === 'watchEnded'
+        ? [`${report.type} ${report.id}`]
+        : [],
+    )
+  const others = members.filter(({ id }) => id !== self)
+  stage.turn([[leader, append([membershipEntry(2, members)], 2)]], [watch(1)])
+  assert.deepEqual(heard(), ['watching 1'])
+  stage.turn([[leader, append([membershipEntry(3, others)], 3)]])
+  stage.turn([[leader, append([membershipEntry(4, others)], 4)]], [watch(2)])
+  assert.deepEqual(heard(), ['watching 1', 'watchEnded 1', 'watchEnded 2'])
+  stage.turn([[leader, append([membershipEntry(5, members)], 5)]])
+  stage.turn([], [watch(3)])
+  assert.deepEqual(heard().slice(3), ['watching 3'])
 })
 
 test('who does not lead says who does, and accepts no change', () => {

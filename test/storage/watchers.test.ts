@@ -149,6 +149,33 @@ test('compacted: where the oldest revisions are gone, the oldest one left is nam
   ])
 })
 
+test('a node that was removed ends its watchers behind what they were sent, and takes none until it is back', async (t) => {
+  const { watchers, apply } = await openWatchers(t)
+  for (let n = 0; n < 100; n++) apply(puts(`k${n}`))
+  watchers.add(1, 'k', null, false)
+  watchers.add(2, 'k', 200, false)
+  watchers.add(3, 'k', 1, false)
+  watchers.pump()
+  hear(watchers)
+  apply(puts('k100', 'other'))
+  watchers.removed()
+  assert.deepEqual(hear(watchers), [
+    'live 101 k100',
+    'ended 1 SKIFF_MEMBERSHIP 103',
+    'ended 2 SKIFF_MEMBERSHIP 200',
+    'ended 3 SKIFF_MEMBERSHIP 65',
+  ])
+  assert.ok(watchers.isEmpty)
+  watchers.add(4, 'k', null, false)
+  watchers.add(5, 'k', 7, false)
+  assert.equal(watchers.pump(), false)
+  assert.deepEqual(hear(watchers), ['ended 4 SKIFF_MEMBERSHIP 103', 'ended 5 SKIFF_MEMBERSHIP 7'])
+  watchers.admitted()
+  watchers.add(6, 'k', null, false)
+  apply(puts('k101'))
+  assert.deepEqual(hear(watchers), ['watching 6 behind 102', 'live 103 k101'])
+})
+
 test('a watcher of the future hears nothing before its revision', async (t) => {
   const { watchers, apply } = await openWatchers(t)
   watchers.add(1, 'k', 3, false)
