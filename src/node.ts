@@ -16,9 +16,9 @@ import {
   type NetworkEvents,
   type ProbeOptions,
 } from './network/network.ts'
+import { checkBelonging, findSeed } from './network/seed.ts'
 import { type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
-import { checkBelonging, findSeed } from './seed.ts'
 import { BoardReader } from './storage/board.ts'
 import { makeDirectory } from './storage/directory.ts'
 import { DirectoryLock, lockRefreshMs } from './storage/lock.ts'

@@ -41,6 +41,7 @@ export interface Disk {
   logCommit: () => void
   stateCommit: () => void
   freeBytes: number
+  mapFreeBytes: number
   /** Transactions kept so far. */
   commits: number
   /** Damages what is stored as this entry. */
@@ -70,6 +71,7 @@ export function openStage(): Stage {
     logCommit: nothing,
     stateCommit: nothing,
     freeBytes: 10 * spaceLow,
+    mapFreeBytes: 2 ** 36,
     commits: 0,
     corrupt(index) {
       const environment = log.open({ begin: nothing, commit: nothing, done: nothing })
@@ -107,7 +109,11 @@ export function openStage(): Stage {
   const codec = new MemoryPort<StorageToCodec, CodecToStorage>((posted) =>
     rpcs.push(...posted.map(({ message }) => message.rpc)),
   )
-  const space = new DiskSpace(() => disk.freeBytes, spaceLow)
+  const space = new DiskSpace(
+    () => disk.freeBytes,
+    spaceLow,
+    () => disk.mapFreeBytes,
+  )
   const settings = { limits, watcherBytesMax: 1_000_000, board: createBoard(), space }
   const scheduled: (() => void)[] = []
   const schedule = (turn: () => void): void => void scheduled.push(turn)

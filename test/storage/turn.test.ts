@@ -5,7 +5,7 @@ import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
 import { encodeMembership } from '../../src/raft/membership.ts'
 import type { Entry, Membership } from '../../src/raft/types.ts'
 import { limits } from '../raft/harness.ts'
-import { batchEntry } from '../support/batches.ts'
+import { batchBytes, batchEntry } from '../support/batches.ts'
 import { append, leader, members, openStage, other, self } from './stage.ts'
 
 const tick: NetworkToStorage = { type: 'tick' }
@@ -83,4 +83,15 @@ test('who does not lead says who does, and accepts no change', () => {
   assert.equal(reply.id, 7)
   assert.ok(reply.answer.type === 'redirected')
   assert.equal(reply.answer.leader?.id, leader)
+})
+
+test('where a map is nearly full a write is refused and not applied', () => {
+  const stage = openStage()
+  stage.disk.mapFreeBytes = 2 ** 30 - 1
+  for (let n = 0; n < 40; n++) stage.turn([], [tick])
+  stage.turn([], [{ type: 'propose', batch: 1, bytes: batchBytes([['put', 'k', 1]]) }])
+  const refusal = stage.reports.find(({ type }) => type === 'refused')
+  assert.ok(refusal?.type === 'refused')
+  const { code, outcome } = refusal.error
+  assert.deepEqual({ code, outcome }, { code: 'SKIFF_STORAGE', outcome: 'not-applied' })
 })

@@ -1,8 +1,8 @@
 /** Whom a node that starts asks for admission, and whether it belongs to those it should join. */
 import { setTimeout } from 'node:timers/promises'
-import { SkiffError } from './errors.ts'
-import type { PeerAddress } from './messages.ts'
-import type { Network } from './network/network.ts'
+import { SkiffError } from '../errors.ts'
+import type { PeerAddress } from '../messages.ts'
+import type { Network } from './network.ts'
 
 /** A member that answers, and its cluster. */
 export interface Seed extends PeerAddress {
