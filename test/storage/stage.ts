@@ -13,7 +13,7 @@ import type {
   WireRpc,
 } from '../../src/messages.ts'
 import type { Entry, Membership } from '../../src/raft/types.ts'
-import { createBoard } from '../../src/storage/board.ts'
+import { BoardReader, createBoard } from '../../src/storage/board.ts'
 import { DiskSpace } from '../../src/storage/disk-space.ts'
 import { numberKey, type Table } from '../../src/storage/environment.ts'
 import { assembleNode, bootstrap, openNode } from '../../src/storage/opening.ts'
@@ -52,6 +52,9 @@ export type Came = readonly [from: string, rpc: WireRpc]
 
 export interface Stage {
   readonly disk: Disk
+  readonly files: { readonly log: MemoryFile; readonly state: MemoryFile }
+  /** As the main thread sees it. */
+  readonly board: BoardReader
   readonly failures: readonly SkiffErrorData[]
   /** Turns that were asked for, though nothing came in. */
   readonly scheduled: (() => void)[]
@@ -64,9 +67,16 @@ export interface Stage {
   turn(came: readonly Came[], calls?: readonly NetworkToStorage[]): void
 }
 
-/** A follower in term 1; its log holds the members, and nothing is applied. */
-export function openStage(): Stage {
-  const [log, state] = [new MemoryFile(), new MemoryFile()]
+export interface StageOptions {
+  /** The first entry of the log. */
+  readonly first?: Membership
+  /** What an earlier start has left. */
+  readonly files?: Stage['files']
+}
+
+/** A follower in term 1; its log holds the first members, and nothing is applied. */
+export function openStage({ first = members, files }: StageOptions = {}): Stage {
+  const { log, state } = files ?? { log: new MemoryFile(), state: new MemoryFile() }
   const disk: Disk = {
     logCommit: nothing,
     stateCommit: nothing,
@@ -99,8 +109,10 @@ export function openStage(): Stage {
     syncState: nothing,
   }
   const opened = openNode(home, dice)
-  opened.identity = { ...opened.identity, address: '127.0.0.1:1' }
-  bootstrap(opened, 'c'.repeat(32), members)
+  if (files === undefined) {
+    opened.identity = { ...opened.identity, address: '127.0.0.1:1' }
+    bootstrap(opened, 'c'.repeat(32), first)
+  }
 
   const [rpcs, reports]: [WireRpc[], StorageToNetwork[]] = [[], []]
   const network = new MemoryPort<StorageToNetwork, NetworkToStorage>((posted) =>
@@ -114,7 +126,8 @@ export function openStage(): Stage {
     spaceLow,
     () => disk.mapFreeBytes,
   )
-  const settings = { limits, watcherBytesMax: 1_000_000, board: createBoard(), space }
+  const memory = createBoard()
+  const settings = { limits, watcherBytesMax: 1_000_000, board: memory, space }
   const scheduled: (() => void)[] = []
   const schedule = (turn: () => void): void => void scheduled.push(turn)
   const parts = assembleNode(opened, { ...settings, schedule }, dice)
@@ -123,7 +136,8 @@ export function openStage(): Stage {
   storage.start((error) => failures.push(error))
   assert.deepEqual(failures, [])
   return {
-    ...{ disk, failures, scheduled, rpcs, reports },
+    ...{ disk, failures, scheduled, rpcs, reports, files: { log, state } },
+    board: new BoardReader(memory),
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {
       for (const [from, rpc] of came) codec.deliver({ type: 'rpc', from, rpc })
@@ -131,6 +145,16 @@ export function openStage(): Stage {
       codec.wake()
     },
   }
+}
+
+/** Elected in term 2 by the others; its no-op is written and sent. */
+export function lead(stage: Stage): void {
+  for (let n = 0; n < limits.electionTicksMax; n++) stage.turn([], [{ type: 'tick' }])
+  for (const type of ['preVoteReply', 'voteReply'] as const)
+    stage.turn([
+      [leader, { type, term: 2, granted: true }],
+      [other, { type, term: 2, granted: true }],
+    ])
 }
 
 function corrupt(table: Table, index: number): void {

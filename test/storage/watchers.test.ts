@@ -130,6 +130,26 @@ test('a slow watcher ends behind the events it can still have, in the middle of 
   assert.deepEqual(hear(watchers), ['live 8 k2'])
 })
 
+test('old values count as well against a watcher that wants them', async (t) => {
+  const { watchers, apply } = await openWatchers(t, 300)
+  apply([['put', 'k', 'x'.repeat(400)]])
+  watchers.add(1, 'k', null, true)
+  watchers.add(2, 'none', null, true)
+  hear(watchers)
+  apply(puts('k'))
+  assert.deepEqual(hear(watchers), ['ended 1 SKIFF_SLOW_WATCHER 2'])
+})
+
+test('what was taken makes room for as much, not for more', async (t) => {
+  const { watchers, apply } = await openWatchers(t, 100)
+  watchers.add(1, 'k', null, false)
+  apply(puts('k0', 'k1', 'k2', 'k3'))
+  hear(watchers)
+  watchers.consumed(1, 1)
+  apply(puts('k4'))
+  assert.deepEqual(hear(watchers), ['ended 1 SKIFF_SLOW_WATCHER 5'])
+})
+
 test('compacted: where the oldest revisions are gone, the oldest one left is named', async (t) => {
   const { watchers, state, apply } = await openWatchers(t)
   for (let n = 0; n < 5; n++) apply(puts(`k${n}a`, `k${n}b`))
