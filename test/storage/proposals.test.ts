@@ -137,6 +137,7 @@ test('what the window does not take waits, where it can still be dropped', () =>
   applied(proposals, 1)
   proposals.pump(route)
   assert.equal(heard.at(-1), 10)
+  assert.deepEqual([proposals.cancel(10), proposals.cancel(11)], ['sent', 'dropped'])
 })
 
 test('the window is empty again for a new leader, and after a resend', () => {
