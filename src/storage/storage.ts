@@ -71,6 +71,7 @@ export class Storage {
   readonly #ports: StoragePorts
   readonly #parts: StorageParts
   #members: Membership
+  #wasMember: boolean
   readonly #outbox: Outbox
   #shownView = ''
   /** What the view was made of when it was last looked at. */
@@ -86,8 +87,7 @@ export class Storage {
     this.#parts = parts
     this.#outbox = new Outbox(ports.codecs)
     this.#members = parts.members
-    if (parts.members.length > 0 && !includes(parts.members, parts.raft.id))
-      parts.watchers.removed()
+    this.#wasMember = parts.members.length > 0
   }
 
   /** Runs a turn whenever something waits. `failed` is called once, instead of any further turn. */
@@ -184,10 +184,8 @@ export class Storage {
   }
 
   #follow(members: Membership): void {
-    const { raft, watchers } = this.#parts
-    if (includes(members, raft.id)) watchers.admitted()
-    else if (includes(this.#members, raft.id)) watchers.removed()
     this.#members = members
+    this.#wasMember ||= includes(members, this.#parts.raft.id)
   }
 
   /** Everything main must know by now, as one message. */
@@ -338,7 +336,7 @@ export class Storage {
   }
 
   #showView(): void {
-    const { raft, changes } = this.#parts
+    const { raft, changes, watchers } = this.#parts
     const { role, term, leaderId } = raft.status
     const { members: latest } = raft.membership
     const sources = [
@@ -352,6 +350,10 @@ export class Storage {
     ]
     if (sameItems(sources, this.#viewSources)) return
     this.#viewSources = sources
+    // While the log still brings us back, as when an old one is applied again, we are not out.
+    watchers.follow(
+      this.#wasMember && ![this.#members, latest].some((all) => includes(all, raft.id)),
+    )
     const view: NodeView = { role, term, leaderId, members: this.#members }
     // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
     const members = [...this.#members, ...latest, ...raft.leaving]

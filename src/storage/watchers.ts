@@ -91,13 +91,9 @@ export class Watchers implements ChangeListener {
   }
 
   /** A node that was removed hears of no more changes: rather an end than silence. */
-  removed(): void {
-    this.#removed = true
-    for (const watcher of this.#watchers.values()) this.#endRemoved(watcher)
-  }
-
-  admitted(): void {
-    this.#removed = false
+  follow(removed: boolean): void {
+    this.#removed = removed
+    if (removed) for (const watcher of this.#watchers.values()) this.#endRemoved(watcher)
   }
 
   consumed(id: number, bytes: number): void {

@@ -5,7 +5,7 @@ import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
 import { encodeMembership } from '../../src/raft/membership.ts'
 import type { Entry, Membership } from '../../src/raft/types.ts'
 import { limits } from '../raft/harness.ts'
-import { batchBytes, batchEntry } from '../support/batches.ts'
+import { batchBytes, batchEntry, noop } from '../support/batches.ts'
 import {
   append,
   type Came,
@@ -57,31 +57,52 @@ test('what is committed and not applied yet is applied though nothing more comes
   }
 })
 
+/** In term 1, with this commit index. */
+function heartbeat(commitIndex: number): WireRpc {
+  return { type: 'heartbeat', term: 1, commitIndex, round: 0 }
+}
+
 function membershipEntry(index: number, next: Membership): Entry {
   return { index, term: 1, type: 'membership', bytes: encodeMembership(next) }
 }
 
+function watch(id: number): NetworkToStorage {
+  return { type: 'watch', id, prefix: '', fromRevision: null, previous: false }
+}
+
+function watchesOf({ reports }: Stage): string[] {
+  return reports.flatMap((report) =>
+    report.type === 'watching' || report.type === 'watchEnded'
+      ? [`${report.type} ${report.id}`]
+      : [],
+  )
+}
+
+const others = members.filter(({ id }) => id !== self)
+
 test('a node that applies its removal ends its watches, until it is added again', () => {
   const stage = openStage()
-  const watch = (id: number): NetworkToStorage => ({
-    type: 'watch',
-    ...{ id, prefix: '', fromRevision: null, previous: false },
-  })
-  const heard = () =>
-    stage.reports.flatMap((report) =>
-      report.type === 'watching' || report.type === 'watchEnded'
-        ? [`${report.type} ${report.id}`]
-        : [],
-    )
-  const others = members.filter(({ id }) => id !== self)
   stage.turn([[leader, append([membershipEntry(2, members)], 2)]], [watch(1)])
-  assert.deepEqual(heard(), ['watching 1'])
+  assert.deepEqual(watchesOf(stage), ['watching 1'])
   stage.turn([[leader, append([membershipEntry(3, others)], 3)]])
   stage.turn([[leader, append([membershipEntry(4, others)], 4)]], [watch(2)])
-  assert.deepEqual(heard(), ['watching 1', 'watchEnded 1', 'watchEnded 2'])
-  stage.turn([[leader, append([membershipEntry(5, members)], 5)]])
-  stage.turn([], [watch(3)])
-  assert.deepEqual(heard().slice(3), ['watching 3'])
+  assert.deepEqual(watchesOf(stage), ['watching 1', 'watchEnded 1', 'watchEnded 2'])
+  const again = openStage({ files: stage.files })
+  again.turn([], [watch(3)])
+  assert.deepEqual(watchesOf(again), ['watchEnded 3'])
+  again.turn([[leader, append([membershipEntry(5, members)], 5)]])
+  again.turn([], [watch(4)])
+  assert.deepEqual(watchesOf(again), ['watchEnded 3', 'watching 4'])
+})
+
+test('a removal that the log takes back ends no watch, unless that is taken back itself', () => {
+  const stage = openStage()
+  stage.turn([[leader, heartbeat(1)]], [watch(1)])
+  stage.turn([[leader, append([membershipEntry(2, others), membershipEntry(3, members)], 2)]])
+  assert.equal(stage.appliedIndex(), 2)
+  assert.deepEqual(watchesOf(stage), ['watching 1'])
+  stage.turn([[leader, append([{ ...noop(3), term: 2 }], 2, 2)]])
+  assert.deepEqual(watchesOf(stage), ['watching 1', 'watchEnded 1'])
 })
 
 test('who does not lead says who does, and accepts no change', () => {
@@ -106,11 +127,6 @@ test('where a map is nearly full a write is refused and not applied', () => {
   const { code, outcome } = refusal.error
   assert.deepEqual({ code, outcome }, { code: 'SKIFF_STORAGE', outcome: 'not-applied' })
 })
-
-/** In term 1, with this commit index. */
-function heartbeat(commitIndex: number): WireRpc {
-  return { type: 'heartbeat', term: 1, commitIndex, round: 0 }
-}
 
 function sentOf<Type extends WireRpc['type']>(stage: Stage, type: Type) {
   const isOfType = (rpc: WireRpc): rpc is Extract<WireRpc, { type: Type }> => rpc.type === type

@@ -178,7 +178,7 @@ test('a node that was removed ends its watchers behind what they were sent, and 
   watchers.pump()
   hear(watchers)
   apply(puts('k100', 'other'))
-  watchers.removed()
+  watchers.follow(true)
   assert.deepEqual(hear(watchers), [
     'live 101 k100',
     'ended 1 SKIFF_MEMBERSHIP 103',
@@ -190,7 +190,7 @@ test('a node that was removed ends its watchers behind what they were sent, and 
   watchers.add(5, 'k', 7, false)
   assert.equal(watchers.pump(), false)
   assert.deepEqual(hear(watchers), ['ended 4 SKIFF_MEMBERSHIP 103', 'ended 5 SKIFF_MEMBERSHIP 7'])
-  watchers.admitted()
+  watchers.follow(false)
   watchers.add(6, 'k', null, false)
   apply(puts('k101'))
   assert.deepEqual(hear(watchers), ['watching 6 behind 102', 'live 103 k101'])

@@ -135,8 +135,14 @@ export const callerBugs: readonly Mutant[] = [
   plant(
     'storage.ts',
     'a removed node leaves its watchers in silence',
-    'else if (includes(this.#members, raft.id)) watchers.removed()',
-    'else if (includes(this.#members, raft.id)) this.#again = true',
+    'this.#wasMember && ![this.#members, latest]',
+    '!this.#wasMember && ![this.#members, latest]',
+  ),
+  plant(
+    'storage.ts',
+    'watches end where an old log is applied again',
+    '![this.#members, latest].some',
+    '![this.#members].some',
   ),
   plant(
     'changes.ts',
