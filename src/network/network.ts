@@ -21,14 +21,14 @@ import { peerPath } from './handshake.ts'
 import { type Hello, nonceBytes, type Purpose } from './hello.ts'
 import type { LocalIdentity, PeerIdentity } from './identity.ts'
 import { Link, type LinkStatus } from './link.ts'
-import type { Connection, ConnectionEvents, Listener } from './listener.ts'
+import type { Accept, Connection, ConnectionEvents, Listener } from './listener.ts'
 import { Reception } from './reception.ts'
 import { closeFrame, refusal } from './refusal.ts'
 import { type ListenOptions, openListener } from './transport.ts'
 
 export type { LocalIdentity, PeerIdentity } from './identity.ts'
 
-export interface NetworkOptions extends Omit<ListenOptions, 'peerPath'> {
+export interface NetworkOptions extends ListenOptions {
   /** Shared by all members. Empty is a secret too: one that everybody knows. */
   readonly secret: string
 }
@@ -78,8 +78,8 @@ export class Network {
    */
   static async listen({ secret, ...options }: NetworkOptions): Promise<Network> {
     const network = new Network(secret)
-    const listen = { ...options, peerPath: peerPath(secret) }
-    network.#listener = await openListener(listen, (connection) => network.#accept(connection))
+    const accept: Accept = (connection) => network.#accept(connection)
+    network.#listener = await openListener(options, peerPath(secret), accept)
     return network
   }
 

@@ -15,13 +15,18 @@ export interface ListenOptions {
   /** 0: any free port. */
   readonly port: number
   readonly transport: 'auto' | Transport
-  /** Only there messages may be longer than those of a handshake (handshake.ts). */
-  readonly peerPath: string
 }
 
-/** @throws SkiffError `SKIFF_CONFIG` when the port cannot be had, or uWebSockets.js is wanted and does not load */
-export async function openListener(options: ListenOptions, accept: Accept): Promise<Listener> {
-  const { port, transport, peerPath } = options
+/**
+ * Only at `peerPath` messages may be longer than those of a handshake (handshake.ts).
+ * @throws SkiffError `SKIFF_CONFIG` when the port cannot be had, or uWebSockets.js is wanted and does not load
+ */
+export async function openListener(
+  options: ListenOptions,
+  peerPath: string,
+  accept: Accept,
+): Promise<Listener> {
+  const { port, transport } = options
   const uws = transport === 'ws' ? null : loadUws()
   if (transport === 'uws' && uws !== null && !uws.loaded) throw config(uws.reason)
   const host = await resolveHost(options)

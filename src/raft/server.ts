@@ -21,6 +21,11 @@ export interface ServerOptions {
   readonly memberships: readonly MembershipAt[]
   /** What the state machine holds already; committed, therefore. */
   readonly appliedIndex: Index
+  /**
+   * There may be a leader that counted on us before we were stopped: for the shortest election timeout we vote
+   * for nobody, as if we had just heard it (thesis §6.4.1).
+   */
+  readonly assumesLeader: boolean
 }
 
 /** One of follower, pre-candidate, candidate, leader. A message or a tick returns the next role. */

@@ -111,6 +111,7 @@ export function assembleNode(
     hardState: log.hardState,
     memberships,
     appliedIndex: state.appliedIndex,
+    assumesLeader: true,
   })
   const applied = memberships.findLast(({ index }) => index <= state.appliedIndex)
   return {

@@ -31,11 +31,11 @@ import type { Entry, Membership, NodeId } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
 import type { Changes, Refusal } from './changes.ts'
 import type { DiskSpace } from './disk-space.ts'
-import { lateRead, lateWrite, notSent } from './late.ts'
 import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
 import type { Reads } from './reads.ts'
+import { notSent, readTimeout, writeTimeout } from './refusals.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { Watchers } from './watchers.ts'
 
@@ -158,6 +158,8 @@ export class Storage {
     space.spend(block.length)
     log.write(turn.write, block)
     const settled = raft.settle()
+    // What this write has committed is told to others before it is applied: no read here may miss it.
+    this.#publish()
     this.#outbox.send(settled.late)
     for (const read of settled.reads) reads.confirm(read)
     this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))
@@ -283,7 +285,7 @@ export class Storage {
   #cancelBatch(batch: number): void {
     const { leaderId } = this.#parts.raft.status
     const fate = this.#parts.proposals.cancel(batch)
-    if (fate === 'sent') this.#refuse(batch, lateWrite(leaderId))
+    if (fate === 'sent') this.#refuse(batch, writeTimeout(leaderId))
     else if (fate === 'dropped') this.#refuse(batch, notSent(leaderId))
   }
 
@@ -291,7 +293,8 @@ export class Storage {
     const { leaderId } = this.#parts.raft.status
     const fate = this.#parts.reads.cancel(id)
     if (fate === 'done') return
-    const error = fate === 'waiting' && leaderId === null ? notSent(null) : lateRead(leaderId)
+    const neverAsked = fate === 'waiting' && leaderId === null
+    const error = neverAsked ? notSent(null) : readTimeout(leaderId)
     this.#ports.network.post({ type: 'readRefused', id, error: errorToData(error) })
   }
 

@@ -4,13 +4,15 @@
  * The seed decides kinds, order, targets as far as they are not "the leader", and durations; when what
  * happens meanwhile is up to the machine.
  */
+
 import { rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { formatHistory } from '../linearizability/history.ts'
 import { Random } from '../simulation/random.ts'
-import { BrokenPromise, type Complaint, Complaints, kept, pause } from './complaints.ts'
+import { BrokenPromise, type Complaint, Complaints, kept } from './complaints.ts'
 import { type Card, shuffleDeck } from './deck.ts'
 import { checkEnding, checkRemains } from './ending.ts'
 import { diskKinds, type FaultKind, faults } from './faults.ts'

@@ -1,4 +1,6 @@
 /** Broken promises, as they are found. The first one ends the run. */
+import { setTimeout as pause } from 'node:timers/promises'
+
 export interface Complaint {
   readonly rule: string
   readonly details: string
@@ -73,9 +75,4 @@ export async function within(
     await pause(pollMs)
   }
   return true
-}
-
-/** Faults take their time. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

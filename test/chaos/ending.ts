@@ -1,5 +1,5 @@
 /** What must hold when the faults are over: nothing lost, nothing twice, all alike, nothing left behind. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import type { Entry } from '../../src/store.ts'
 import { formatOperation, type Operation, type Value } from '../linearizability/history.ts'
 import { judge } from '../linearizability/judge.ts'
@@ -10,6 +10,7 @@ import { BrokenPromise, type Complaints, kept, promised } from './complaints.ts'
 import { mountsBelow } from './disk.ts'
 import type { Fleet, Slot } from './fleet.ts'
 import { prefixes } from './load.ts'
+import { processes } from './processes.ts'
 import type { Stage } from './stage.ts'
 import { WatchRecord } from './watching.ts'
 
@@ -87,17 +88,12 @@ async function checkEqual(slots: readonly Slot[], log: readonly Change[]): Promi
     return statuses.map((status) => status?.appliedIndex)
   }
   await promised('all members apply all', async () => new Set(await applied()).size === 1)
-  const wanted = JSON.stringify(entriesOf(log))
+  const wanted = entriesOf(log)
   for (const slot of slots) {
-    const { entries } = await kept('a member can be read', slot.member.entries())
-    const found = JSON.stringify(entries.map(inOrder))
-    if (found !== wanted)
-      throw new BrokenPromise('all members are equal', difference(slot, entries, entriesOf(log)))
+    const found = await kept('a member can be read', slot.member.entries())
+    if (!isDeepStrictEqual(found, wanted))
+      throw new BrokenPromise('all members are equal', difference(slot, found, wanted))
   }
-}
-
-function inOrder({ key, value, createRevision, modRevision, version }: Entry): Entry {
-  return { key, value, createRevision, modRevision, version }
 }
 
 /** The state that these changes make, in order of the keys (which are ASCII). */
@@ -111,19 +107,14 @@ export function entriesOf(log: readonly Change[]): Entry[] {
     const old = state.get(key)
     const createRevision = old?.createRevision ?? revision
     const version = (old?.version ?? 0) + 1
-    state.set(
-      key,
-      inOrder({ key, value, createRevision, modRevision: revision, version }) as Entry<Value>,
-    )
+    state.set(key, { key, value, createRevision, modRevision: revision, version })
   }
   return [...state.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1))
 }
 
 function difference(slot: Slot, found: readonly Entry[], wanted: readonly Entry[]): string {
-  const n = wanted.findIndex((entry, at) => {
-    const other = found[at]
-    return other === undefined || JSON.stringify(inOrder(other)) !== JSON.stringify(entry)
-  })
+  const longer = found.length > wanted.length ? found : wanted
+  const n = longer.findIndex((_, at) => !isDeepStrictEqual(found[at], wanted[at]))
   const [has, needs] = [found[n], wanted[n]].map((entry) => JSON.stringify(entry ?? null))
   return `member ${slot.n} has ${found.length} entries of ${wanted.length}; first ${has}, not ${needs}`
 }
@@ -142,31 +133,4 @@ export async function checkRemains(
   )
   const text = orphans.map(({ pid, name }) => `${pid} ${name}`).join('\n')
   if (orphans.length > 0) complaints.add('no process is left', text)
-}
-
-interface ProcessLine {
-  readonly pid: number
-  readonly name: string
-  readonly parent: number
-  readonly group: number
-}
-
-function processes(): ProcessLine[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => processAt(Number(pid)))
-}
-
-/** Fields 2, 4 and 5 of /proc/PID/stat; the name in field 2 may hold spaces. */
-function processAt(pid: number): ProcessLine[] {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const end = stat.lastIndexOf(')')
-    const [, parent, group] = stat.slice(end + 2).split(' ')
-    const name = stat.slice(stat.indexOf('(') + 1, end)
-    return [{ pid, name, parent: Number(parent), group: Number(group) }]
-  } catch {
-    // It has ended meanwhile.
-    return []
-  }
 }

@@ -1,10 +1,12 @@
 /** What disks do to a member: they are full, or they fail. See faults.ts. */
+
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { SkiffError } from '../../src/errors.ts'
 import type { Random } from '../simulation/random.ts'
-import { BrokenPromise, pause, within } from './complaints.ts'
+import { BrokenPromise, within } from './complaints.ts'
 import { diskFreeBytesMin, type Slot } from './fleet.ts'
-import { awayMs, failsWith, type Outcome, restart, type Stage } from './stage.ts'
+import { awayMs, failsWith, type Outcome, restart, type Stage, startAnew } from './stage.ts'
 import { type Injection, Tracer } from './tracer.ts'
 
 /** A node looks at its disk once a second. */
@@ -65,7 +67,8 @@ async function injected(
 /**
  * Where a page of the log cannot be written, LMDB 3.5.6 prints a line and writes another, longer than its
  * memory, into 100 bytes. glibc then ends the process sooner or later; or the node stops as it should, with a
- * heap that is not to be trusted. Where a page of the state cannot be had, the kernel ends the process.
+ * heap that is not to be trusted: such a process is not kept. Where a page of the state cannot be had, the
+ * kernel ends the process.
  */
 function mayDie(target: Slot): void {
   target.mayEnd(({ signal }) => signal !== null && deadly.has(signal))
@@ -88,13 +91,6 @@ const printed =
 const deadly: ReadonlySet<NodeJS.Signals> = new Set(['SIGABRT', 'SIGSEGV', 'SIGBUS'] as const)
 /** From the broken channel to the end of the process. */
 const dieMs = 2_000
-
-/** In a process of its own: see above. */
-async function startAnew(target: Slot, random: Random): Promise<void> {
-  await target.kill()
-  await pause(awayMs(random))
-  await target.start()
-}
 
 /** Between the two marks: writes are refused, all else goes on. */
 export async function diskLow(stage: Stage, target: Slot, random: Random): Promise<Outcome> {

@@ -1,8 +1,9 @@
 /** What happens to the links of a member. See faults.ts and proxy.ts. */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Random } from '../simulation/random.ts'
-import { pause, within } from './complaints.ts'
+import { within } from './complaints.ts'
 import type { Slot } from './fleet.ts'
-import { type Effects, fair, type Weather } from './proxy.ts'
+import { type Effects, fair, held, type Weather } from './proxy.ts'
 import { effectMs, longMs, type Outcome, type Stage } from './stage.ts'
 
 const delayMsMax = 150
@@ -10,8 +11,8 @@ const delayMsMax = 150
 type Way = readonly [from: number, to: number]
 
 export function cut(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
-  const ways = others(stage, target, random).flatMap((n) => bothWays(target.n, n))
-  return spoil(stage, ways, { passage: 'held', delayMs: 0 }, random, 'heldBytes')
+  const ways = bothWays(stage, target, random)
+  return spoil(stage, ways, held, random, 'heldBytes')
 }
 
 export function oneWayCut(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
@@ -19,16 +20,16 @@ export function oneWayCut(stage: Stage, target: Slot, random: Random): Promise<O
   const ways = others(stage, target, random).map(
     (n): Way => (outwards ? [target.n, n] : [n, target.n]),
   )
-  return spoil(stage, ways, { passage: 'held', delayMs: 0 }, random, 'heldBytes')
+  return spoil(stage, ways, held, random, 'heldBytes')
 }
 
 export function reset(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
-  const ways = others(stage, target, random).flatMap((n) => bothWays(target.n, n))
+  const ways = bothWays(stage, target, random)
   return spoil(stage, ways, { passage: 'reset', delayMs: 0 }, random, 'resets')
 }
 
 export function delay(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
-  const ways = others(stage, target, random).flatMap((n) => bothWays(target.n, n))
+  const ways = bothWays(stage, target, random)
   const delayMs = random.between(5, delayMsMax)
   return spoil(stage, ways, { passage: 'open', delayMs }, random, 'delayedBytes')
 }
@@ -39,11 +40,11 @@ function others({ fleet }: Stage, target: Slot, random: Random): number[] {
   return random.chance(0.6) ? all : [random.pick(all)]
 }
 
-function bothWays(one: number, other: number): readonly Way[] {
-  return [
-    [one, other],
-    [other, one],
-  ]
+function bothWays(stage: Stage, target: Slot, random: Random): readonly Way[] {
+  return others(stage, target, random).flatMap((n): Way[] => [
+    [target.n, n],
+    [n, target.n],
+  ])
 }
 
 async function spoil(

@@ -1,15 +1,24 @@
 /** What happens to the process of a member, or to a thread of it. See faults.ts. */
-import { readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { SkiffError } from '../../src/errors.ts'
 import type { Random } from '../simulation/random.ts'
-import { BrokenPromise, kept, pause, within } from './complaints.ts'
+import type { Entrance } from '../support/threads.ts'
+import { BrokenPromise, kept, within } from './complaints.ts'
 import type { Slot } from './fleet.ts'
-import { awayMs, effectMs, failsWith, longMs, type Outcome, restart, type Stage } from './stage.ts'
+import { processAt } from './processes.ts'
+import {
+  awayMs,
+  effectMs,
+  failsWith,
+  longMs,
+  type Outcome,
+  restart,
+  type Stage,
+  startAnew,
+} from './stage.ts'
 
 export async function kill(_: Stage, target: Slot, random: Random): Promise<Outcome> {
-  await target.kill()
-  await pause(awayMs(random))
-  await target.start()
+  await startAnew(target, random)
   return null
 }
 
@@ -23,18 +32,12 @@ export async function killAll({ fleet }: Stage, _: Slot, random: Random): Promis
 export async function pauseProcess(_: Stage, target: Slot, random: Random): Promise<Outcome> {
   process.kill(target.pid, 'SIGSTOP')
   try {
-    const isStopped = await within(effectMs, () => stateOf(target.pid) === 'T')
+    const isStopped = await within(effectMs, () => processAt(target.pid)?.state === 'T')
     await pause(longMs(random))
     return isStopped ? null : 'the process did not stop'
   } finally {
     process.kill(target.pid, 'SIGCONT')
   }
-}
-
-/** Field 3 of /proc/PID/stat, behind the name in brackets. */
-function stateOf(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3)
 }
 
 export async function blockLoop(_: Stage, target: Slot, random: Random): Promise<Outcome> {
@@ -49,9 +52,9 @@ export async function blockLoop(_: Stage, target: Slot, random: Random): Promise
  */
 export async function endThread(stage: Stage, target: Slot, random: Random): Promise<Outcome> {
   for (let attempt = 0; attempt < endThreadAttemptsMax; attempt++) {
-    const pending = settle(stage.load.tryWrite(target, `even/pending/${target.n}`))
-    const hasEnded = await endOneThread(target, random.below(2))
-    const { failure } = await kept('every call is answered', pending)
+    const pending = failureOf(stage.load.tryWrite(target, `even/pending/${target.n}`))
+    const hasEnded = await endOneThread(target, random.pick(['storage', 'codec']))
+    const failure = await kept('every call is answered', pending)
     if (hasEnded) {
       checkFate(failure)
       await failsWith(stage, target, 'SKIFF_CRASHED')
@@ -68,21 +71,20 @@ export async function endThread(stage: Stage, target: Slot, random: Random): Pro
 
 const endThreadAttemptsMax = 3
 
-async function endOneThread(target: Slot, thread: number): Promise<boolean> {
+async function endOneThread(target: Slot, entrance: Entrance): Promise<boolean> {
   let hasEnded = false
-  void settle(target.member.endThread(thread)).then(({ failure }) => {
+  void failureOf(target.member.endThread(entrance)).then((failure) => {
     hasEnded = failure === null
   })
   return within(effectMs, () => hasEnded)
 }
 
-async function settle(promise: Promise<unknown>): Promise<{ failure: SkiffError | null }> {
-  try {
-    await promise
-    return { failure: null }
-  } catch (error) {
-    return { failure: error as SkiffError }
-  }
+/** `null`: it resolved. */
+function failureOf(promise: Promise<unknown>): Promise<SkiffError | null> {
+  return promise.then(
+    () => null,
+    (error: unknown) => error as SkiffError,
+  )
 }
 
 /** It may have been answered just before. */

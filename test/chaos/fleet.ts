@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClusterOptions } from '../../src/options.ts'
 import type { NodeStatus } from '../../src/store.ts'
-import type { RecordedStore } from '../linearizability/recorder.ts'
 import { type Exit, type RemoteMember, startMember } from '../support/member.ts'
 import { type Complaints, kept, within } from './complaints.ts'
 import { SmallDisk } from './disk.ts'
@@ -61,14 +60,12 @@ export class Fleet {
     for (const slot of this.slots) slot.abandon()
   }
 
-  /** Every process ends as told, and nothing of theirs is left. */
+  /** Every process ends as told. */
   async close(): Promise<void> {
     await Promise.all(this.slots.map((slot) => slot.stop()))
-    await this.proxies.close()
-    for (const { disk } of this.slots) await disk?.unmount()
   }
 
-  /** However they are. */
+  /** However they are; nothing of theirs is left. */
   async destroy(): Promise<void> {
     await Promise.allSettled(this.slots.map((slot) => slot.kill()))
     await this.proxies.close()
@@ -135,10 +132,6 @@ export class Slot {
   get member(): RemoteMember {
     if (this.#member === null) throw new Error(`member ${this.n} has no process`)
     return this.#member
-  }
-
-  get store(): RecordedStore {
-    return this.member
   }
 
   get pid(): number {
@@ -217,7 +210,7 @@ export class Slot {
   }
 
   abandon(): void {
-    if (this.#member !== null) killGroup(this.#member.pid)
+    void this.#member?.kill()
     this.disk?.abandon()
   }
 
@@ -236,11 +229,3 @@ const never = (): boolean => false
 
 /** A member that is paused does not answer. */
 const glanceMs = 500
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch {
-    // Gone already.
-  }
-}

@@ -2,11 +2,12 @@
  * What clients and watchers do meanwhile. Each client is pinned to a member and waits while that has no
  * process. Keys are used for an epoch and then left alone, so that each has a history that can be searched.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { SkiffError } from '../../src/errors.ts'
 import type { Value } from '../linearizability/history.ts'
 import { type RecordedClient, Recorder } from '../linearizability/recorder.ts'
 import type { Random } from '../simulation/random.ts'
-import { type Complaints, pause, promised } from './complaints.ts'
+import { type Complaints, promised } from './complaints.ts'
 import type { Fleet, Slot } from './fleet.ts'
 import { WatchRecord } from './watching.ts'
 
@@ -26,7 +27,7 @@ const probeMs = 40
 /** Of one member, under way. */
 const probesMax = 60
 /** Deadline of one operation. */
-export const operationMs = 3_000
+const operationMs = 3_000
 
 export interface Counts {
   ok: number
@@ -149,9 +150,9 @@ export class Load {
   #client(slot: Slot): RecordedClient {
     const options = { timeoutMs: operationMs }
     return this.recorder.client(() => ({
-      put: (key, value) => slot.store.put(key, value, options),
-      get: (key) => slot.store.get(key, options),
-      delete: (key) => slot.store.delete(key, options),
+      put: (key, value) => slot.member.put(key, value, options),
+      get: (key) => slot.member.get(key, options),
+      delete: (key) => slot.member.delete(key, options),
     }))
   }
 

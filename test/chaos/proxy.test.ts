@@ -5,9 +5,8 @@ import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { defer } from '../support/cleanup.ts'
 import { until } from '../support/until.ts'
-import { advertisedHost, fair, listenHost, Proxies, type Weather } from './proxy.ts'
+import { advertisedHost, fair, held, listenHost, Proxies, type Weather } from './proxy.ts'
 
-const held: Weather = { passage: 'held', delayMs: 0 }
 const reset: Weather = { passage: 'reset', delayMs: 0 }
 const [dialler, listener] = [201, 202]
 const hello = `I am ${advertisedHost(dialler)}:1. `

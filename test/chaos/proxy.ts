@@ -20,6 +20,7 @@ export interface Weather {
 }
 
 export const fair: Weather = { passage: 'open', delayMs: 0 }
+export const held: Weather = { passage: 'held', delayMs: 0 }
 
 /** What the weather has done so far. */
 export interface Effects {

@@ -8,6 +8,7 @@
  * fault has come up once.
  */
 import { parseArgs } from 'node:util'
+import { numberFrom, wholeFrom } from '../support/arguments.ts'
 import { type CampaignReport, runCampaign } from './campaign.ts'
 import { faultKinds } from './faults.ts'
 
@@ -23,9 +24,9 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: `${Math.floor(Math.random() * 2 ** 31)}` },
     },
   })
-  const minutes = toNumber(values.minutes, (n) => n > 0 && n <= minutesMax)
-  const nodes = toNumber(values.nodes, (n) => n === 3 || n === 5)
-  const seed = toNumber(values.seed, (n) => Number.isSafeInteger(n) && n >= 0)
+  const minutes = numberFrom(values.minutes, usage, (n) => n > 0 && n <= minutesMax)
+  const nodes = numberFrom(values.nodes, usage, (n) => n === 3 || n === 5)
+  const seed = wholeFrom(values.seed, usage, 0)
   console.log(`seed ${seed}`)
   // Members and mounts must not outlive us.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
@@ -61,13 +62,6 @@ function print({
   console.log(`terms: ${terms}, watches resumed: ${watchesResumed}`)
   console.log(`processes that the system ended on a failing or full disk: ${lost}`)
   console.log(`longest time without an acknowledged write: ${Math.round(longestGapMs)} ms`)
-}
-
-function toNumber(text: string, isValid: (n: number) => boolean): number {
-  const number = Number(text)
-  if (isValid(number)) return number
-  console.error(usage)
-  process.exit(2)
 }
 
 process.exitCode = await main()

@@ -1,6 +1,7 @@
 /** What every fault has at hand. */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Random } from '../simulation/random.ts'
-import { kept, pause } from './complaints.ts'
+import { kept } from './complaints.ts'
 import { electionTimeoutMs, type Fleet, type Slot } from './fleet.ts'
 import type { Load } from './load.ts'
 
@@ -58,5 +59,12 @@ export async function restart(target: Slot, random: Random): Promise<void> {
     return
   }
   await target.stop()
+  await target.start()
+}
+
+/** In another process, however the one it has is. */
+export async function startAnew(target: Slot, random: Random): Promise<void> {
+  await target.kill()
+  await pause(awayMs(random))
   await target.start()
 }

@@ -14,6 +14,7 @@ import { type Call, canTrace, readCalls, resultOf, stringsOf } from '../support/
 import { until } from '../support/until.ts'
 
 const marker = 'the-value-that-is-looked-for-in-the-trace'
+
 test('a follower syncs its log before its acknowledgement leaves', {
   timeout: 60_000,
 }, async (t) => {

@@ -1,9 +1,8 @@
 /** Calls of every kind that wait for an answer of one node, and what becomes of them when it stops. */
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { Node, Outcome, SkiffError } from '../../src/index.ts'
-import { defer } from '../support/cleanup.ts'
+import { tcpServer } from '../support/tcp.ts'
 import { until } from '../support/until.ts'
 
 interface Call {
@@ -46,7 +45,7 @@ export interface PendingCalls {
 
 /** Resolves when all wait: none of them can be answered without a majority. */
 export async function callAll(t: TestContext, node: Node, lone: string): Promise<PendingCalls> {
-  const calls = callsOf(node, lone, await silentAddress(t))
+  const calls = callsOf(node, lone, await tcpServer(t))
   let over = 0
   const fates = calls.map(async ({ what, run }): Promise<Fate> => {
     try {
@@ -66,16 +65,4 @@ export async function callAll(t: TestContext, node: Node, lone: string): Promise
     expected: (code) => calls.map(({ what, outcome }) => ({ what, code, outcome })),
     fates: Promise.all(fates),
   }
-}
-
-async function silentAddress(t: TestContext): Promise<string> {
-  const server = createServer((socket) => {
-    defer(t, () => socket.destroy())
-    socket.on('error', () => undefined).resume()
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  defer(t, () => server.close())
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  return `127.0.0.1:${address.port}`
 }

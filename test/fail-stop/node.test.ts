@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { decodeRecord } from '../../src/codec/record.ts'
@@ -19,10 +18,19 @@ import { DirectoryLock } from '../../src/storage/lock.ts'
 import { StateReader } from '../../src/storage/reader.ts'
 import { Insider } from '../hostile/insider.ts'
 import { temporaryDir } from '../support/cleanup.ts'
-import { isLive, leaderOf, nodeAt, openCluster, settled, skiff } from '../support/cluster.ts'
+import {
+  isLive,
+  leaderOf,
+  nodeAt,
+  openCluster,
+  portOf,
+  settled,
+  skiff,
+} from '../support/cluster.ts'
+import { takePort } from '../support/tcp.ts'
+import { endThread, spyOnThreads, threadsLeft } from '../support/threads.ts'
 import { until } from '../support/until.ts'
 import { callAll } from './calls.ts'
-import { endThread, spyOnThreads, threadsLeft } from './threads.ts'
 
 spyOnThreads()
 
@@ -53,7 +61,7 @@ const causes: readonly Cause[] = [
     code: 'SKIFF_CRASHED',
     failure: /AssertionError: two leaders in term/,
     async prepare(victim) {
-      const insider = await Insider.enter(portOf(victim), secret)
+      const insider = await Insider.enter(portOf(victim.address), secret)
       const strike = (): void => {
         const { term } = victim.status()
         for (const rpc of [term, term + 1])
@@ -202,14 +210,7 @@ async function assertGone(victim: Node): Promise<void> {
   await victim.close()
   assert.equal(threadsLeft(victim.dir), 0)
   assert.deepEqual(victim.status().links, [])
-  await new Promise<void>((resolve, reject) => {
-    const server = createServer().on('error', reject)
-    server.listen(portOf(victim), '127.0.0.1', () => server.close(() => resolve()))
-  })
-}
-
-function portOf({ address }: { readonly address: string }): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1))
+  await takePort(portOf(victim.address))
 }
 
 // ── behind the back of a node ───────────────────────────────────────────────────────────────────

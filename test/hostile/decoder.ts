@@ -14,41 +14,14 @@ import { isNodeId } from '../../src/raft/types.ts'
 import { FrameGenerator, frameKinds, type Input } from './generate.ts'
 import { heldBytes } from './memory.ts'
 import { threadMs } from './processor.ts'
+import { type KindReport, newReports, Offence, residentBytesMax, turnMsMax } from './report.ts'
 
-/** An input may hold up its thread for so long. */
-export const turnMsMax = 100
-/** What a run at the listener may leave behind. Above what the collector and the compiler keep by themselves. */
-export const heldBytesMax: number = 16 * 2 ** 20
-/** The same at the decoder, on its own: less than half of the frames of the shortest run. */
-export const decoderBytesMax: number = 2 * 2 ** 20
-/** What the process may grow by while it runs, garbage included. */
-export const residentBytesMax: number = 256 * 2 ** 20
-
+/** What a run may leave behind: less than half of the frames of the shortest run. */
+const decoderBytesMax = 2 * 2 ** 20
 /** Inputs that are tried before the memory is looked at. */
 const warmUpInputs = 2_000
 /** Inputs between two looks at the memory. */
 const inputsPerLook = 5_000
-
-export interface KindReport {
-  inputs: number
-  accepted: number
-  ms: number
-}
-
-/** An input that broke a promise: enough to do it again. */
-export class Offence extends Error {
-  override readonly name = 'Offence'
-
-  constructor(seed: number, { kind, bytes }: Input, cause: unknown) {
-    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
-    const hex = Buffer.from(bytes).toString('hex')
-    super(`seed ${seed}, kind '${kind}': ${reason}\ninput ${hex}`, { cause })
-  }
-}
-
-export function newReports(kinds: readonly string[]): ReadonlyMap<string, KindReport> {
-  return new Map(kinds.map((kind) => [kind, { inputs: 0, accepted: 0, ms: 0 }]))
-}
 
 /** @throws Offence at the first promise that is broken */
 export function attackDecoder(seed: number, inputs: number): ReadonlyMap<string, KindReport> {

@@ -4,13 +4,14 @@ import { type TestContext, test } from 'node:test'
 import { DialerHandshake, peerPath } from '../../src/network/handshake.ts'
 import { encodeHello } from '../../src/network/hello.ts'
 import { messageBytesMax } from '../../src/network/message.ts'
-import { linksMax } from '../../src/options.ts'
+import { linksMax, type Transport } from '../../src/options.ts'
 import { defer } from '../support/cleanup.ts'
 import { until } from '../support/until.ts'
-import { attackDecoder, heldBytesMax } from './decoder.ts'
+import { attackDecoder } from './decoder.ts'
 import { helloOf } from './insider.ts'
 import { attackListener } from './listener.ts'
 import { heldBytes } from './memory.ts'
+import { heldBytesMax } from './report.ts'
 import { type BareVictim, type GuardedVictim, openBareVictim } from './victims.ts'
 import { type Ending, opcodes, RawPeer, upgradeBytes, webSocketFrame } from './wire.ts'
 
@@ -116,7 +117,7 @@ for (const transport of ['uws', 'ws'] as const) {
   })
 }
 
-async function openVictim(t: TestContext, transport: 'uws' | 'ws'): Promise<BareVictim> {
+async function openVictim(t: TestContext, transport: Transport): Promise<BareVictim> {
   const victim = await openBareVictim(transport)
   defer(t, () => victim.close())
   return victim

@@ -8,10 +8,10 @@ import { encodeMessage } from '../../src/network/message.ts'
 import { type Ending, RawPeer, webSocketFrame } from './wire.ts'
 
 /** Higher than that of any process that was started properly. */
-export const lateIncarnation: number = 2 ** 50
+const lateIncarnation = 2 ** 50
 
 /** Of one who must not be let in, or not be believed. No member is called so. */
-export function strangerId(): string {
+function strangerId(): string {
   return `dead${randomBytes(6).toString('hex')}`
 }
 

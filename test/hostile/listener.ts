@@ -3,8 +3,11 @@
  * Whatever the attack, the listener ends it, and nobody but those who know the secret is heard.
  */
 import assert from 'node:assert/strict'
+import type { Transport } from '../../src/options.ts'
 import { Random } from '../simulation/random.ts'
 import { attack, attackKinds, strangerKinds } from './attacks.ts'
+import { heldBytes } from './memory.ts'
+import { TurnWatch } from './processor.ts'
 import {
   heldBytesMax,
   type KindReport,
@@ -12,15 +15,12 @@ import {
   Offence,
   residentBytesMax,
   turnMsMax,
-} from './decoder.ts'
-import { heldBytes } from './memory.ts'
-import { TurnWatch } from './processor.ts'
+} from './report.ts'
 import {
   type GuardedVictim,
   openBareVictim,
   openHomelessVictim,
   openMemberVictim,
-  type Transport,
 } from './victims.ts'
 import { RawPeer } from './wire.ts'
 

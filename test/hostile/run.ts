@@ -7,11 +7,15 @@
  * Prints what each kind took. At the first broken promise: the seed, the kind and the input; exit code 1.
  */
 import { parseArgs } from 'node:util'
-import { attackDecoder, type KindReport } from './decoder.ts'
+import { wholeFrom } from '../support/arguments.ts'
+import { attackDecoder } from './decoder.ts'
 import { attackListener, inFlight } from './listener.ts'
+import type { KindReport } from './report.ts'
 
 /** A connection costs as much as a few hundred frames. */
 const framesPerConnection = 25
+
+const usage = 'usage: npm run hostile -- [--inputs N] [--seed S]'
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -20,8 +24,8 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: '1' },
     },
   })
-  const inputs = toWhole(values.inputs)
-  const seed = toWhole(values.seed)
+  const inputs = wholeFrom(values.inputs, usage)
+  const seed = wholeFrom(values.seed, usage)
   console.log(`seed ${seed}`)
   process.on('uncaughtException', (error) => die(seed, error))
   try {
@@ -75,13 +79,6 @@ function die(seed: number, error: unknown): never {
     console.error(`under way: '${kind}', input ${Buffer.from(peer.sent).toString('hex')}`)
   }
   process.exit(1)
-}
-
-function toWhole(text: string): number {
-  const number = Number(text)
-  if (Number.isSafeInteger(number) && number > 0) return number
-  console.error('usage: npm run hostile -- [--inputs N] [--seed S]')
-  process.exit(2)
 }
 
 process.exitCode = await main()

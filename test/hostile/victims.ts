@@ -7,13 +7,13 @@ import assert from 'node:assert/strict'
 import { createCluster } from '../../src/index.ts'
 import { DialerHandshake } from '../../src/network/handshake.ts'
 import { Network } from '../../src/network/network.ts'
-import type { Cluster, Node, NodeStatus } from '../../src/store.ts'
+import type { Transport } from '../../src/options.ts'
+import type { NodeStatus } from '../../src/store.ts'
+import { nodeAt, portOf } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
 import type { Overheard, Victim } from './attacks.ts'
 import { helloOf, insiderId, isInsider } from './insider.ts'
 import { RawPeer, webSocketFrame } from './wire.ts'
-
-export type Transport = 'uws' | 'ws'
 
 export interface GuardedVictim extends Victim {
   /** @throws AssertionError when an honest peer is not let in or served, or a stranger has changed anything */
@@ -162,13 +162,13 @@ export async function openMemberVictim(transport: Transport): Promise<GuardedVic
     workers: 1,
     electionTimeoutMs,
   })
-  const leader = memberAt(cluster, 0)
-  const follower = memberAt(cluster, 1)
+  const leader = nodeAt(cluster, 0)
+  const follower = nodeAt(cluster, 1)
   await until(
     () => follower.status().members.filter(({ role }) => role === 'voter').length === 2,
     'two voters',
   )
-  const port = Number(leader.address.slice(leader.address.lastIndexOf(':') + 1))
+  const port = portOf(leader.address)
   const overheard = await overhear(port)
   await follower.put('puts', 0)
   // The follower may apply a put, and answer for it, before the leader has applied it.
@@ -188,12 +188,6 @@ export async function openMemberVictim(transport: Transport): Promise<GuardedVic
     }),
     close: () => cluster.close(),
   }
-}
-
-function memberAt(cluster: Cluster, n: number): Node {
-  const node = cluster.nodes[n]
-  assert.ok(node !== undefined, `no node ${n}`)
-  return node
 }
 
 function isSettled({ commitIndex, appliedIndex }: NodeStatus): boolean {

@@ -117,12 +117,6 @@ export class RawPeer {
     this.#socket.destroy()
   }
 
-  /** False: the listener has ended the connection instead. */
-  async connected(): Promise<boolean> {
-    if (this.#socket.connecting) await this.#until(() => !this.#socket.connecting)
-    return !this.#over
-  }
-
   /** Asks for the WebSocket, as a stranger does unless it is told the path. False: refused. */
   async upgrade(path = '/'): Promise<boolean> {
     this.write(upgradeRequest(path))
@@ -141,7 +135,6 @@ export class RawPeer {
     while (!condition() && !this.#over) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
-        this.#socket.once('connect', resolve)
       })
     }
   }

@@ -6,11 +6,8 @@ import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import { type Cluster, createCluster } from '../../src/index.ts'
 import { defer } from '../support/cleanup.ts'
-import { openCluster, quick, skiff } from '../support/cluster.ts'
-
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1))
-}
+import { openCluster, portOf, quick, skiff } from '../support/cluster.ts'
+import { tcpServer } from '../support/tcp.ts'
 
 for (const transport of ['uws', 'ws'] as const) {
   test(`a port in use is SKIFF_CONFIG that names it (${transport})`, async (t) => {
@@ -72,16 +69,7 @@ test('an unreachable address to join is SKIFF_CONFIG that names it', async () =>
 })
 
 test('an address where nobody of ours answers is SKIFF_CONFIG within the deadline', async (t) => {
-  const silent = createServer(() => undefined).listen(0, '127.0.0.1')
-  await once(silent, 'listening')
-  const sockets = new Set<Socket>()
-  silent.on('connection', (socket) => sockets.add(socket))
-  defer(t, () => {
-    for (const socket of sockets) socket.destroy()
-    silent.close()
-  })
-  const { port } = silent.address() as { port: number }
-  const join = [`127.0.0.1:${port}`]
+  const join = [await tcpServer(t)]
   await assert.rejects(
     createCluster({ ...quick, join, timeoutMs: 200 }),
     skiff('SKIFF_CONFIG', 'not-applied', /no answer within 200 ms/),

@@ -15,7 +15,7 @@ export interface RecordedClient {
 }
 
 /** What is used of a store; it may be one in another process. */
-export type RecordedStore = Pick<Store, 'put' | 'get' | 'delete'>
+type RecordedStore = Pick<Store, 'put' | 'get' | 'delete'>
 
 type Asked = { readonly key: string } & (
   | { readonly op: 'put'; readonly value: Value }

@@ -10,7 +10,7 @@ import { Nursery, readSource } from './nursery.ts'
 const sample = [
   'a vote is not stored',
   'figure 8: entries of older terms are committed by counting',
-  'a read asks nobody whether we lead',
+  'half is a majority',
   'promises leave before the log is synced',
   'a repeated batch is applied again',
   'the last voter may be removed',

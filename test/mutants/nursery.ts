@@ -48,7 +48,7 @@ export class Nursery {
   grow(mutant: Mutant | null): string {
     const n = mutant === null ? 'none' : `${this.#mutants.indexOf(mutant)}`
     const tree = join(this.#folder, 'trees', n, 'dist')
-    cpSync(join(root, 'dist'), tree, { recursive: true })
+    cpSync(join(root, 'dist'), tree, { recursive: true, filter: isRun })
     if (mutant !== null) cpSync(join(this.#folder, 'built', n), tree, { recursive: true })
     return tree
   }
@@ -81,6 +81,11 @@ export class Nursery {
     execFileSync(compiler, [...compilerOptions, ...places, ...files], { stdio: 'pipe' })
     symlinkSync(resolve(root, 'node_modules'), join(this.#folder, 'node_modules'))
   }
+}
+
+/** Types and maps are for people. */
+function isRun(path: string): boolean {
+  return !path.endsWith('.d.ts') && !path.endsWith('.map')
 }
 
 function write(path: string, text: string): void {

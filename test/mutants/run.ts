@@ -8,16 +8,22 @@
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { wholeFrom } from '../support/arguments.ts'
 import { allMutants } from './bugs/all.ts'
-import { type Catch, huntSeeds, huntTests } from './hunter.ts'
+import type { Found } from './hunt.ts'
+import { huntSeeds, huntTests } from './hunter.ts'
 import type { Mutant } from './mutant.ts'
 import { Nursery } from './nursery.ts'
 
+const usage = 'usage: npm run mutants -- [WORD…] [--seeds N]'
 const seedsAfterTest = 40
 
+/** What has caught a mutant. */
 interface Row {
+  /** `null`: the program as it is. */
   readonly mutant: Mutant | null
-  readonly catch: Catch
+  readonly seed: Found | null
+  readonly test: string | null
 }
 
 async function main(): Promise<number> {
@@ -25,7 +31,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: { seeds: { type: 'string', default: '500' } },
   })
-  const seeds = Number(values.seeds)
+  const seeds = wholeFrom(values.seeds, usage, 0)
   const mutants = allMutants.filter(
     ({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)),
   )
@@ -50,7 +56,7 @@ async function huntAll(
   const rows: Row[] = []
   const work = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const row = { mutant, catch: await hunt(nursery, mutant, seeds) }
+      const row = await hunt(nursery, mutant, seeds)
       rows.push(row)
       console.log(`${`${rows.length}`.padStart(3)} of ${mutants.length}  ${describe(row)}`)
     }
@@ -59,13 +65,13 @@ async function huntAll(
   return rows
 }
 
-async function hunt(nursery: Nursery, mutant: Mutant | null, seeds: number): Promise<Catch> {
+async function hunt(nursery: Nursery, mutant: Mutant | null, seeds: number): Promise<Row> {
   const tree = nursery.grow(mutant)
   try {
     const test = await huntTests(tree, foldersOf(mutant))
     // What a test has found is not looked for any longer than to see that the simulator sees it too.
     const most = test === null ? seeds : Math.min(seeds, seedsAfterTest)
-    return { seed: await huntSeeds(tree, 1, most), test }
+    return { mutant, seed: await huntSeeds(tree, 1, most), test }
   } finally {
     nursery.fell(tree)
   }
@@ -77,7 +83,7 @@ function foldersOf(mutant: Mutant | null): readonly string[] {
   return [...new Set(files.map((file) => file.split('/')[1] ?? ''))]
 }
 
-function describe({ mutant, catch: { seed, test } }: Row): string {
+function describe({ mutant, seed, test }: Row): string {
   const bySeed = seed === null ? 'no seed' : `seed ${seed.seed}: ${seed.rule}`
   const byTest = test === null ? 'no unit test' : `test: ${test}`
   return `${mutant?.name ?? 'the program as it is'}\n              ${bySeed}\n              ${byTest}`
@@ -85,9 +91,9 @@ function describe({ mutant, catch: { seed, test } }: Row): string {
 
 function summarise(rows: readonly Row[], seeds: number, seconds: number): number {
   const planted = rows.filter(({ mutant }) => mutant !== null)
-  const caught = planted.filter(({ catch: { seed, test } }) => seed !== null || test !== null)
-  const bySeed = planted.flatMap(({ catch: { seed } }) => seed?.seed ?? []).sort((a, b) => a - b)
-  const byTest = planted.filter(({ catch: { test } }) => test !== null)
+  const caught = planted.filter(({ seed, test }) => seed !== null || test !== null)
+  const bySeed = planted.flatMap(({ seed }) => seed?.seed ?? []).sort((a, b) => a - b)
+  const byTest = planted.filter(({ test }) => test !== null)
   const median = bySeed[Math.floor(bySeed.length / 2)]
   console.log(
     `\n${caught.length} of ${planted.length} planted bugs caught in ${seconds} s: ` +
@@ -96,7 +102,7 @@ function summarise(rows: readonly Row[], seeds: number, seconds: number): number
   for (const { mutant } of planted.filter((row) => !caught.includes(row)))
     console.log(`MISSED: ${mutant?.name}`)
   const falseAlarm = rows.some(
-    ({ mutant, catch: { seed, test } }) => mutant === null && (seed !== null || test !== null),
+    ({ mutant, seed, test }) => mutant === null && (seed !== null || test !== null),
   )
   if (falseAlarm) console.log('FALSE ALARM: the program as it is does not pass')
   return caught.length === planted.length && !falseAlarm ? 0 : 1

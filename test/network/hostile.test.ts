@@ -8,7 +8,8 @@ import { DialerHandshake, peerPath } from '../../src/network/handshake.ts'
 import { encodeHello, handshakeBytesMax } from '../../src/network/hello.ts'
 import { encodeMessage, messageBytesMax } from '../../src/network/message.ts'
 import { linksMax } from '../../src/options.ts'
-import { helloOf, link, openNode, type TestNode, transports, until } from './fixture.ts'
+import { until } from '../support/until.ts'
+import { helloOf, link, openNode, type TestNode, transports } from './fixture.ts'
 
 const secret = 'open sesame'
 

@@ -91,7 +91,7 @@ class Tally implements Result {
     return this.#cuts.size
   }
 
-  add({ image, entries, trusted, refusal, broken, n }: Report, { isWhole }: Order): void {
+  add({ image, entries, trusted, broken }: Report, { n, isWhole }: Order): void {
     this.images++
     this.entries += entries
     if (isWhole) this.whole++
@@ -100,8 +100,6 @@ class Tally implements Result {
     if (trusted > 0) count(this.counts, 'state believed')
     this.#cuts.add(`${image.recording} ${image.cut}`)
     if (broken !== null) this.fail(n, broken)
-    // A disk that does what it says leaves nothing that a node may refuse.
-    if (refusal !== null) this.fail(n, `refused to open: ${refusal}`)
   }
 
   fail(n: number, reason: string): void {
@@ -141,7 +139,7 @@ async function work(campaign: Campaign, orders: Iterator<Order>, tally: Tally): 
 const lastWords = new WeakMap<ChildProcess, string>()
 
 async function startOpener(campaign: Campaign): Promise<ChildProcess> {
-  const script = fileURLToPath(new URL('./opener.js', import.meta.url))
+  const script = fileURLToPath(new URL('./opener-process.js', import.meta.url))
   // Without it LMDB would believe what was not synced, for this machine was not started anew.
   const env = { ...process.env, LMDB_RESTORE: 'safe' }
   const child = fork(script, [JSON.stringify(campaign)], {

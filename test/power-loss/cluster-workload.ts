@@ -7,22 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, createCluster } from '../../src/index.ts'
 import { Random } from '../simulation/random.ts'
+import { type ClusterMarker, textOf } from './cluster-marker.ts'
 import { Markers, markAsOfAnotherStart, type Places, placesIn, saveCopy } from './workload.ts'
-
-export type ClusterMarker =
-  | {
-      readonly type: 'propose'
-      readonly id: number
-      readonly key: string
-      /** Of the value, see {@link textOf}; `null`: a delete. */
-      readonly length: number | null
-    }
-  | { readonly type: 'acknowledge'; readonly id: number; readonly term: number }
-
-/** Says whose it is. */
-export function textOf(id: number, length: number): string {
-  return `${id}:`.padEnd(length, 'x')
-}
 
 /** How a life of the cluster ends; after a kill the machine is started anew, and the state thrown away. */
 type End = 'close' | 'kill'
@@ -33,7 +19,6 @@ const lives: Readonly<Record<number, readonly End[]>> = {
 const callers = 6
 const callsEach = 8
 const keys = 40
-const metaBytes = 160
 const lastPageAt = 144
 const pageBytes = 4_096
 /** Until all are voters. */
@@ -70,7 +55,7 @@ async function allVote(cluster: Cluster, nodes: number): Promise<void> {
 }
 
 class Load {
-  readonly #markers: Markers
+  readonly #markers: Markers<ClusterMarker>
   readonly #random: Random
   #ids = 0
 
@@ -87,11 +72,11 @@ class Load {
     const id = ++this.#ids
     const key = `k/${this.#random.below(keys)}`
     const length = this.#random.chance(0.2) ? null : this.#length()
-    this.#markers.say({ type: 'propose', id, key, length } satisfies ClusterMarker)
+    this.#markers.say({ type: 'propose', id, key, length })
     if (length === null) await cluster.delete(key)
     else await cluster.put(key, textOf(id, length))
     const { term } = cluster.status()
-    this.#markers.say({ type: 'acknowledge', id, term } satisfies ClusterMarker)
+    this.#markers.say({ type: 'acknowledge', id, term })
   }
 
   /** Now and then one that takes pages of its own. */
@@ -112,14 +97,12 @@ function readState(node: string): Buffer {
     const pages = Buffer.alloc(2 * pageBytes)
     readSync(file, pages, 0, pages.length, 0)
     const lastPages = [0, pageBytes].map((at) => Number(pages.readBigUInt64LE(at + lastPageAt)))
-    const lastPage = Math.max(...lastPages)
-    const bytes = Buffer.alloc((lastPage + 1) * pageBytes + metaBytes)
-    return bytes.subarray(0, readSync(file, bytes, 0, (lastPage + 1) * pageBytes, 0))
+    const bytes = Buffer.alloc((Math.max(...lastPages) + 1) * pageBytes)
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0))
   } finally {
     closeSync(file)
   }
 }
 
-const [, script = '', folder, seed, nodes] = process.argv
-if (script.endsWith('cluster-workload.js') && folder !== undefined)
-  await main(folder, Number(seed), Number(nodes))
+const [, , folder = '', seed, nodes] = process.argv
+await main(folder, Number(seed), Number(nodes))

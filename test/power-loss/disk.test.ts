@@ -9,7 +9,6 @@ import { defer } from '../support/cleanup.ts'
 import { readCalls } from '../support/strace.ts'
 import { Disk } from './disk.ts'
 import { type Fate, makeImage } from './image.ts'
-import { placesIn } from './workload.ts'
 
 const everything = Number.POSITIVE_INFINITY
 
@@ -38,17 +37,7 @@ function imageOf(
 ): Record<string, string> {
   const target = mkdtempSync(join(tmpdir(), 'skiff-image-'))
   defer(t, () => rmSync(target, { recursive: true, force: true }))
-  const recording = {
-    workload: 'log' as const,
-    seed: 0,
-    places: placesIn('/'),
-    disk,
-    markers: [],
-    cuts: [],
-    turns: [],
-    copies: new Map(),
-  }
-  makeImage(recording, { cut, fate }, target, new Random(seed))
+  makeImage({ disk, copies: new Map() }, { cut, fate }, target, new Random(seed))
   const entries = readdirSync(target, { recursive: true, withFileTypes: true }).map((entry) => {
     const path = join(entry.parentPath, entry.name)
     const name = path.slice(target.length + 1)

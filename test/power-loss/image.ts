@@ -23,7 +23,7 @@ import type { Copies, Recording } from './recording.ts'
 export const fates = ['all', 'safe', 'prefix', 'subset', 'torn'] as const
 export type Fate = (typeof fates)[number]
 
-export const stateFates = [
+const stateFates = [
   'missing',
   'empty',
   'short',
@@ -33,10 +33,13 @@ export const stateFates = [
   'zeroed metas',
   'noise',
 ] as const
-export type StateFate = (typeof stateFates)[number]
+type StateFate = (typeof stateFates)[number]
 
 const sectorBytes = 512
 const pageBytes = 4_096
+
+/** What images are made of. */
+type Source = Pick<Recording, 'disk' | 'copies'>
 
 export interface Image {
   readonly cut: number
@@ -49,7 +52,7 @@ export interface Image {
 type Decide = (operation: Operation) => 'kept' | 'lost' | 'torn'
 
 export function makeImage(
-  recording: Recording,
+  recording: Source,
   { cut, fate }: { cut: number; fate: Fate },
   target: string,
   random: Random,
@@ -63,7 +66,7 @@ export function makeImage(
  * The file of a state as it is while it is closed and known to be on the disk: between the end of the sync of
  * a clean close, and when it is opened for writing again. `null`: it is in use, or an older one.
  */
-function cleanCopy(recording: Recording, file: Inode, cut: number): Buffer | null {
+function cleanCopy(recording: Source, file: Inode, cut: number): Buffer | null {
   const files = recording.disk.inodes.filter(({ path }) => path === file.path)
   // The sync opens the file, too, before it.
   const syncs = files
@@ -79,12 +82,12 @@ function cleanCopy(recording: Recording, file: Inode, cut: number): Buffer | nul
 }
 
 /** Whether the power may fail here while some state is closed and safe. */
-export function hasCleanState(recording: Recording, cut: number): boolean {
+export function hasCleanState(recording: Source, cut: number): boolean {
   const { inodes } = recording.disk
   return inodes.some((inode) => isState(inode) && cleanCopy(recording, inode, cut) !== null)
 }
 
-function copiesOf({ copies }: Recording, { path }: Inode): Copies | undefined {
+function copiesOf({ copies }: Source, { path }: Inode): Copies | undefined {
   return copies.get(basename(dirname(dirname(path))))
 }
 
@@ -93,12 +96,12 @@ function isState({ path, isMapped }: Inode): boolean {
 }
 
 class Builder {
-  readonly #recording: Recording
+  readonly #recording: Source
   readonly #image: Image
   readonly #random: Random
   readonly #decide: Decide
 
-  constructor(recording: Recording, image: Image, random: Random) {
+  constructor(recording: Source, image: Image, random: Random) {
     this.#recording = recording
     this.#image = image
     this.#random = random

@@ -1,82 +1,21 @@
 /**
- * A process to record: a log store as a follower drives it, by random appends, truncations in favour of
- * another term and changes of term and vote. Each write is one transaction, so an image must hold exactly
- * what one of them left. The seed says which writes, the markers how far it came.
+ * A process to record: a log store as a follower drives it. Each write is one transaction, so an image must hold
+ * exactly what one of them left; the markers say how far it came.
  */
 import { join } from 'node:path'
 import { packEntries } from '../../src/codec/record.ts'
 import type { LogWrite } from '../../src/raft/turn.ts'
-import type { Entry, HardState, Index } from '../../src/raft/types.ts'
 import { directoryAt, makeDirectory, syncNames } from '../../src/storage/directory.ts'
 import { openLogEnvironment } from '../../src/storage/environment.ts'
 import { LogStore } from '../../src/storage/log-store.ts'
-import { Random } from '../simulation/random.ts'
+import { type LogMarker, plan, writes } from './log-plan.ts'
 import { Markers, type Places, placesIn } from './workload.ts'
 
-export type LogMarker = { readonly type: 'begin' | 'end'; readonly write: number }
-
-/** What a log store holds. */
-export interface LogContent {
-  readonly hardState: HardState
-  readonly entries: readonly Entry[]
-}
-
-export const emptyContent: LogContent = { hardState: { term: 0, votedFor: null }, entries: [] }
-
-const writes = 90
 const lives = 3
-const candidates = ['00000000000000aa', '00000000000000bb', '00000000000000cc']
-
-/** Each write, and what the log holds after it. */
-export function plan(seed: number): { write: LogWrite; after: LogContent }[] {
-  const random = new Random(seed)
-  let content = emptyContent
-  return Array.from({ length: writes }, () => {
-    const write = nextWrite(content, random)
-    content = apply(content, write)
-    return { write, after: content }
-  })
-}
-
-function nextWrite({ hardState, entries }: LogContent, random: Random): LogWrite {
-  const newTerm = hardState.term === 0 || random.chance(0.2)
-  const term = hardState.term + (newTerm ? random.between(1, 3) : 0)
-  const vote = newTerm && random.chance(0.7) ? random.pick(candidates) : null
-  const changed: HardState | null = newTerm ? { term, votedFor: vote } : null
-  if (newTerm && random.chance(0.3)) return { hardState: changed, truncateFrom: null, entries: [] }
-  const truncates = newTerm && entries.length > 0 && random.chance(0.6)
-  const truncateFrom = truncates
-    ? entries.length + 1 - random.below(Math.min(8, entries.length))
-    : null
-  const first = truncateFrom ?? entries.length + 1
-  const count = truncates ? random.between(0, 5) : random.between(1, 6)
-  const added = Array.from({ length: count }, (_, n) => entryAt(first + n, term, random))
-  return { hardState: changed, truncateFrom, entries: added }
-}
-
-function entryAt(index: Index, term: number, random: Random): Entry {
-  const large = random.chance(0.05)
-  const bytes = new Uint8Array(large ? random.between(3_000, 12_000) : random.below(600))
-  // Every byte tells where it belongs.
-  for (let at = 0; at < bytes.length; at++) bytes[at] = index * 7 + term * 31 + at
-  return { index, term, type: 'batch', bytes }
-}
-
-function apply({ hardState, entries }: LogContent, write: LogWrite): LogContent {
-  const kept = write.truncateFrom === null ? entries : entries.slice(0, write.truncateFrom - 1)
-  return { hardState: write.hardState ?? hardState, entries: [...kept, ...write.entries] }
-}
-
-async function main(folder: string, seed: number): Promise<void> {
-  const places = placesIn(folder)
-  const markers = new Markers(places)
-  const planned = plan(seed).entries()
-  for (let life = 0; life < lives; life++) await live(places, markers, planned)
-}
 
 async function live(
   { data }: Places,
-  markers: Markers,
+  markers: Markers<LogMarker>,
   planned: Iterator<[number, { write: LogWrite }]>,
 ): Promise<void> {
   const directory = directoryAt(join(data, 'node-1'))
@@ -85,12 +24,15 @@ async function live(
   syncNames(directory)
   for (let n = 0; n < writes / lives; n++) {
     const [at, { write }] = planned.next().value
-    markers.say({ type: 'begin', write: at } satisfies LogMarker)
+    markers.say({ type: 'begin', write: at })
     store.write(write, packEntries(write.entries))
-    markers.say({ type: 'end', write: at } satisfies LogMarker)
+    markers.say({ type: 'end', write: at })
   }
   await store.close()
 }
 
-const [, script = '', folder, seed] = process.argv
-if (script.endsWith('log-workload.js') && folder !== undefined) await main(folder, Number(seed))
+const [, , folder = '', seed] = process.argv
+const places = placesIn(folder)
+const markers = new Markers<LogMarker>(places)
+const planned = plan(Number(seed)).entries()
+for (let life = 0; life < lives; life++) await live(places, markers, planned)

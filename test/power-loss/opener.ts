@@ -1,11 +1,9 @@
 /**
- * A process that makes images, opens them and says how that went, one at a time: should an image take it
- * down, it is known which one it was.
- *
- * Everything follows from the recordings, the seed and the number of the image, so it can be made again.
+ * Makes images, opens them and says how that went, one at a time. Everything follows from the recordings, the
+ * seed and the number of the image, so it can be made again.
  */
 import { deepStrictEqual, ok } from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { readCommands } from '../../src/codec/command.ts'
 import { unpackValue } from '../../src/codec/value.ts'
@@ -36,14 +34,11 @@ export interface Order {
 }
 
 export interface Report {
-  readonly n: number
   readonly image: Image & { readonly recording: number; readonly workload: WorkloadName }
   readonly entries: number
   /** Nodes whose state was believed. */
   readonly trusted: number
-  /** The node said that it will not open this. */
-  readonly refusal: string | null
-  /** The promise that was broken. */
+  /** The promise that was broken; a disk that does what it says leaves nothing that a node may refuse. */
   readonly broken: string | null
 }
 
@@ -65,7 +60,7 @@ export class Opener {
   async open({ n, isWhole }: Order): Promise<Report> {
     const target = join(this.#campaign.scratch, `image-${n}`)
     const { recording, at, image, random } = this.make(n, target)
-    const report = { n, image: { ...image, recording: at, workload: recording.workload } }
+    const report = { image: { ...image, recording: at, workload: recording.workload } }
     const nodes = workloads[recording.workload]
     const final = await this.#finalOf(recording, at)
     try {
@@ -78,12 +73,11 @@ export class Opener {
       }
       const entries = found.reduce((sum, node) => sum + node.entries.length, 0)
       const trusted = found.filter(({ trustedIndex }) => trustedIndex > 0).length
-      return { ...report, entries, trusted, refusal: null, broken: null }
+      return { ...report, entries, trusted, broken: null }
     } catch (error) {
       const { message } = error as Error
-      const isBroken = error instanceof Broken
-      const verdict = { refusal: isBroken ? null : message, broken: isBroken ? message : null }
-      return { ...report, entries: 0, trusted: 0, ...verdict }
+      const broken = error instanceof Broken ? message : `refused to open: ${message}`
+      return { ...report, entries: 0, trusted: 0, broken }
     } finally {
       rmSync(target, { recursive: true, force: true })
     }
@@ -180,22 +174,3 @@ function changedKeys(entries: readonly Entry[]): string[] {
     .filter(({ type }) => type === 'batch')
     .flatMap(({ bytes }) => readCommands(bytes).map(({ key }) => key.toString()))
 }
-
-async function serve(campaign: Campaign): Promise<void> {
-  mkdirSync(campaign.scratch, { recursive: true })
-  const opener = new Opener(campaign)
-  process.on('message', (order: Order) => {
-    opener.open(order).then(
-      (report) => process.send?.(report),
-      (error: unknown) => {
-        console.error(error)
-        process.exit(1)
-      },
-    )
-  })
-  process.send?.('ready')
-}
-
-const [, script = '', campaign] = process.argv
-if (script.endsWith('opener.js') && campaign !== undefined)
-  await serve(JSON.parse(campaign) as Campaign)

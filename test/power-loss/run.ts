@@ -8,10 +8,13 @@
  */
 import { rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { wholeFrom } from '../support/arguments.ts'
 import { canTrace } from '../support/strace.ts'
 import { openImages, type Result, recordWorkloads } from './campaign.ts'
 
 const imagesPerRound = 1_000
+
+const usage = 'usage: npm run power-loss -- [--images N] [--seed S]'
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -20,8 +23,8 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: '1' },
     },
   })
-  const images = toWhole(values.images)
-  const seed = toWhole(values.seed)
+  const images = wholeFrom(values.images, usage)
+  const seed = wholeFrom(values.seed, usage)
   if (!canTrace()) {
     console.error('strace cannot run here: nothing was proven')
     return 1
@@ -45,13 +48,6 @@ function print({ counts, images, whole, entries, cuts }: Result, seconds: number
   console.log(
     `${images} images of ${cuts} cuts opened, ${whole} of them by a whole cluster; ${entries} entries checked; ${seconds.toFixed(1)} s`,
   )
-}
-
-function toWhole(text: string): number {
-  const number = Number(text)
-  if (Number.isSafeInteger(number) && number > 0) return number
-  console.error('usage: npm run power-loss -- [--images N] [--seed S]')
-  process.exit(2)
 }
 
 process.exitCode = await main()

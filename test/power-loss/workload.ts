@@ -33,14 +33,14 @@ export function placesIn(folder: string): Places {
 }
 
 /** Lines that stand in the trace among the system calls, where they were said. */
-export class Markers {
+export class Markers<Marker> {
   readonly #file: number
 
   constructor({ markers }: Places) {
     this.#file = openSync(markers, 'w')
   }
 
-  say(marker: object): void {
+  say(marker: Marker): void {
     writeSync(this.#file, `${JSON.stringify(marker)}\n`)
   }
 }

@@ -8,8 +8,8 @@
  *
  * Exit code 1: a promise was broken; the seed and the rule are printed. 2: wrong arguments.
  */
-import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { wholeFrom } from '../support/arguments.ts'
 import { type Report, simulate } from './cluster.ts'
 import { type Range, runRange } from './range.ts'
 
@@ -28,10 +28,9 @@ const { values, positionals } = parseArgs({
 
 function main(): number | Promise<number> {
   const [seed] = positionals
-  if (seed !== undefined) return replay(toWhole(seed))
+  if (seed !== undefined) return replay(wholeFrom(seed, usage, 0))
   const { from, seeds, twice } = values
-  const threads = availableParallelism()
-  return run({ from: toWhole(from), seeds: toWhole(seeds), twice, threads })
+  return run({ from: wholeFrom(from, usage, 0), seeds: wholeFrom(seeds, usage, 0), twice })
 }
 
 function replay(seed: number): number {
@@ -68,7 +67,7 @@ class Tally {
     this.#done++
     for (const [name, count] of Object.entries(counts))
       this.#sums.set(name, (this.#sums.get(name) ?? 0) + count)
-    if (broken !== null) this.failures.push(report)
+    if (broken !== null) this.#fail(report)
     const now = performance.now()
     if (now - this.#shownAt < reportEveryMs) return
     this.#shownAt = now
@@ -76,10 +75,13 @@ class Tally {
   }
 
   show(): void {
-    this.failures.sort((a, b) => a.seed - b.seed)
-    for (const failure of this.failures) console.log(describe(failure))
     console.log(this.#progress())
     console.log([...this.#sums].map(([name, sum]) => `${name} ${sum}`).join(', '))
+  }
+
+  #fail(report: Report): void {
+    this.failures.push(report)
+    console.log(describe(report))
   }
 
   #progress(): string {
@@ -99,13 +101,6 @@ function describe({ seed, broken, ...rest }: Report): string {
     .join(', ')
   if (broken === null) return `seed ${seed}: all promises kept; ${numbers}`
   return `seed ${seed} broke "${broken.rule}"\n${broken.message}\n${numbers}\nreplay: npm run sim -- ${seed}`
-}
-
-function toWhole(text: string): number {
-  const number = Number(text)
-  if (Number.isSafeInteger(number) && number >= 0) return number
-  console.error(usage)
-  process.exit(2)
 }
 
 process.exitCode = await main()

@@ -19,7 +19,8 @@ import { numberKey, type Table } from '../../src/storage/environment.ts'
 import { assembleNode, bootstrap, openNode } from '../../src/storage/opening.ts'
 import { Storage } from '../../src/storage/storage.ts'
 import { limits } from '../raft/harness.ts'
-import { type Hooks, MemoryFile } from '../simulation/memory.ts'
+import { Disks } from '../simulation/disks.ts'
+import type { Hooks } from '../simulation/memory.ts'
 import { MemoryPort } from '../simulation/port.ts'
 
 export const self: string = '00000000000000aa'
@@ -34,6 +35,8 @@ export const members: Membership = [self, leader, other].map((id, n) => ({
 export const spaceLow = 1_000_000
 
 function nothing(): void {}
+
+const quiet: Hooks = { begin: nothing, commit: nothing, done: nothing }
 
 /** What a fault does to it. */
 export interface Disk {
@@ -52,7 +55,7 @@ export type Came = readonly [from: string, rpc: WireRpc]
 
 export interface Stage {
   readonly disk: Disk
-  readonly files: { readonly log: MemoryFile; readonly state: MemoryFile }
+  readonly disks: Disks
   /** As the main thread sees it. */
   readonly board: BoardReader
   readonly failures: readonly SkiffErrorData[]
@@ -71,12 +74,20 @@ export interface StageOptions {
   /** The first entry of the log. */
   readonly first?: Membership
   /** What an earlier start has left. */
-  readonly files?: Stage['files']
+  readonly disks?: Disks | null
 }
 
 /** A follower in term 1; its log holds the first members, and nothing is applied. */
-export function openStage({ first = members, files }: StageOptions = {}): Stage {
-  const { log, state } = files ?? { log: new MemoryFile(), state: new MemoryFile() }
+export function openStage(options: StageOptions = {}): Stage {
+  const stage = openFreshStage(options)
+  // No leader counts on it any more: it may vote.
+  for (let n = 0; n < limits.electionTicksMin; n++) stage.turn([], [{ type: 'tick' }])
+  return stage
+}
+
+/** The same, at the moment of its start. */
+export function openFreshStage({ first = members, disks: left = null }: StageOptions = {}): Stage {
+  const disks = left ?? new Disks()
   const disk: Disk = {
     logCommit: nothing,
     stateCommit: nothing,
@@ -84,32 +95,27 @@ export function openStage({ first = members, files }: StageOptions = {}): Stage 
     mapFreeBytes: 2 ** 36,
     commits: 0,
     corrupt(index) {
-      const environment = log.open({ begin: nothing, commit: nothing, done: nothing })
+      const environment = disks.home('memory', quiet, quiet).openLog()
       const table = environment.openTable('log')
       environment.transactionSync(() => corrupt(table, index))
     },
   }
   const hooks = (commit: () => void): Hooks => ({
-    begin: nothing,
+    ...quiet,
     commit() {
       commit()
       disk.commits++
     },
-    done: nothing,
   })
+  const logHooks = hooks(() => disk.logCommit())
+  const home = disks.home(
+    'memory',
+    logHooks,
+    hooks(() => disk.stateCommit()),
+  )
   const dice = { id: () => self, below: () => 0, next: () => 0.5 }
-  const home = {
-    path: 'memory',
-    bootId: () => 'boot',
-    openLog: () => log.open(hooks(() => disk.logCommit())),
-    openState: () => state.open(hooks(() => disk.stateCommit())),
-    hasState: () => false,
-    discardState: () => state.clear(),
-    syncNames: nothing,
-    syncState: nothing,
-  }
   const opened = openNode(home, dice)
-  if (files === undefined) {
+  if (left === null) {
     opened.identity = { ...opened.identity, address: '127.0.0.1:1' }
     bootstrap(opened, 'c'.repeat(32), first)
   }
@@ -136,7 +142,7 @@ export function openStage({ first = members, files }: StageOptions = {}): Stage 
   storage.start((error) => failures.push(error))
   assert.deepEqual(failures, [])
   return {
-    ...{ disk, failures, scheduled, rpcs, reports, files: { log, state } },
+    ...{ disk, failures, scheduled, rpcs, reports, disks },
     board: new BoardReader(memory),
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {

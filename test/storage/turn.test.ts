@@ -12,6 +12,7 @@ import {
   lead,
   leader,
   members,
+  openFreshStage,
   openStage,
   other,
   type Stage,
@@ -87,7 +88,7 @@ test('a node that applies its removal ends its watches, until it is added again'
   stage.turn([[leader, append([membershipEntry(3, others)], 3)]])
   stage.turn([[leader, append([membershipEntry(4, others)], 4)]], [watch(2)])
   assert.deepEqual(watchesOf(stage), ['watching 1', 'watchEnded 1', 'watchEnded 2'])
-  const again = openStage({ files: stage.files })
+  const again = openFreshStage({ disks: stage.disks })
   again.turn([], [watch(3)])
   assert.deepEqual(watchesOf(again), ['watchEnded 3'])
   again.turn([[leader, append([membershipEntry(5, members)], 5)]])
@@ -204,9 +205,23 @@ test('members that were not committed are not shown as such after a restart', ()
   const stage = openStage()
   const fewer = members.filter(({ id }) => id !== other)
   stage.turn([[leader, append([membershipEntry(2, fewer)], 1)]])
-  const again = openStage({ files: stage.files })
+  const again = openFreshStage({ disks: stage.disks })
   const shown = again.reports.flatMap((report) =>
     report.type === 'view' ? [report.view.members.length] : [],
   )
   assert.deepEqual(shown, [3])
+})
+
+test('a node that has just started promises nobody its vote: a leader may count on it', () => {
+  const stage = openFreshStage()
+  const preVote: WireRpc = { type: 'preVote', term: 2, lastIndex: 9, lastTerm: 1 }
+  stage.turn([[other, preVote]])
+  for (let n = 1; n < limits.electionTicksMin; n++) stage.turn([], [tick])
+  stage.turn([[other, preVote]])
+  stage.turn([], [tick])
+  const answers = () =>
+    stage.rpcs.flatMap((rpc) => (rpc.type === 'preVoteReply' ? [rpc.granted] : []))
+  assert.deepEqual(answers(), [false, false])
+  stage.turn([[other, preVote]])
+  assert.deepEqual(answers(), [false, false, true])
 })

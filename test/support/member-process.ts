@@ -2,33 +2,25 @@
  * The program of a member as a process of its own: does what it is told over IPC (member.ts), and ends when
  * whoever started it does. What throws where nobody catches it ends the process as it would any other.
  */
-import { syncBuiltinESMExports } from 'node:module'
-import workerThreads from 'node:worker_threads'
 import { errorToData, SkiffError } from '../../src/errors.ts'
-import type { Cluster, Entry, WatchEvent, Watcher } from '../../src/store.ts'
-import type { Command, Failure, Reply, Snapshot } from './member.ts'
+import { createCluster } from '../../src/index.ts'
+import type { Cluster, Entry, Node, WatchEvent } from '../../src/store.ts'
+import type { Command, Failure, Reply } from './member.ts'
+import { endThread, spyOnThreads } from './threads.ts'
 
-/** In the order in which they were started. */
-const threads: workerThreads.Worker[] = []
+spyOnThreads()
 
-class KnownWorker extends workerThreads.Worker {
-  constructor(...args: ConstructorParameters<typeof workerThreads.Worker>) {
-    super(...args)
-    threads.push(this)
-  }
-}
-
-// Before the library is loaded, so that its threads are known here.
-Object.assign(workerThreads, { Worker: KnownWorker })
-syncBuiltinESMExports()
-const { createCluster } = await import('../../src/index.ts')
-
-const watchers = new Map<number, Watcher>()
 let opened: Cluster | null = null
 
 function cluster(): Cluster {
   if (opened === null) throw new Error('not open')
   return opened
+}
+
+function node(): Node {
+  const [only] = cluster().nodes
+  if (only === undefined) throw new Error('no node')
+  return only
 }
 
 async function run(command: Command): Promise<unknown> {
@@ -45,18 +37,15 @@ async function run(command: Command): Promise<unknown> {
     case 'status':
       return cluster().status()
     case 'entries':
-      return snapshot(cluster())
+      return entriesOf(cluster())
     case 'watch':
       return watch(command)
-    case 'unwatch':
-      return watchers.get(command.watch)?.close()
     case 'block':
       return block(command.ms)
     case 'endThread':
-      return threads.splice(command.thread, 1)[0]?.terminate()
+      return endThread(node().dir, command.entrance)
     case 'restart':
-      threads.length = 0
-      await cluster().restart(cluster().nodes[0]?.id ?? '')
+      await cluster().restart(node().id)
       return
     case 'close':
       return cluster().close()
@@ -64,26 +53,24 @@ async function run(command: Command): Promise<unknown> {
 }
 
 /** The scan reads one moment; nothing was applied while it did if the index is the same before and after. */
-async function snapshot(store: Cluster): Promise<Snapshot> {
+async function entriesOf(store: Cluster): Promise<Entry[]> {
   for (;;) {
     const { appliedIndex } = store.status()
     const entries: Entry[] = []
     for await (const entry of store.scan({}, { consistency: 'stale' })) entries.push(entry)
-    if (store.status().appliedIndex === appliedIndex) return { appliedIndex, entries }
+    if (store.status().appliedIndex === appliedIndex) return entries
   }
 }
 
-async function watch(command: Command & { type: 'watch' }): Promise<void> {
-  const { prefix, fromRevision } = command
+async function watch({ watch, prefix, fromRevision }: Command & { type: 'watch' }): Promise<void> {
   const watcher = cluster().watch(prefix, { fromRevision })
-  watchers.set(command.watch, watcher)
   const { ready } = watcher
-  void deliver(command.watch, watcher)
+  void deliver(watch, watcher)
   await ready
 }
 
 /** Events of one turn of the event loop go together. */
-async function deliver(watch: number, watcher: Watcher): Promise<void> {
+async function deliver(watch: number, watcher: AsyncIterable<WatchEvent>): Promise<void> {
   let events: WatchEvent[] = []
   const flush = (): void => {
     if (events.length > 0) say({ type: 'events', watch, events })
@@ -98,7 +85,6 @@ async function deliver(watch: number, watcher: Watcher): Promise<void> {
     flush()
     say({ type: 'ended', watch, failure: failureOf(error) })
   }
-  watchers.delete(watch)
 }
 
 function block(ms: number): number {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { errorFromData, SkiffError, type SkiffErrorData } from '../../src/errors.ts'
 import type { CallOptions, ClusterOptions } from '../../src/options.ts'
 import type { Entry, NodeStatus, Store, WatchEvent } from '../../src/store.ts'
+import type { Entrance } from './threads.ts'
 
 export type Command =
   | { readonly type: 'open'; readonly options: ClusterOptions }
@@ -29,11 +30,10 @@ export type Command =
       readonly prefix: string
       readonly fromRevision: number
     }
-  | { readonly type: 'unwatch'; readonly watch: number }
   /** Keeps its main thread busy. */
   | { readonly type: 'block'; readonly ms: number }
   /** Terminates one of its worker threads. */
-  | { readonly type: 'endThread'; readonly thread: number }
+  | { readonly type: 'endThread'; readonly entrance: Entrance }
   /** A node that has stopped, in the same process. */
   | { readonly type: 'restart' }
   | { readonly type: 'close' }
@@ -51,14 +51,6 @@ export type Reply =
   | { readonly type: 'events'; readonly watch: number; readonly events: readonly WatchEvent[] }
   | { readonly type: 'ended'; readonly watch: number; readonly failure: Failure }
 
-export interface Snapshot {
-  readonly appliedIndex: number
-  readonly entries: readonly Entry[]
-}
-
-/** What a program does most with a store; values are what JSON carries. */
-export type RemoteStore = Pick<Store, 'put' | 'get' | 'delete'>
-
 export interface WatchListener {
   events(events: readonly WatchEvent[]): void
   /** Once, and last; not when the process dies. */
@@ -71,25 +63,6 @@ export interface Exit {
   readonly stderr: string
 }
 
-export interface RemoteMember extends RemoteStore {
-  /** Of the process that was started: the wrapper, if there is one. */
-  readonly pid: number
-  readonly exited: Promise<Exit>
-  open(options: ClusterOptions): Promise<NodeStatus>
-  status(): Promise<NodeStatus>
-  entries(): Promise<Snapshot>
-  /** Resolves when the watch is in place, with what ends it. */
-  watch(prefix: string, fromRevision: number, listener: WatchListener): Promise<() => void>
-  /** Resolves with how long the main thread was busy, as it says itself. */
-  block(ms: number): Promise<number>
-  endThread(thread: number): Promise<void>
-  restart(): Promise<void>
-  /** Closes it, and lets the process end by itself. */
-  close(): Promise<Exit>
-  /** SIGKILL, to it and to whatever runs it. */
-  kill(): Promise<Exit>
-}
-
 /** Of what a member says on stderr. */
 const stderrCharactersMax = 64 * 1024
 
@@ -99,7 +72,7 @@ export function startMember(wrapper: readonly string[] = []): RemoteMember {
   const [command, ...args] = [...wrapper, process.execPath, program]
   // Detached, so that it leads a group of its own, its wrapper included.
   const stdio = ['ignore', 'inherit', 'pipe', 'ipc'] as const
-  return new Remote(spawn(command ?? '', args, { stdio: [...stdio], detached: true }))
+  return new RemoteMember(spawn(command ?? '', args, { stdio: [...stdio], detached: true }))
 }
 
 interface Caller {
@@ -108,7 +81,8 @@ interface Caller {
   readonly isWrite: boolean
 }
 
-class Remote implements RemoteMember {
+/** Its store is asked for what a program does most; values are what JSON carries. */
+export class RemoteMember implements Pick<Store, 'put' | 'get' | 'delete'> {
   readonly exited: Promise<Exit>
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, Caller>()
@@ -127,6 +101,7 @@ class Remote implements RemoteMember {
     this.exited = this.#end()
   }
 
+  /** Of the process that was started: the wrapper, if there is one. */
   get pid(): number {
     return this.#child.pid ?? 0
   }
@@ -151,40 +126,39 @@ class Remote implements RemoteMember {
     return (await this.#call({ type: 'status' })) as NodeStatus
   }
 
-  async entries(): Promise<Snapshot> {
-    return (await this.#call({ type: 'entries' })) as Snapshot
+  async entries(): Promise<readonly Entry[]> {
+    return (await this.#call({ type: 'entries' })) as readonly Entry[]
   }
 
-  async watch(prefix: string, fromRevision: number, listener: WatchListener): Promise<() => void> {
+  /** Resolves when the watch is in place. It ends with the process. */
+  async watch(prefix: string, fromRevision: number, listener: WatchListener): Promise<void> {
     this.#ids++
     const watch = this.#ids
     this.#listeners.set(watch, listener)
     await this.#call({ type: 'watch', watch, prefix, fromRevision })
-    return () => {
-      this.#listeners.delete(watch)
-      // It ends with the process, too.
-      this.#call({ type: 'unwatch', watch }).catch(() => undefined)
-    }
   }
 
+  /** Resolves with how long the main thread was busy, as it says itself. */
   async block(ms: number): Promise<number> {
     return (await this.#call({ type: 'block', ms })) as number
   }
 
-  async endThread(thread: number): Promise<void> {
-    await this.#call({ type: 'endThread', thread })
+  async endThread(entrance: Entrance): Promise<void> {
+    await this.#call({ type: 'endThread', entrance })
   }
 
   async restart(): Promise<void> {
     await this.#call({ type: 'restart' })
   }
 
+  /** Closes it, and lets the process end by itself. */
   async close(): Promise<Exit> {
     await this.#call({ type: 'close' })
     this.#child.disconnect()
     return this.exited
   }
 
+  /** SIGKILL, to it and to whatever runs it. */
   async kill(): Promise<Exit> {
     if (!this.#hasExited) process.kill(-this.pid, 'SIGKILL')
     return this.exited
