@@ -50,12 +50,21 @@ function defectOf(file: number): string | null {
   const { size } = fstatSync(file)
   // Made, but nothing was written before the process died: LMDB begins anew.
   if (size === 0) return null
-  const first = readMeta(file, 0)
-  const second = first === null ? null : readMeta(file, first.pageBytes)
-  if (first === null || second === null) return 'is not a database of this program'
-  const newest = first.transaction > second.transaction ? first : second
-  const bytes = (newest.lastPage + 1n) * BigInt(newest.pageBytes)
+  const newest = newestMeta(file)
+  if (newest === null) return 'is not a database of this program'
+  const bytes = pagesBytes(newest)
   return bytes <= BigInt(size) ? null : `was cut short: ${size} bytes of ${bytes}`
+}
+
+/** Of the map: as far as it was ever used. Pages that are free again count, for none is given back. */
+export function usedBytes(directory: string): number {
+  const file = openSync(join(directory, 'data.mdb'), 'r')
+  try {
+    const meta = newestMeta(file)
+    return meta === null ? 0 : Number(pagesBytes(meta))
+  } finally {
+    closeSync(file)
+  }
 }
 
 /**
@@ -76,6 +85,17 @@ export function isUnfinished(directory: string): boolean {
   } finally {
     closeSync(file)
   }
+}
+
+function newestMeta(file: number): Meta | null {
+  const first = readMeta(file, 0)
+  const second = first === null ? null : readMeta(file, first.pageBytes)
+  if (first === null || second === null) return null
+  return first.transaction > second.transaction ? first : second
+}
+
+function pagesBytes({ lastPage, pageBytes }: Meta): bigint {
+  return (lastPage + 1n) * BigInt(pageBytes)
 }
 
 function isBlank(file: number, at: number): boolean {

@@ -28,7 +28,7 @@ import {
   syncState,
 } from './directory.ts'
 import { DiskSpace } from './disk-space.ts'
-import { openLogEnvironment, openStateEnvironment } from './environment.ts'
+import { mapFreeBytes, openLogEnvironment, openStateEnvironment } from './environment.ts'
 import type { Identity } from './log-store.ts'
 import {
   assembleNode,
@@ -168,7 +168,12 @@ class StorageService {
 
   #start(): void {
     const { limits, board, watcherBytesMax, diskFreeBytesMin } = this.#init
-    const space = new DiskSpace(() => freeBytes(this.#directory), diskFreeBytesMin)
+    const { log, state } = this.#directory
+    const space = new DiskSpace(
+      () => freeBytes(this.#directory),
+      diskFreeBytesMin,
+      () => Math.min(mapFreeBytes(log), mapFreeBytes(state)),
+    )
     // What is in the ports when a turn ends was sent for the next: it is taken with it.
     const schedule = (turn: () => void): void => void setImmediate(turn)
     const settings = { limits, board, watcherBytesMax, space, schedule }

@@ -71,6 +71,7 @@ export class Storage {
   readonly #ports: StoragePorts
   readonly #parts: StorageParts
   #members: Membership
+  #wasMember: boolean
   readonly #outbox: Outbox
   #shownView = ''
   /** What the view was made of when it was last looked at. */
@@ -86,6 +87,7 @@ export class Storage {
     this.#parts = parts
     this.#outbox = new Outbox(ports.codecs)
     this.#members = parts.members
+    this.#wasMember = parts.members.length > 0
   }
 
   /** Runs a turn whenever something waits. `failed` is called once, instead of any further turn. */
@@ -172,7 +174,7 @@ export class Storage {
     for (const entry of entries) space.spend(stateBytes(entry))
     const applied = state.apply(entries, watchers.isEmpty ? null : watchers)
     for (const entry of entries)
-      if (entry.type === 'membership') this.#members = decodeMembership(entry.bytes)
+      if (entry.type === 'membership') this.#follow(decodeMembership(entry.bytes))
     for (const batch of applied) {
       const answer = proposals.applied(batch)
       if (answer !== null)
@@ -181,6 +183,11 @@ export class Storage {
         ])
     }
     this.#again ||= this.#parts.raft.hasCommitted
+  }
+
+  #follow(members: Membership): void {
+    this.#members = members
+    this.#wasMember ||= includes(members, this.#parts.raft.id)
   }
 
   /** Everything main must know by now, as one message. */
@@ -332,7 +339,7 @@ export class Storage {
   }
 
   #showView(): void {
-    const { raft, changes } = this.#parts
+    const { raft, changes, watchers } = this.#parts
     const { role, term, leaderId } = raft.status
     const { members: latest } = raft.membership
     const sources = [
@@ -346,6 +353,10 @@ export class Storage {
     ]
     if (sameItems(sources, this.#viewSources)) return
     this.#viewSources = sources
+    // While the log still brings us back, as when an old one is applied again, we are not out.
+    watchers.follow(
+      this.#wasMember && ![this.#members, latest].some((all) => includes(all, raft.id)),
+    )
     const view: NodeView = { role, term, leaderId, members: this.#members }
     // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
     const members = [...this.#members, ...latest, ...raft.leaving]
@@ -362,6 +373,10 @@ export class Storage {
 
 function stateBytes({ type, bytes }: Entry): number {
   return bytes.length + (type === 'batch' ? batchCount(bytes) * commandPageBytes : 0)
+}
+
+function includes(members: Membership, node: NodeId): boolean {
+  return members.some(({ id }) => id === node)
 }
 
 function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {

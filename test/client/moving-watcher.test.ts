@@ -10,6 +10,7 @@ import { resolveOptions, type WatchOptions } from '../../src/options.ts'
 import { openChannel } from '../support/channel.ts'
 import { brief, take } from '../support/cluster.ts'
 
+const everywhere = { hasLive: () => true, hasLiveMember: () => true }
 const crash = new SkiffError('SKIFF_CRASHED', 'not-applied', 'it broke')
 
 function putAt(revision: number): Uint8Array {
@@ -29,7 +30,7 @@ function openMoving(t: TestContext, options: WatchOptions = {}) {
     openings.push(asked.fromRevision ?? null)
     return node.watch('', asked)
   }
-  return { watcher: new MovingWatcher(open, () => true, options), nodes, openings }
+  return { watcher: new MovingWatcher(open, everywhere, options), nodes, openings }
 }
 
 test('it goes on behind the last event it has given, however often it moves', async (t) => {

@@ -3,7 +3,7 @@
  * nothing of it is left, the others go on, and once the cause is gone it comes back.
  */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { decodeRecord } from '../../src/codec/record.ts'
@@ -14,9 +14,19 @@ import {
   openLogEnvironment,
   type Table,
 } from '../../src/storage/environment.ts'
+import { DirectoryLock } from '../../src/storage/lock.ts'
+import { StateReader } from '../../src/storage/reader.ts'
 import { Insider } from '../hostile/insider.ts'
 import { temporaryDir } from '../support/cleanup.ts'
-import { leaderOf, openCluster, portOf, settled, skiff } from '../support/cluster.ts'
+import {
+  isLive,
+  leaderOf,
+  nodeAt,
+  openCluster,
+  portOf,
+  settled,
+  skiff,
+} from '../support/cluster.ts'
 import { takePort } from '../support/tcp.ts'
 import { endThread, spyOnThreads, threadsLeft } from '../support/threads.ts'
 import { until } from '../support/until.ts'
@@ -119,6 +129,47 @@ for (const { what, code, failure, prepare } of causes) {
     assert.equal(again.status().failure, null)
   })
 }
+
+test('a node whose lock is taken away stops, and says why', async (t) => {
+  const cluster = await openCluster(t)
+  const node = nodeAt(cluster, 0)
+  await node.put('k', 1)
+  rmSync(join(node.dir, 'lock'))
+  await until(() => !isLive(node), 'it stops')
+  await assertRefuses(node, 'SKIFF_STORAGE', /the lock .* was taken away/)
+  await assertGone(node)
+})
+
+test('a lock that cannot be refreshed stops its node, not the program', async (t) => {
+  const cluster = await openCluster(t)
+  const node = nodeAt(cluster, 0)
+  const failing = t.mock.method(DirectoryLock.prototype, 'refresh', () => {
+    throw new Error('EROFS')
+  })
+  await until(() => !isLive(node), 'it stops')
+  failing.mock.restore()
+  await assertRefuses(node, 'SKIFF_CRASHED', /EROFS/)
+  await assertGone(node)
+})
+
+test('whatever goes wrong at the end of a node, all else of it is given back, and it says what', async (t) => {
+  const cluster = await openCluster(t, { nodes: 2 })
+  const [first, second] = [nodeAt(cluster, 0), nodeAt(cluster, 1)]
+  const broken = t.mock.method(StateReader.prototype, 'close', () => {
+    throw new Error('EIO')
+  })
+  await first.close()
+  broken.mock.restore()
+  assert.match(first.status().failure ?? '', /EIO/)
+  await assertGone(first)
+
+  const { dir } = second
+  rmSync(join(dir, 'lock'))
+  mkdirSync(join(dir, 'lock'))
+  await second.close()
+  assert.match(second.status().failure ?? '', /cannot re(lease|fresh) the lock .*EISDIR/)
+  assert.equal(threadsLeft(dir), 0)
+})
 
 /** Three members that were started again, so that no entry is in memory; the victim leads. */
 async function openCast(t: TestContext) {

@@ -273,10 +273,15 @@ export class SimulatedMain {
     const watch = this.#watches.get(id)
     if (watch === undefined) return
     this.#watches.delete(id)
-    if (code !== 'SKIFF_SLOW_WATCHER' || revision === null)
+    const isRemoved = code === 'SKIFF_MEMBERSHIP' && !(this.#isMember && watch.hasBegun)
+    if (!(code === 'SKIFF_SLOW_WATCHER' || isRemoved) || revision === null)
       throw this.#broken('a watch ends for a reason', `${id}: ${code} ${revision}`)
     watch.ended(revision)
-    this.#watch(watch.prefix, revision)
+    if (!isRemoved || this.#isMember) this.#watch(watch.prefix, revision)
+  }
+
+  get #isMember(): boolean {
+    return this.members.some(({ id }) => id === this.#node.id)
   }
 
   #view(members: Membership, peers: readonly PeerAddress[]): void {

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -107,9 +108,22 @@ test('a lock that became another’s is neither refreshed nor given back', async
     join(directory.path, 'lock'),
     JSON.stringify({ ...lockOf(directory), token: 'other' }),
   )
-  lock.refresh()
+  assert.throws(() => lock.refresh(), skiff('SKIFF_STORAGE', 'unknown', /was taken away/))
   lock.release()
   assert.deepEqual(readdirSync(directory.path), ['lock'])
+})
+
+test('a lock that is gone, or that cannot be read, says so when it is refreshed', async (t) => {
+  const directory = await freshDirectory(t)
+  const path = join(directory.path, 'lock')
+  const lock = take(directory)
+  lock.refresh()
+  rmSync(path)
+  assert.throws(() => lock.refresh(), skiff('SKIFF_STORAGE', 'unknown', /was taken away/))
+  lock.release()
+  mkdirSync(path)
+  assert.throws(() => lock.refresh(), skiff('SKIFF_STORAGE', 'unknown', /cannot refresh .*EISDIR/))
+  assert.throws(() => lock.release(), skiff('SKIFF_STORAGE', 'unknown', /cannot release .*EISDIR/))
 })
 
 test('a lock that says nothing is taken over', async (t) => {

@@ -13,7 +13,7 @@ import type {
   WireRpc,
 } from '../../src/messages.ts'
 import type { Entry, Membership } from '../../src/raft/types.ts'
-import { createBoard } from '../../src/storage/board.ts'
+import { BoardReader, createBoard } from '../../src/storage/board.ts'
 import { DiskSpace } from '../../src/storage/disk-space.ts'
 import { numberKey, type Table } from '../../src/storage/environment.ts'
 import { assembleNode, bootstrap, openNode } from '../../src/storage/opening.ts'
@@ -23,10 +23,10 @@ import { Disks } from '../simulation/disks.ts'
 import type { Hooks } from '../simulation/memory.ts'
 import { MemoryPort } from '../simulation/port.ts'
 
-const self = '00000000000000aa'
+export const self: string = '00000000000000aa'
 export const leader: string = '00000000000000bb'
 export const other: string = '00000000000000cc'
-const members: Membership = [self, leader, other].map((id, n) => ({
+export const members: Membership = [self, leader, other].map((id, n) => ({
   id,
   address: `127.0.0.1:${n + 1}`,
   role: 'voter',
@@ -44,6 +44,7 @@ export interface Disk {
   logCommit: () => void
   stateCommit: () => void
   freeBytes: number
+  mapFreeBytes: number
   /** Transactions kept so far. */
   commits: number
   /** Damages what is stored as this entry. */
@@ -54,6 +55,9 @@ export type Came = readonly [from: string, rpc: WireRpc]
 
 export interface Stage {
   readonly disk: Disk
+  readonly disks: Disks
+  /** As the main thread sees it. */
+  readonly board: BoardReader
   readonly failures: readonly SkiffErrorData[]
   /** Turns that were asked for, though nothing came in. */
   readonly scheduled: (() => void)[]
@@ -66,21 +70,29 @@ export interface Stage {
   turn(came: readonly Came[], calls?: readonly NetworkToStorage[]): void
 }
 
-/** A follower in term 1; its log holds the members, and nothing is applied. */
-export function openStage(): Stage {
-  const stage = openFreshStage()
+export interface StageOptions {
+  /** The first entry of the log. */
+  readonly first?: Membership
+  /** What an earlier start has left. */
+  readonly disks?: Disks | null
+}
+
+/** A follower in term 1; its log holds the first members, and nothing is applied. */
+export function openStage(options: StageOptions = {}): Stage {
+  const stage = openFreshStage(options)
   // No leader counts on it any more: it may vote.
   for (let n = 0; n < limits.electionTicksMin; n++) stage.turn([], [{ type: 'tick' }])
   return stage
 }
 
 /** The same, at the moment of its start. */
-export function openFreshStage(): Stage {
-  const disks = new Disks()
+export function openFreshStage({ first = members, disks: left = null }: StageOptions = {}): Stage {
+  const disks = left ?? new Disks()
   const disk: Disk = {
     logCommit: nothing,
     stateCommit: nothing,
     freeBytes: 10 * spaceLow,
+    mapFreeBytes: 2 ** 36,
     commits: 0,
     corrupt(index) {
       const environment = disks.home('memory', quiet, quiet).openLog()
@@ -103,8 +115,10 @@ export function openFreshStage(): Stage {
   )
   const dice = { id: () => self, below: () => 0, next: () => 0.5 }
   const opened = openNode(home, dice)
-  opened.identity = { ...opened.identity, address: '127.0.0.1:1' }
-  bootstrap(opened, 'c'.repeat(32), members)
+  if (left === null) {
+    opened.identity = { ...opened.identity, address: '127.0.0.1:1' }
+    bootstrap(opened, 'c'.repeat(32), first)
+  }
 
   const [rpcs, reports]: [WireRpc[], StorageToNetwork[]] = [[], []]
   const network = new MemoryPort<StorageToNetwork, NetworkToStorage>((posted) =>
@@ -113,8 +127,13 @@ export function openFreshStage(): Stage {
   const codec = new MemoryPort<StorageToCodec, CodecToStorage>((posted) =>
     rpcs.push(...posted.map(({ message }) => message.rpc)),
   )
-  const space = new DiskSpace(() => disk.freeBytes, spaceLow)
-  const settings = { limits, watcherBytesMax: 1_000_000, board: createBoard(), space }
+  const space = new DiskSpace(
+    () => disk.freeBytes,
+    spaceLow,
+    () => disk.mapFreeBytes,
+  )
+  const memory = createBoard()
+  const settings = { limits, watcherBytesMax: 1_000_000, board: memory, space }
   const scheduled: (() => void)[] = []
   const schedule = (turn: () => void): void => void scheduled.push(turn)
   const parts = assembleNode(opened, { ...settings, schedule }, dice)
@@ -123,7 +142,8 @@ export function openFreshStage(): Stage {
   storage.start((error) => failures.push(error))
   assert.deepEqual(failures, [])
   return {
-    ...{ disk, failures, scheduled, rpcs, reports },
+    ...{ disk, failures, scheduled, rpcs, reports, disks },
+    board: new BoardReader(memory),
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {
       for (const [from, rpc] of came) codec.deliver({ type: 'rpc', from, rpc })
@@ -131,6 +151,16 @@ export function openFreshStage(): Stage {
       codec.wake()
     },
   }
+}
+
+/** Elected in term 2 by the others; its no-op is written and sent. */
+export function lead(stage: Stage): void {
+  for (let n = 0; n < limits.electionTicksMax; n++) stage.turn([], [{ type: 'tick' }])
+  for (const type of ['preVoteReply', 'voteReply'] as const)
+    stage.turn([
+      [leader, { type, term: 2, granted: true }],
+      [other, { type, term: 2, granted: true }],
+    ])
 }
 
 function corrupt(table: Table, index: number): void {

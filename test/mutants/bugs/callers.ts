@@ -82,4 +82,88 @@ export const callerBugs: readonly Mutant[] = [
     'this.#refuse(batch, notSent(leaderId))',
     'notSent(leaderId)',
   ),
+  plant(
+    'proposals.ts',
+    'the window stays full after a resend',
+    'this.#sent = 0\n    this.#sentBytes = 0\n',
+    'this.#sent = 0\n',
+  ),
+  plant('proposals.ts', 'what is applied stays among what is on its way', 'this.#sent--\n', ''),
+  plant(
+    'proposals.ts',
+    'a new leader pays for the silence of the old one',
+    'this.#patienceTicks = this.#resendTicks\n      this.resend()',
+    'this.resend()',
+  ),
+  plant(
+    'storage.ts',
+    'a link to the leader that is made anew sends nothing again',
+    'if (message.id === raft.status.leaderId) proposals.resend()',
+    "if (message.id === '') proposals.resend()",
+  ),
+  plant(
+    'storage.ts',
+    'a read that was asked times out as if no leader had been known',
+    "fate === 'waiting' && leaderId === null",
+    'leaderId === null',
+  ),
+  plant('reads.ts', 'the time of a question is not counted', 'this.#asked.ticks++\n', ''),
+  plant(
+    'reads.ts',
+    'a question of an older term is waited for',
+    'this.#asked !== null && this.#asked.term !== term',
+    'this.#asked !== null && term < 0',
+  ),
+  plant(
+    'watchers.ts',
+    'old values count for nothing against a watcher',
+    'previous?.length ?? 0,',
+    'previous === null ? 0 : 0,',
+  ),
+  plant(
+    'watchers.ts',
+    'whatever is taken makes all the room',
+    'watcher.unreadBytes -= bytes',
+    'watcher.unreadBytes = 0 * bytes',
+  ),
+  plant(
+    'watchers.ts',
+    'a watcher that ends with its node goes on one too late',
+    'Math.max(nextRevision, this.#state.revision + 1)',
+    'Math.max(nextRevision, this.#state.revision + 2)',
+  ),
+  plant(
+    'watchers.ts',
+    'a removed node takes new watchers',
+    'if (this.#removed) this.#endRemoved(watcher)\n    else if',
+    'if',
+  ),
+  plant(
+    'storage.ts',
+    'a removed node leaves its watchers in silence',
+    'this.#wasMember && ![this.#members, latest]',
+    '!this.#wasMember && ![this.#members, latest]',
+  ),
+  plant(
+    'storage.ts',
+    'watches end where an old log is applied again',
+    '![this.#members, latest].some',
+    '![this.#members].some',
+  ),
+  plant(
+    'changes.ts',
+    'an applicant is never forgotten',
+    'if (applicant.ticksLeft <= 0) this.#applicants.delete(applicant.id)',
+    '',
+  ),
+  {
+    name: 'a change that is over is asked for again and again',
+    edits: [
+      {
+        file: 'src/client/changes.ts',
+        find: "      this.#post({ type: 'cancelChange', id })\n",
+        replace: '',
+      },
+    ],
+  },
 ]

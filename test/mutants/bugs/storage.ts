@@ -55,6 +55,30 @@ export const turnBugs: readonly Mutant[] = [
     'this.#again ||= this.#parts.raft.hasCommitted',
     '',
   ),
+  plant(
+    'storage.ts',
+    'a leader on a full disk takes what others forward',
+    'if (space.trouble === null && batchOwner',
+    'if (space !== null && batchOwner',
+  ),
+  plant(
+    'disk-space.ts',
+    'a map that fills is not looked at',
+    'for (const each of this.#supplies) each.freeBytes',
+    'for (const each of this.#supplies.slice(0, 1)) each.freeBytes',
+  ),
+  plant(
+    'storage.ts',
+    'a node that leads alone says so until its write is done',
+    'const turn = raft.takeTurn()\n    this.#publish()\n',
+    'const turn = raft.takeTurn()\n',
+  ),
+  plant(
+    'opening.ts',
+    'members that are not committed are shown after a restart',
+    'memberships.findLast(({ index }) => index <= state.appliedIndex)',
+    'memberships.at(-1)',
+  ),
 ]
 
 export const logBugs: readonly Mutant[] = [
