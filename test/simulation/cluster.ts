@@ -29,7 +29,7 @@ import type { Life, NodeWorld } from './world.ts'
  * many for each batch that a caller still waits for, one after the other.
  */
 const recoveryElectionsMax = 20
-const catchUpUnitsMax = 30
+const catchUpUnitsMax = 60
 const writeUnitsMax = 150
 /** And then keep its leader for so many, or replace it within so many. */
 const endingElections = 8
