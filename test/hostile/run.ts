@@ -6,8 +6,7 @@
  *
  * Prints what each kind took. At the first broken promise: the seed, the kind and the input; exit code 1.
  */
-import { parseArgs } from 'node:util'
-import { wholeFrom } from '../support/arguments.ts'
+import { readArguments, wholeFrom } from '../support/arguments.ts'
 import { attackDecoder } from './decoder.ts'
 import { attackListener, inFlight } from './listener.ts'
 import type { KindReport } from './report.ts'
@@ -15,14 +14,15 @@ import type { KindReport } from './report.ts'
 /** A connection costs as much as a few hundred frames. */
 const framesPerConnection = 25
 
-const usage = 'usage: npm run hostile -- [--inputs N] [--seed S]'
+const usage = `usage: npm run hostile -- [--inputs N] [--seed S]
+         --inputs N   frames for the decoder, and a connection for each ${framesPerConnection}; default 100000
+         --seed S     draws them; default 1
+exit code 0: all promises kept, 1: one was broken, 2: wrong arguments`
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      inputs: { type: 'string', default: '100000' },
-      seed: { type: 'string', default: '1' },
-    },
+  const { values } = readArguments(usage, {
+    inputs: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
   })
   const inputs = wholeFrom(values.inputs, usage)
   const seed = wholeFrom(values.seed, usage)
@@ -30,6 +30,7 @@ async function main(): Promise<number> {
   process.on('uncaughtException', (error) => die(seed, error))
   try {
     await attackEverything(seed, inputs)
+    console.log('all promises kept')
     return 0
   } catch (error) {
     console.error(error instanceof Error ? error.stack : error)

@@ -41,6 +41,7 @@ export class Nursery {
   constructor(mutants: readonly Mutant[]) {
     this.#mutants = mutants
     write(join(this.#folder, 'package.json'), '{ "type": "module" }')
+    symlinkSync(resolve(root, 'node_modules'), join(this.#folder, 'node_modules'))
     this.#compile(mutants.flatMap((mutant, n) => this.#writeSources(mutant, n)))
   }
 
@@ -79,7 +80,6 @@ export class Nursery {
       join(this.#folder, 'built'),
     ]
     execFileSync(compiler, [...compilerOptions, ...places, ...files], { stdio: 'pipe' })
-    symlinkSync(resolve(root, 'node_modules'), join(this.#folder, 'node_modules'))
   }
 }
 

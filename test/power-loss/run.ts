@@ -7,21 +7,21 @@
  * the image is kept; exit code 1.
  */
 import { rmSync } from 'node:fs'
-import { parseArgs } from 'node:util'
-import { wholeFrom } from '../support/arguments.ts'
+import { readArguments, wholeFrom } from '../support/arguments.ts'
 import { canTrace } from '../support/strace.ts'
 import { openImages, type Result, recordWorkloads } from './campaign.ts'
 
 const imagesPerRound = 1_000
 
-const usage = 'usage: npm run power-loss -- [--images N] [--seed S]'
+const usage = `usage: npm run power-loss -- [--images N] [--seed S]
+         --images N   opened at least; default 2000
+         --seed S     draws the cuts; default 1
+exit code 0: all promises kept, 1: one was broken, 2: wrong arguments`
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      images: { type: 'string', default: '2000' },
-      seed: { type: 'string', default: '1' },
-    },
+  const { values } = readArguments(usage, {
+    images: { type: 'string', default: '2000' },
+    seed: { type: 'string', default: '1' },
   })
   const images = wholeFrom(values.images, usage)
   const seed = wholeFrom(values.seed, usage)
@@ -35,7 +35,10 @@ async function main(): Promise<number> {
   const result = await openImages(recorded, images)
   print(result, (performance.now() - started) / 1_000)
   if (result.failure === null) rmSync(recorded.scratch, { recursive: true, force: true })
-  if (result.failure === null) return 0
+  if (result.failure === null) {
+    console.log('all promises kept')
+    return 0
+  }
   for (const [what, count] of result.failures) console.error(`${count} times: ${what}`)
   console.error(`first: ${result.failure.reason}`)
   console.error(`kept: ${result.failure.image}`)

@@ -8,29 +8,33 @@
  *
  * Exit code 1: a promise was broken; the seed and the rule are printed. 2: wrong arguments.
  */
-import { parseArgs } from 'node:util'
-import { wholeFrom } from '../support/arguments.ts'
+import { readArguments, refuse, wholeFrom } from '../support/arguments.ts'
 import { type Report, simulate } from './cluster.ts'
 import { type Range, runRange } from './range.ts'
 
-const usage = 'usage: npm run sim -- SEED | [--from SEED] [--seeds N] [--twice] [--keep-going]'
+const usage = `usage: npm run sim -- SEED
+         replays one seed, with every line of the conversation
+       npm run sim -- [--from SEED] [--seeds N] [--twice] [--keep-going]
+         --from SEED, --seeds N   the range; default from 1, 1000 seeds
+         --twice                  each seed twice: it must do the same both times
+         --keep-going             does not end at the first broken promise
+exit code 0: all promises kept, 1: one was broken, 2: wrong arguments`
 const reportEveryMs = 1_000
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    from: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '1000' },
-    twice: { type: 'boolean', default: false },
-    'keep-going': { type: 'boolean', default: false },
-  },
-})
+const options = {
+  from: { type: 'string', default: '1' },
+  seeds: { type: 'string', default: '1000' },
+  twice: { type: 'boolean', default: false },
+  'keep-going': { type: 'boolean', default: false },
+} as const
+const { values, positionals } = readArguments(usage, options, { allowPositionals: true })
 
 function main(): number | Promise<number> {
   const [seed] = positionals
+  if (seed !== undefined && process.argv.length > 3) refuse('one seed, and nothing else', usage)
   if (seed !== undefined) return replay(wholeFrom(seed, usage, 0))
   const { from, seeds, twice } = values
-  return run({ from: wholeFrom(from, usage, 0), seeds: wholeFrom(seeds, usage, 0), twice })
+  return run({ from: wholeFrom(from, usage, 0), seeds: wholeFrom(seeds, usage), twice })
 }
 
 function replay(seed: number): number {
@@ -77,6 +81,7 @@ class Tally {
   show(): void {
     console.log(this.#progress())
     console.log([...this.#sums].map(([name, sum]) => `${name} ${sum}`).join(', '))
+    if (this.failures.length === 0) console.log('all promises kept')
   }
 
   #fail(report: Report): void {
