@@ -83,6 +83,10 @@ export function errorToData(error: unknown): SkiffErrorData {
   return { code, message, outcome, leaderId, revision }
 }
 
+export function isErrorData(value: unknown): value is SkiffErrorData {
+  return typeof value === 'object' && value !== null && 'code' in value && 'outcome' in value
+}
+
 /** On the other side of the thread. */
 export function errorFromData(data: SkiffErrorData): SkiffError {
   const { code, outcome, message, leaderId, revision } = data

@@ -7,7 +7,7 @@ import { Actors } from './actors.ts'
 import { formatAddress, parseAddress } from './address.ts'
 import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
-import { errorFromData, messageOf, type Outcome, SkiffError } from './errors.ts'
+import { errorFromData, isErrorData, messageOf, type Outcome, SkiffError } from './errors.ts'
 import type { CodecToNetwork, PeerAddress } from './messages.ts'
 import { type Clock, startClock } from './network/clock.ts'
 import {
@@ -82,7 +82,7 @@ export class LocalNode extends ForwardingStore implements Node {
     } catch (error) {
       const failure = node.#failure
       await node.kill()
-      throw failure ?? error
+      throw failure === null ? error : neverStarted(failure)
     }
   }
 
@@ -343,7 +343,14 @@ export class LocalNode extends ForwardingStore implements Node {
 
 function failureOf(error: unknown): SkiffError {
   if (error instanceof SkiffError) return error
+  if (isErrorData(error)) return errorFromData(error)
   return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${messageOf(error)}`)
+}
+
+/** Nobody has asked anything of it yet. */
+function neverStarted(failure: SkiffError): SkiffError {
+  const { code, message } = failure
+  return new SkiffError(code, 'not-applied', message, { cause: failure })
 }
 
 /** The port it had last, if it still listens on the same host. */

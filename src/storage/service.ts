@@ -6,7 +6,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import type { MessagePort } from 'node:worker_threads'
 import { serveControl } from '../actor/control.ts'
 import { openPort } from '../actor/port.ts'
-import { errorFromData, type SkiffErrorData } from '../errors.ts'
+import type { SkiffErrorData } from '../errors.ts'
 import type {
   CodecToStorage,
   NetworkToStorage,
@@ -105,12 +105,13 @@ class StorageService {
   readonly #home: Home
   readonly #ports: StoragePorts
   readonly #ended: () => void
-  readonly #crashed: (error: Error) => void
+  /** As data: an error would lose its code on the way. */
+  readonly #crashed: (error: SkiffErrorData) => void
   #opened: Opened | null = null
   #storage: Storage | null = null
   #closing: Promise<void> | null = null
 
-  constructor(init: StorageInit, ended: () => void, crashed: (error: Error) => void) {
+  constructor(init: StorageInit, ended: () => void, crashed: (error: SkiffErrorData) => void) {
     this.#init = init
     this.#directory = directoryAt(init.dir)
     this.#home = homeAt(this.#directory)
@@ -184,10 +185,9 @@ class StorageService {
 
   /** Says why, to those who wait, and ends the actor. The disk is left as it is. */
   #fail(data: SkiffErrorData): void {
-    const error = errorFromData(data)
     this.#ports.network.post({ type: 'failed', error: data })
     this.#ports.network.flush()
-    const end = (): void => this.#crashed(error)
+    const end = (): void => this.#crashed(data)
     void this.#close(false).then(end, end)
   }
 

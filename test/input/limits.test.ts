@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { test } from 'node:test'
-import type { Node } from '../../src/index.ts'
+import { createCluster, type Node } from '../../src/index.ts'
 import { nextTurn } from '../support/channel.ts'
-import { collect, nodeAt, openCluster, skiff } from '../support/cluster.ts'
+import { collect, nodeAt, openCluster, quick, skiff } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
 
 test('calls after close are SKIFF_CLOSED and not applied, of the cluster and of its nodes', async (t) => {
@@ -131,6 +131,11 @@ test('over requestBytesMax writes are SKIFF_OVERLOADED and not applied', async (
   assert.equal(results.filter(({ status }) => status === 'rejected').length, 2)
   assert.equal((await cluster.keys()).length, 3)
   await cluster.put('room', value)
+})
+
+test('far below diskFreeBytesMin no cluster opens: SKIFF_STORAGE, for there was nothing asked yet', async () => {
+  const refused = skiff('SKIFF_STORAGE', 'not-applied', /the disk is full/)
+  await assert.rejects(createCluster({ ...quick, diskFreeBytesMin: 2 ** 50 }), refused)
 })
 
 test('below diskFreeBytesMin writes are SKIFF_STORAGE and not applied, while reads and watches work', async (t) => {
