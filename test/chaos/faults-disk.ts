@@ -23,7 +23,7 @@ export async function syncError(stage: Stage, target: Slot, random: Random): Pro
   }
   const fails = (): Promise<void> => failsWith(stage, target, 'SKIFF_STORAGE')
   const skipped = await injected(stage, target, injection, fails)
-  if (skipped !== null) return skipped
+  if (skipped !== null) return untraced(target, random, skipped)
   await pause(awayMs(random))
   await restart(target, random)
   return null
@@ -38,12 +38,18 @@ export async function writeError(stage: Stage, target: Slot, random: Random): Pr
   }
   mayDie(target)
   const skipped = await injected(stage, target, injection, () => stopsOrDies(stage, target))
-  if (skipped !== null) {
-    target.mustLive()
-    return skipped
-  }
+  if (skipped !== null) return untraced(target, random, skipped)
   await startAnew(target, random)
   return null
+}
+
+/**
+ * Where strace gave up in the middle it has left threads stopped, and where its call came too late it may
+ * still fail: such a process is not kept.
+ */
+async function untraced(target: Slot, random: Random, skipped: string): Promise<Outcome> {
+  await startAnew(target, random)
+  return skipped
 }
 
 /** Until the call has failed and `fails` has seen what comes of it. */
