@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { messageOf } from '../errors.ts'
+import { strangersMax } from '../options.ts'
 import { handshakeBytesMax } from './hello.ts'
 import {
   type Accept,
@@ -26,7 +27,7 @@ export interface Uws {
 }
 
 interface UwsApp {
-  filter(track: (response: UwsResponse, change: number) => void): UwsApp
+  filter(count: (response: UwsResponse, change: number) => void): UwsApp
   any(pattern: string, handle: (response: UwsResponse) => void): UwsApp
   ws(pattern: string, behavior: UwsBehavior): UwsApp
   listen(
@@ -38,36 +39,21 @@ interface UwsApp {
   close(): void
 }
 
-/** A connection that is no WebSocket yet. Of no use after `onAborted` and `upgrade`. */
+/** A connection that is no WebSocket yet. */
 interface UwsResponse {
   close(): void
-  cork(act: () => void): void
-  onAborted(gone: () => void): void
-  onData(part: () => void): void
-  upgrade(data: UwsData, key: string, protocol: string, extensions: string, context: object): void
-}
-
-interface UwsRequest {
-  getHeader(name: string): string
 }
 
 interface UwsBehavior {
   readonly maxPayloadLength: number
   readonly idleTimeout: number
   readonly compression: number
-  upgrade(response: UwsResponse, request: UwsRequest, context: object): void
   open(socket: UwsSocket): void
   message(socket: UwsSocket, bytes: ArrayBuffer, binary: boolean): void
   close(socket: UwsSocket): void
 }
 
-/** Only its own fields come back: what is given is copied. */
-interface UwsData {
-  readonly connection: UwsConnection
-}
-
 interface UwsSocket {
-  getUserData(): UwsData
   send(bytes: Uint8Array, binary: boolean): number
   end(code: number, reason: string): void
   close(): void
@@ -139,78 +125,55 @@ function listen(uws: Uws, { host, port, peerPath }: ListenAt, accept: Accept): L
 }
 
 function buildApp(uws: Uws, peerPath: string, accept: Accept): UwsApp {
+  const connections = new Map<UwsSocket, UwsConnection>()
   const lobby = new Lobby<UwsConnection>((connection) => connection.drop())
-  const asked = new Asked()
-  const track = (response: UwsResponse, change: number): void => {
-    if (change > 0) lobby.enter(new UwsConnection(response, lobby, asked))
+  // Accepted, and no WebSocket yet. Which of them is oldest cannot be told: the newest has to go, and the
+  // others go by themselves, for uWebSockets waits ten seconds for a request.
+  let requests = 0
+  const count = (response: UwsResponse, change: number): void => {
+    requests += change
+    if (change > 0 && requests > strangersMax) response.close()
   }
   const behavior: Omit<UwsBehavior, 'maxPayloadLength'> = {
     idleTimeout: idleTimeoutMs / 1_000,
     compression: uws.DISABLED,
-    upgrade: (_response, request, context) => asked.put(request, context),
-    open: (socket) => socket.getUserData().connection.open(socket, accept),
-    message: (socket, bytes, binary) => socket.getUserData().connection.message(bytes, binary),
-    close: (socket) => socket.getUserData().connection.closed(),
+    open(socket) {
+      requests -= 1
+      const connection = new UwsConnection(socket, lobby)
+      connections.set(socket, connection)
+      lobby.enter(connection)
+      connection.attach(accept(connection))
+    },
+    message: (socket, bytes, binary) => connections.get(socket)?.message(bytes, binary),
+    close(socket) {
+      connections.get(socket)?.closed()
+      connections.delete(socket)
+    },
   }
   const refuseHttp = (response: UwsResponse): void => response.close()
   // Fragments are put together where we cannot count them, so the limit cannot wait for the handshake. The
   // default, 16 KiB, would close links at the first larger frame.
   return uws
     .App()
-    .filter(track)
+    .filter(count)
     .any('/*', refuseHttp)
     .ws('/*', { ...behavior, maxPayloadLength: handshakeBytesMax })
     .ws(peerPath, { ...behavior, maxPayloadLength: messageBytesMax })
 }
 
-type Upgrade = (response: UwsResponse, connection: UwsConnection) => void
-
-/**
- * What was asked for a moment ago. The response given with a request is another object than the one given
- * when the connection was accepted, and nothing tells which belong together; but at the end of the request,
- * before any other connection is heard, the first one is told of its data. There are some even where there
- * are none.
- */
-class Asked {
-  #upgrade: Upgrade | null = null
-
-  put(request: UwsRequest, context: object): void {
-    const key = request.getHeader('sec-websocket-key')
-    const protocol = request.getHeader('sec-websocket-protocol')
-    const extensions = request.getHeader('sec-websocket-extensions')
-    this.#upgrade = (response, connection) =>
-      response.upgrade({ connection }, key, protocol, extensions, context)
-  }
-
-  take(): Upgrade | null {
-    const upgrade = this.#upgrade
-    this.#upgrade = null
-    return upgrade
-  }
-}
-
-/** From accept to close: first plain HTTP, then a WebSocket. */
 class UwsConnection implements Connection {
   readonly #lobby: Lobby<UwsConnection>
-  /** These two are `null` while there is none, and once closed: any use of it would throw from then on. */
-  #response: UwsResponse | null
-  #socket: UwsSocket | null = null
+  /** `null` once closed: any use of it would throw from then on. */
+  #socket: UwsSocket | null
   #events: ConnectionEvents | null = null
 
-  constructor(response: UwsResponse, lobby: Lobby<UwsConnection>, asked: Asked) {
-    this.#response = response
+  constructor(socket: UwsSocket, lobby: Lobby<UwsConnection>) {
+    this.#socket = socket
     this.#lobby = lobby
-    response.onAborted(() => this.closed())
-    response.onData(() => {
-      const upgrade = asked.take()
-      // Not at once: the parser that has called would go on with a connection that is gone.
-      if (upgrade !== null) setImmediate(() => this.#upgrade(upgrade))
-    })
   }
 
-  open(socket: UwsSocket, accept: Accept): void {
-    this.#socket = socket
-    this.#events = accept(this)
+  attach(events: ConnectionEvents): void {
+    this.#events = events
   }
 
   send(bytes: Uint8Array): void {
@@ -227,13 +190,13 @@ class UwsConnection implements Connection {
     const socket = this.#socket
     this.#socket = null
     this.#events = null
-    // Calls `closed` below before it returns.
+    this.#lobby.leave(this)
+    // Calls `close` above before it returns.
     socket?.end(code, reason)
   }
 
-  /** Whatever it is by now. */
   drop(): void {
-    this.#response?.close()
+    // Calls `close` above before it returns.
     this.#socket?.close()
   }
 
@@ -242,17 +205,10 @@ class UwsConnection implements Connection {
   }
 
   closed(): void {
-    this.#response = null
     this.#socket = null
     this.#lobby.leave(this)
     this.#events?.closed()
     this.#events = null
-  }
-
-  #upgrade(upgrade: Upgrade): void {
-    const response = this.#response
-    this.#response = null
-    response?.cork(() => upgrade(response, this))
   }
 }
 
