@@ -119,7 +119,7 @@ for (const transport of transports) {
     stopHandshakeClocks(t)
     const node = await openNode(t, { transport })
     const { ws } = await dialWebSocket(t, node)
-    for (let n = 0; n < strangersMax + 10; n++) {
+    for (let n = 0; n < 2 * strangersMax + 10; n++) {
       const other = n % 2 === 0 ? await dialSilent(t, node) : await dialWebSocket(t, node)
       other.leave()
       await turnsUntil(() => other.isClosed(), 'it has left')
