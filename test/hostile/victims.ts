@@ -170,10 +170,14 @@ export async function openMemberVictim(transport: Transport): Promise<GuardedVic
   )
   const port = portOf(leader.address)
   const overheard = await overhear(port)
-  await follower.put('puts', 0)
-  // The follower may apply a put, and answer for it, before the leader has applied it.
-  const applied = () => until(() => isSettled(leader.status()), 'the leader has applied everything')
-  await applied()
+  // The follower may apply a put, and answer for it, before the leader has applied it. And a status may be
+  // an older one while its thread is held up in the middle of writing the board.
+  const put = async (value: number): Promise<void> => {
+    const { revision } = await follower.put('puts', value)
+    const has = (status: NodeStatus): boolean => status.revision >= revision && isSettled(status)
+    await until(() => has(leader.status()), 'the leader has applied everything')
+  }
+  await put(0)
   const before = leader.status()
   let puts = 0
   return {
@@ -181,8 +185,7 @@ export async function openMemberVictim(transport: Transport): Promise<GuardedVic
     assertSound: oneAtATime(async () => {
       puts++
       // From the follower, so that the request goes through the listener under attack.
-      await follower.put('puts', puts)
-      await applied()
+      await put(puts)
       assert.deepEqual(gist(leader.status(), 0), gist(before, puts))
       assert.equal(follower.status().failure, null)
     }),
