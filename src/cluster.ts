@@ -76,7 +76,10 @@ class LocalCluster extends ForwardingStore implements Cluster {
   override watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
     return new MovingWatcher<T>(
       (from) => this.serving().watch<T>(prefix, { ...options, ...from }),
-      () => this.#hasLive(),
+      {
+        hasLive: () => this.#nodes.some((node) => node.isLive),
+        hasLiveMember: () => this.#nodes.some((node) => node.isLiveMember),
+      },
       options,
     )
   }
@@ -142,10 +145,6 @@ class LocalCluster extends ForwardingStore implements Cluster {
     const node = await LocalNode.start({ dir, options: this.#options, port, join: seeds })
     this.#nodes.push(node)
     return node
-  }
-
-  #hasLive(): boolean {
-    return this.#nodes.some((node) => node.isLive)
   }
 
   protected override serving(): LocalNode {

@@ -30,7 +30,7 @@ export type SkiffErrorCode =
   | 'SKIFF_CONFIG'
   /** The secret was refused. */
   | 'SKIFF_UNAUTHORIZED'
-  /** A membership change was refused; the message gives the reason. */
+  /** A membership change was refused, or a watch by a node that was removed; the message says which. */
   | 'SKIFF_MEMBERSHIP'
 
 /** An error as it crosses a thread: structured clone and comlink both drop `code` from an Error. */
@@ -39,7 +39,7 @@ export interface SkiffErrorData {
   readonly message: string
   readonly outcome: Outcome
   readonly leaderId: string | null
-  /** For `SKIFF_COMPACTED` the oldest revision, for `SKIFF_SLOW_WATCHER` the one to resume from. */
+  /** For `SKIFF_COMPACTED` the oldest revision; where a watch was ended, the one to resume from. */
   readonly revision: number | null
 }
 
@@ -81,6 +81,10 @@ export function errorToData(error: unknown): SkiffErrorData {
   }
   const { code, message, outcome, leaderId, revision } = error
   return { code, message, outcome, leaderId, revision }
+}
+
+export function isErrorData(value: unknown): value is SkiffErrorData {
+  return typeof value === 'object' && value !== null && 'code' in value && 'outcome' in value
 }
 
 /** On the other side of the thread. */

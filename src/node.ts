@@ -2,16 +2,21 @@
  * One member, in this process: the network actor, wired to the two others. It starts them, passes on what
  * they say, and stops them; what callers want of it is the client's matter (client/client.ts).
  */
-import { setTimeout } from 'node:timers/promises'
 import { onExit } from './actor/exit.ts'
 import { Actors } from './actors.ts'
 import { formatAddress, parseAddress } from './address.ts'
 import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
-import { errorFromData, messageOf, type Outcome, SkiffError } from './errors.ts'
+import { errorFromData, isErrorData, messageOf, type Outcome, SkiffError } from './errors.ts'
 import type { CodecToNetwork, PeerAddress } from './messages.ts'
 import { type Clock, startClock } from './network/clock.ts'
-import { type LocalIdentity, Network, type NetworkEvents } from './network/network.ts'
+import {
+  type LocalIdentity,
+  Network,
+  type NetworkEvents,
+  type ProbeOptions,
+} from './network/network.ts'
+import { checkBelonging, findSeed } from './network/seed.ts'
 import { type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
 import { BoardReader } from './storage/board.ts'
@@ -29,11 +34,6 @@ export interface NodeSettings {
   /** `null`: found a cluster, unless the directory belongs to one. */
   readonly join: readonly string[] | null
 }
-
-/** How long a member that starts waits to hear that it belongs elsewhere. */
-const belongingProbeMs = 1_000
-/** Between two rounds of asking those to join. */
-const probeAgainMs = 200
 
 export class LocalNode extends ForwardingStore implements Node {
   readonly dir: string
@@ -82,7 +82,7 @@ export class LocalNode extends ForwardingStore implements Node {
     } catch (error) {
       const failure = node.#failure
       await node.kill()
-      throw failure ?? error
+      throw failure === null ? error : neverStarted(failure)
     }
   }
 
@@ -193,44 +193,15 @@ export class LocalNode extends ForwardingStore implements Node {
   async #findSeed({ join }: NodeSettings, { wasMember }: OpenedNode): Promise<PeerAddress | null> {
     if (join === null || join.length === 0) return null
     if (wasMember) {
-      await this.#checkBelonging(join)
+      await checkBelonging(this.#running(), join)
       return null
     }
-    const seed = await this.#probeAny(join)
+    const seed = await findSeed(this.#running(), join, this.#options.timeoutMs)
     if (this.#identity?.clusterId === null) {
       await this.#alive(this.#actors.control.call('adopt', seed.clusterId))
       this.#identity.clusterId = seed.clusterId
     }
     return seed
-  }
-
-  /** A member needs nobody in order to start. But if those it should join refuse it, it is none of theirs. */
-  async #checkBelonging(addresses: readonly string[]): Promise<void> {
-    const network = this.#running()
-    const probes = addresses.map((address) =>
-      network.probe(address, { timeoutMs: belongingProbeMs }).catch(silence),
-    )
-    await Promise.all(probes)
-  }
-
-  /**
-   * The first of the addresses where a member answers. A refusal is final, silence is not: machines that are
-   * started together do not come up together, so it asks until `timeoutMs` has passed.
-   */
-  async #probeAny(addresses: readonly string[]): Promise<PeerAddress & { clusterId: string }> {
-    const { timeoutMs } = this.#options
-    const deadline = performance.now() + timeoutMs
-    for (;;) {
-      const failures: string[] = []
-      for (const address of addresses) {
-        const answer = await this.#running().probe(address, { timeoutMs }).catch(silence)
-        if (answer instanceof SkiffError) failures.push(answer.message)
-        else if (answer.clusterId === null) failures.push(`${address} belongs to no cluster yet`)
-        else return { id: answer.nodeId, address, clusterId: answer.clusterId }
-      }
-      if (performance.now() + probeAgainMs < deadline) await setTimeout(probeAgainMs)
-      else throw nobodyToJoin(failures)
-    }
   }
 
   // ── wiring ────────────────────────────────────────────────────────────────────────────────────
@@ -243,10 +214,7 @@ export class LocalNode extends ForwardingStore implements Node {
       options: this.#options,
       board: this.#board,
       state: this.#state,
-      probe: async (address, options) => {
-        const { nodeId, address: advertised } = await this.#running().probe(address, options)
-        return { id: nodeId, address: advertised }
-      },
+      probe: (address, options) => this.#probe(address, options),
       stateReplaced: (generation) => this.#state?.replace(directory.state(generation)),
       peersChanged: (peers) => this.#network?.setPeers(peers),
       failed: (error) => this.#failed(errorFromData(error)),
@@ -257,6 +225,16 @@ export class LocalNode extends ForwardingStore implements Node {
       })
     }
     return this.#client
+  }
+
+  async #probe(address: string, options: ProbeOptions): Promise<PeerAddress> {
+    try {
+      const { nodeId, address: advertised } = await this.#running().probe(address, options)
+      return { id: nodeId, address: advertised }
+    } catch (error) {
+      // The network only knows that it was closed, not why.
+      throw this.#life === 'stopped' ? this.#ended('not-applied') : error
+    }
   }
 
   #networkEvents(): NetworkEvents {
@@ -306,7 +284,11 @@ export class LocalNode extends ForwardingStore implements Node {
     this.#ticksToLockRefresh--
     if (this.#ticksToLockRefresh > 0) return
     this.#ticksToLockRefresh = lockRefreshMs / tickMs
-    this.#lock?.refresh()
+    try {
+      this.#lock?.refresh()
+    } catch (error) {
+      this.#failed(failureOf(error))
+    }
   }
 
   #running(): Network {
@@ -337,18 +319,28 @@ export class LocalNode extends ForwardingStore implements Node {
 
   async #shutDown(how: 'close' | 'kill'): Promise<void> {
     this.#life = 'stopped'
-    this.#clock?.stop()
-    this.#client?.end((outcome) => this.#ended(outcome))
-    await this.#state?.close()
-    const stored = this.#alive(this.#actors.control.call(how)).catch((error: unknown) => {
-      // Dead already, or dying of it; either way at its end, and status() says why.
-      this.#failure ??= failureOf(error)
-    })
-    await this.#network?.close()
+    // At once, and in this order; only the last takes time.
+    await Promise.all([
+      this.#release(() => this.#clock?.stop()),
+      this.#release(() => this.#client?.end((outcome) => this.#ended(outcome))),
+      this.#release(() => this.#state?.close()),
+    ])
+    // Dead already, or dying of it: either way at its end.
+    const stored = this.#release(() => this.#alive(this.#actors.control.call(how)))
+    await this.#release(() => this.#network?.close())
     await stored
-    await this.#actors.close()
-    this.#lock?.release()
+    await this.#release(() => this.#actors.close())
+    await this.#release(() => this.#lock?.release())
     this.#forgetExit()
+  }
+
+  /** Whatever one step throws, the others follow, and status() says why. */
+  async #release(step: () => unknown): Promise<void> {
+    try {
+      await step()
+    } catch (error) {
+      this.#failure ??= failureOf(error)
+    }
   }
 
   /** What callers are told who come, or still wait, when we have stopped. */
@@ -361,18 +353,14 @@ export class LocalNode extends ForwardingStore implements Node {
 
 function failureOf(error: unknown): SkiffError {
   if (error instanceof SkiffError) return error
+  if (isErrorData(error)) return errorFromData(error)
   return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${messageOf(error)}`)
 }
 
-function nobodyToJoin(failures: readonly string[]): SkiffError {
-  const message = `no member answers where this node should join: ${failures.join('; ')}. Is one running?`
-  return new SkiffError('SKIFF_CONFIG', 'not-applied', message)
-}
-
-/** Nobody there, or nobody yet. Anything else is a refusal. */
-function silence(error: unknown): SkiffError {
-  if (error instanceof SkiffError && error.code === 'SKIFF_CONFIG') return error
-  throw error
+/** Nobody has asked anything of it yet. */
+function neverStarted(failure: SkiffError): SkiffError {
+  const { code, message } = failure
+  return new SkiffError(code, 'not-applied', message, { cause: failure })
 }
 
 /** The port it had last, if it still listens on the same host. */

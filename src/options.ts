@@ -125,8 +125,10 @@ export const appendsInFlightMax: number = 4
 export const frameBytesMax: number = 8 * 2 ** 20
 /** Bytes waiting in one link's socket; beyond it the link is dropped, and Raft sends again. */
 export const linkBytesMax: number = 64 * 2 ** 20
-/** Links accepted at once, finished handshakes or not. */
+/** Connections accepted at once from those who know the secret: links and probes. */
 export const linksMax: number = 64
+/** Connections accepted at once from those who have not proven it yet; for one more the oldest is closed. */
+export const strangersMax: number = 256
 /** From accepted socket to finished handshake. */
 export const handshakeTimeoutMs: number = 5_000
 /** Bytes the leader appends beyond what is committed; beyond it proposals wait. */

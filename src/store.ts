@@ -44,7 +44,7 @@ export type WatchEvent<T = unknown> =
 /**
  * Changes below a prefix: each once, in order of their revisions, until `close` or `break`. It goes on by
  * itself when its node loses the leader. Iteration throws `SKIFF_SLOW_WATCHER` or `SKIFF_COMPACTED` when
- * events would be missed; the error carries the revision to go on from.
+ * events would be missed, `SKIFF_MEMBERSHIP` when its node was removed; the error carries the revision to go on from.
  */
 export interface Watcher<T = unknown>
   extends AsyncIterableIterator<WatchEvent<T>>,

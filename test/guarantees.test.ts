@@ -19,7 +19,8 @@ for (const section of sections) {
     assert.ok(witnesses.length >= 2 * promises, `${witnesses.length} witnesses`)
     for (const [, file = '', name = ''] of witnesses) {
       const text = readFileSync(join(root, file), 'utf8')
-      assert.ok(text.includes(`'${name}'`), `${file} has no '${name}'`)
+      const stands = [`'${name}'`, `\`${name}\``].some((quoted) => text.includes(quoted))
+      assert.ok(stands, `${file} has no '${name}'`)
     }
   })
 }

@@ -12,6 +12,7 @@ const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .sort()
   .map((name) => join(folder, name))
 if (files.length === 0) throw new Error(`no test file holds ${words.join(' or ')} in its path`)
-const options = ['--test', '--test-reporter=spec']
+// Most of them wait for timeouts and elections most of the time.
+const options = ['--test', '--test-reporter=spec', '--test-concurrency=3']
 process.exitCode =
   spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit' }).status ?? 1

@@ -182,11 +182,12 @@ export class Client implements Store, Membership {
 
   /** The node is closed or dead: nothing will be answered any more. */
   end(failure: (outcome: Outcome) => SkiffError): void {
+    this.#load.end(failure)
     this.#writes.failAll(failure)
     this.#reads.failAll(failure)
     this.#watchers.failAll(failure('not-applied'))
-    this.#views.failAll(failure('not-applied'))
-    this.#scans.closeAll()
+    this.#views.failAll(failure)
+    this.#scans.closeAll(failure('not-applied'))
   }
 
   #hear(message: StorageToNetwork): void {

@@ -80,6 +80,11 @@ export function onAbort(
   return () => waiting.delete(abort)
 }
 
+/** How many wait for it to abort. */
+export function waitingOn(signal: AbortSignal): number {
+  return waitingFor.get(signal)?.size ?? 0
+}
+
 function listenTo(signal: AbortSignal): Set<(reason: unknown) => void> {
   const waiting = new Set<(reason: unknown) => void>()
   waitingFor.set(signal, waiting)

@@ -1,5 +1,5 @@
 /** What waits for an answer in one node, writes and reads together, and how much of it there may be. */
-import { SkiffError } from '../errors.ts'
+import { type Outcome, SkiffError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 
@@ -8,6 +8,7 @@ export class Load {
   readonly #bytesMax: number
   #requests = 0
   #bytes = 0
+  #failure: ((outcome: Outcome) => SkiffError) | null = null
 
   constructor({ requestsMax, requestBytesMax }: ResolvedOptions) {
     this.#requestsMax = requestsMax
@@ -18,15 +19,27 @@ export class Load {
     return { requests: this.#requests, bytes: this.#bytes }
   }
 
+  /** @throws SkiffError why the node has stopped */
+  checkEnd(): void {
+    if (this.#failure !== null) throw this.#failure('not-applied')
+  }
+
   /** @throws SkiffError `SKIFF_OVERLOADED` */
   checkRead(): void {
+    this.checkEnd()
     if (this.#requests >= this.#requestsMax) throw this.#overloaded()
   }
 
   /** @throws SkiffError `SKIFF_OVERLOADED` */
   checkWrite(): void {
+    this.checkEnd()
     if (this.#requests >= this.#requestsMax || this.#bytes >= this.#bytesMax)
       throw this.#overloaded()
+  }
+
+  /** The node has stopped. A step of a call that began before would wait for ever. */
+  end(failure: (outcome: Outcome) => SkiffError): void {
+    this.#failure = failure
   }
 
   /** One more request waits. */

@@ -1,15 +1,26 @@
-/** A watcher that moves to another local node when its own stops, from the revision it had reached. */
-import { SkiffError } from '../errors.ts'
+/**
+ * A watcher that moves to another local node when its own stops, or is removed from the cluster, from the
+ * revision it had reached.
+ */
+import { SkiffError, type SkiffErrorCode } from '../errors.ts'
 import type { WatchOptions } from '../options.ts'
 import type { WatchEvent, Watcher } from '../store.ts'
 
 /** Opens a watcher on a node that lives; without a revision it begins with the present. */
 export type OpenWatcher<T> = (from: { fromRevision?: number }) => Watcher<T>
 
+/** Local nodes that could serve a watcher. */
+export interface Refuge {
+  hasLive(): boolean
+  hasLiveMember(): boolean
+}
+
+const stopped: readonly SkiffErrorCode[] = ['SKIFF_CLOSED', 'SKIFF_CRASHED', 'SKIFF_STORAGE']
+
 export class MovingWatcher<T> implements Watcher<T> {
   readonly ready: Promise<void>
   readonly #open: OpenWatcher<T>
-  readonly #hasLive: () => boolean
+  readonly #refuge: Refuge
   /** Old values are not in the log, so such a watcher cannot go on elsewhere without a gap. */
   readonly #previous: boolean
   #watcher: Watcher<T>
@@ -19,11 +30,11 @@ export class MovingWatcher<T> implements Watcher<T> {
 
   constructor(
     open: OpenWatcher<T>,
-    hasLive: () => boolean,
+    refuge: Refuge,
     { fromRevision, previous = false }: WatchOptions = {},
   ) {
     this.#open = open
-    this.#hasLive = hasLive
+    this.#refuge = refuge
     this.#previous = previous
     this.#begun = fromRevision !== undefined
     this.#watcher = open({})
@@ -88,9 +99,9 @@ export class MovingWatcher<T> implements Watcher<T> {
   }
 
   #mayMove(error: unknown): boolean {
-    const stopped =
-      error instanceof SkiffError &&
-      ['SKIFF_CLOSED', 'SKIFF_CRASHED', 'SKIFF_STORAGE'].includes(error.code)
-    return stopped && !this.#closed && !this.#previous && this.#hasLive()
+    if (!(error instanceof SkiffError) || this.#closed || this.#previous) return false
+    // Where no member is left, whoever serves would refuse it again.
+    if (error.code === 'SKIFF_MEMBERSHIP') return this.#refuge.hasLiveMember()
+    return stopped.includes(error.code) && this.#refuge.hasLive()
   }
 }

@@ -46,6 +46,8 @@ export class Reads {
     return new Promise((resolve, reject) => {
       options?.signal?.throwIfAborted()
       const timeoutMs = timeoutOf(options, this.#timeoutMs)
+      // From then on the state is closed.
+      this.#load.checkEnd()
       if (this.#mayReadNow(options)) {
         this.#state.refresh()
         resolve(read(this.#state))
@@ -69,8 +71,11 @@ export class Reads {
 
   /** Storage has confirmed these: the local state is recent enough for them. */
   readable(ids: readonly number[]): void {
+    const callers = ids.flatMap((id) => this.#questions.take(id))
+    // An answer to nobody may come after the end.
+    if (callers.length === 0) return
     this.#state.refresh()
-    for (const id of ids) for (const caller of this.#questions.take(id)) caller.resolve(this.#state)
+    for (const caller of callers) caller.resolve(this.#state)
   }
 
   refused(id: number, error: SkiffErrorData): void {

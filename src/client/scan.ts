@@ -44,6 +44,8 @@ export interface OpenScan {
 export class Scans {
   readonly #state: StateReader
   readonly #open = new Set<OpenScan>()
+  /** Why the node has stopped. */
+  #ended: SkiffError | null = null
 
   constructor(state: StateReader) {
     this.#state = state
@@ -51,6 +53,7 @@ export class Scans {
 
   /** @throws SkiffError `SKIFF_OVERLOADED` */
   open(): OpenScan {
+    if (this.#ended !== null) throw this.#ended
     if (this.#open.size >= scansMax) {
       throw new SkiffError(
         'SKIFF_OVERLOADED',
@@ -68,7 +71,9 @@ export class Scans {
     scan.snapshot.close()
   }
 
-  closeAll(): void {
+  /** The node has stopped: this is why. */
+  closeAll(error: SkiffError): void {
+    this.#ended = error
     for (const scan of this.#open) this.close(scan)
   }
 
@@ -81,9 +86,7 @@ export class Scans {
   /** @throws SkiffError if it was ended */
   check(scan: OpenScan): void {
     if (this.#open.has(scan)) return
-    if (now() < scan.deadline) {
-      throw new SkiffError('SKIFF_CLOSED', 'not-applied', 'the node was closed during the scan')
-    }
+    if (this.#ended !== null) throw this.#ended
     throw new SkiffError(
       'SKIFF_TIMEOUT',
       'not-applied',

@@ -1,5 +1,5 @@
 /** What this node last heard of its cluster, and those who wait for it to change. */
-import type { SkiffError } from '../errors.ts'
+import type { Outcome, SkiffError } from '../errors.ts'
 import type { NodeView } from '../messages.ts'
 import type { CallOptions } from '../options.ts'
 import { now, onAbort, timeoutOf } from './deadline.ts'
@@ -19,6 +19,7 @@ interface Waiting {
 export class ViewBoard {
   readonly #defaultTimeoutMs: number
   readonly #waiting = new Set<Waiting>()
+  #failure: ((outcome: Outcome) => SkiffError) | null = null
   view: NodeView = { role: 'follower', term: 0, leaderId: null, members: [] }
 
   constructor(defaultTimeoutMs: number) {
@@ -47,6 +48,10 @@ export class ViewBoard {
     return new Promise((resolve, reject) => {
       options?.signal?.throwIfAborted()
       const timeoutMs = timeoutOf(options, this.#defaultTimeoutMs)
+      if (this.#failure !== null) {
+        reject(this.#failure(late().outcome))
+        return
+      }
       if (wanted(this.view)) {
         resolve(this.view)
         return
@@ -79,8 +84,10 @@ export class ViewBoard {
     }
   }
 
-  failAll(error: SkiffError): void {
-    for (const waiting of [...this.#waiting]) waiting.reject(error)
+  /** Nothing will be shown any more. What they wait for is no more certain than it would be too late. */
+  failAll(failure: (outcome: Outcome) => SkiffError): void {
+    this.#failure = failure
+    for (const waiting of [...this.#waiting]) waiting.reject(failure(waiting.late().outcome))
   }
 }
 

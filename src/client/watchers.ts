@@ -38,7 +38,7 @@ export class Watchers {
     }
     this.#ids++
     const id = this.#ids
-    const watcher = new LocalWatcher(prefix, fromRevision ?? 1, previous, {
+    const watcher = new LocalWatcher(prefix, fromRevision, previous, {
       consumed: (bytes) => this.#post({ type: 'consumed', id, bytes }),
       closed: () => this.#close(id),
     })
@@ -104,20 +104,22 @@ class LocalWatcher implements Watcher {
   #failReady: (error: unknown) => void = () => undefined
   /** Live events from this revision on are ours; `null` while the past is still being read. */
   #liveFrom: number | null = null
+  readonly #beginsNow: boolean
   readonly #fromRevision: number
   readonly #queue = new Queue<PackedEvent>()
   readonly #waiting = new Queue<Waiting>()
-  /** Revision of the newest event handed out. */
+  /** Revision of the newest event handed out, or behind which it began. */
   #delivered: number
   #consumedBytes = 0
   /** Set once nothing more will come; `error` is thrown to one taker, after what was queued. */
   #ended: { error: unknown } | null = null
   #release: () => void = () => undefined
 
-  constructor(prefix: string, fromRevision: number, previous: boolean, upstream: Upstream) {
+  constructor(prefix: string, fromRevision: number | null, previous: boolean, upstream: Upstream) {
     this.#prefix = prefix
-    this.#fromRevision = fromRevision
-    this.#delivered = fromRevision - 1
+    this.#beginsNow = fromRevision === null
+    this.#fromRevision = fromRevision ?? 1
+    this.#delivered = this.#fromRevision - 1
     this.#previous = previous
     this.#upstream = upstream
     this.ready = new Promise((resolve, reject) => {
@@ -143,6 +145,8 @@ class LocalWatcher implements Watcher {
 
   live(revision: number): void {
     this.#liveFrom = Math.max(revision + 1, this.#fromRevision)
+    // What was before is none of its matter, so it is behind it.
+    if (this.#beginsNow) this.#delivered = revision
     this.#becomeReady()
   }
 

@@ -7,7 +7,7 @@ import { WebSocket } from 'ws'
 import { parseAddress } from '../address.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
-import { DialerHandshake } from './handshake.ts'
+import { DialerHandshake, peerPath } from './handshake.ts'
 import { type Hello, handshakeBytesMax } from './hello.ts'
 import type { PeerIdentity } from './identity.ts'
 import { type Refusal, refusalError, refusalOf } from './refusal.ts'
@@ -91,9 +91,10 @@ export class Dial {
   }
 
   #open(): WebSocket {
-    const { host, port } = parseAddress(this.#request.address, 'address')
+    const { address, secret } = this.#request
+    const { host, port } = parseAddress(address, 'address')
     // The name in the URL means nothing: we connect by ourselves, to see the socket closed in the end.
-    return new WebSocket('ws://peer/', {
+    return new WebSocket(`ws://peer${peerPath(secret)}`, {
       createConnection: () => {
         this.#socket = connect({ host, port, noDelay: true })
         return this.#socket

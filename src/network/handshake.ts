@@ -18,6 +18,16 @@ import { assert } from '../raft/assert.ts'
 import { decodeHello, encodeHello, type Hello, handshakeBytesMax, isRefusal } from './hello.ts'
 import { type Refusal, refusal } from './refusal.ts'
 
+/**
+ * Where in a listener's URLs a peer asks for its WebSocket. A listener must set aside room for a message before
+ * it knows who sends it, and holds it to one size from the beginning: here to that of a frame, and anywhere
+ * else to that of a handshake. So strangers cannot make it keep more than that. The path proves nothing else:
+ * whoever overhears it must still prove the secret.
+ */
+export function peerPath(secret: string): string {
+  return `/${createHmac('sha256', secret).update('path').digest('hex')}`
+}
+
 export type DialerStep =
   | { readonly type: 'send'; readonly bytes: Uint8Array }
   | { readonly type: 'welcome'; readonly listener: Hello }

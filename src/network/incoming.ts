@@ -12,7 +12,7 @@ import { closeFrame, type Refusal, refusal } from './refusal.ts'
 
 export interface Gate {
   /** May this dialer, who knows the secret, come in? Never rejects. */
-  admit(dialer: Hello): Promise<Refusal | null>
+  admit(dialer: Hello, incoming: Incoming): Promise<Refusal | null>
   /** It came in. */
   entered(dialer: Hello, incoming: Incoming): void
   /** The bytes are the receiver's own. */
@@ -78,13 +78,14 @@ export class Incoming implements ConnectionEvents {
         break
       case 'proven':
         this.#phase = { name: 'admission' }
+        this.#connection.proven()
         void this.#admit(step.dialer, handshake)
         break
     }
   }
 
   async #admit(dialer: Hello, handshake: ListenerHandshake): Promise<void> {
-    const verdict = await this.#gate.admit(dialer)
+    const verdict = await this.#gate.admit(dialer, this)
     if (this.#phase.name === 'closed') return
     if (verdict !== null) this.end(verdict)
     else this.#enter(dialer, handshake.welcome())

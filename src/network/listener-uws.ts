@@ -5,14 +5,17 @@
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { messageOf } from '../errors.ts'
-import { linksMax } from '../options.ts'
+import { strangersMax } from '../options.ts'
+import { handshakeBytesMax } from './hello.ts'
 import {
   type Accept,
   type Connection,
   type ConnectionEvents,
   idleTimeoutMs,
+  type ListenAt,
   type Listener,
 } from './listener.ts'
+import { Lobby } from './lobby.ts'
 import { messageBytesMax } from './message.ts'
 
 /** What we use of it, declared here because its own types differ between the versions we may load. */
@@ -36,6 +39,7 @@ interface UwsApp {
   close(): void
 }
 
+/** A connection that is no WebSocket yet. */
 interface UwsResponse {
   close(): void
 }
@@ -52,6 +56,7 @@ interface UwsBehavior {
 interface UwsSocket {
   send(bytes: Uint8Array, binary: boolean): number
   end(code: number, reason: string): void
+  close(): void
 }
 
 /** `send` returns it for a message it has thrown away because too much is waiting already. */
@@ -84,17 +89,13 @@ export function loadUws():
   }
 }
 
-export async function openUwsListener(
-  uws: Uws,
-  host: string,
-  port: number,
-  accept: Accept,
-): Promise<Listener> {
+export async function openUwsListener(uws: Uws, at: ListenAt, accept: Accept): Promise<Listener> {
+  const { host, port } = at
   for (let attempt = 1; ; attempt++) {
     // Never port 0: uWebSockets.js then leaves out SO_REUSEADDR, and the port could not be bound again
     // for a minute after a restart, because of connections in TIME_WAIT.
     const wanted = port === 0 ? await freePort(host) : port
-    const listener = listen(uws, host, wanted, accept)
+    const listener = listen(uws, { ...at, port: wanted }, accept)
     if (listener !== null) return listener
     if (port !== 0 || attempt === portAttemptsMax) {
       throw new Error(`port ${wanted} is in use, or ${host} is not an address of this machine`)
@@ -102,8 +103,8 @@ export async function openUwsListener(
   }
 }
 
-function listen(uws: Uws, host: string, port: number, accept: Accept): Listener | null {
-  const app = buildApp(uws, accept)
+function listen(uws: Uws, { host, port, peerPath }: ListenAt, accept: Accept): Listener | null {
+  const app = buildApp(uws, peerPath, accept)
   let listening = false as object | false
   // Exclusive: by default several processes may listen on one port and share what comes in. The
   // callback runs before `listen` returns; a failure is `false`, without a reason.
@@ -123,42 +124,52 @@ function listen(uws: Uws, host: string, port: number, accept: Accept): Listener 
   }
 }
 
-function buildApp(uws: Uws, accept: Accept): UwsApp {
+function buildApp(uws: Uws, peerPath: string, accept: Accept): UwsApp {
   const connections = new Map<UwsSocket, UwsConnection>()
-  let sockets = 0
-  // Called for accepted and for lost sockets; one that became a WebSocket is lost in `close` below.
+  const lobby = new Lobby<UwsConnection>((connection) => connection.drop())
+  // Accepted, and no WebSocket yet. Which of them is oldest cannot be told: the newest has to go, and the
+  // others go by themselves, for uWebSockets waits ten seconds for a request.
+  let requests = 0
   const count = (response: UwsResponse, change: number): void => {
-    sockets += change
-    if (change > 0 && sockets > linksMax) response.close()
+    requests += change
+    if (change > 0 && requests > strangersMax) response.close()
   }
-  const behavior: UwsBehavior = {
-    // The default, 16 KiB, would close links at the first larger frame.
-    maxPayloadLength: messageBytesMax,
+  const behavior: Omit<UwsBehavior, 'maxPayloadLength'> = {
     idleTimeout: idleTimeoutMs / 1_000,
     compression: uws.DISABLED,
     open(socket) {
-      const connection = new UwsConnection(socket)
+      requests -= 1
+      const connection = new UwsConnection(socket, lobby)
       connections.set(socket, connection)
+      lobby.enter(connection)
       connection.attach(accept(connection))
     },
     message: (socket, bytes, binary) => connections.get(socket)?.message(bytes, binary),
     close(socket) {
-      sockets -= 1
       connections.get(socket)?.closed()
       connections.delete(socket)
     },
   }
   const refuseHttp = (response: UwsResponse): void => response.close()
-  return uws.App().filter(count).any('/*', refuseHttp).ws('/*', behavior)
+  // Fragments are put together where we cannot count them, so the limit cannot wait for the handshake. The
+  // default, 16 KiB, would close links at the first larger frame.
+  return uws
+    .App()
+    .filter(count)
+    .any('/*', refuseHttp)
+    .ws('/*', { ...behavior, maxPayloadLength: handshakeBytesMax })
+    .ws(peerPath, { ...behavior, maxPayloadLength: messageBytesMax })
 }
 
 class UwsConnection implements Connection {
+  readonly #lobby: Lobby<UwsConnection>
   /** `null` once closed: any use of it would throw from then on. */
   #socket: UwsSocket | null
   #events: ConnectionEvents | null = null
 
-  constructor(socket: UwsSocket) {
+  constructor(socket: UwsSocket, lobby: Lobby<UwsConnection>) {
     this.#socket = socket
+    this.#lobby = lobby
   }
 
   attach(events: ConnectionEvents): void {
@@ -171,12 +182,22 @@ class UwsConnection implements Connection {
     if (socket?.send(bytes, true) === sendDropped) socket.end(1013, 'too slow')
   }
 
+  proven(): void {
+    this.#lobby.leave(this)
+  }
+
   end(code: number, reason: string): void {
     const socket = this.#socket
     this.#socket = null
     this.#events = null
+    this.#lobby.leave(this)
     // Calls `close` above before it returns.
     socket?.end(code, reason)
+  }
+
+  drop(): void {
+    // Calls `close` above before it returns.
+    this.#socket?.close()
   }
 
   message(bytes: ArrayBuffer, binary: boolean): void {
@@ -185,6 +206,7 @@ class UwsConnection implements Connection {
 
   closed(): void {
     this.#socket = null
+    this.#lobby.leave(this)
     this.#events?.closed()
     this.#events = null
   }

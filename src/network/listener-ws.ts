@@ -2,9 +2,17 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
-import { handshakeTimeoutMs, linksMax } from '../options.ts'
+import { handshakeTimeoutMs } from '../options.ts'
 import { assert } from '../raft/assert.ts'
-import { type Accept, type Connection, idleTimeoutMs, type Listener } from './listener.ts'
+import { handshakeBytesMax } from './hello.ts'
+import {
+  type Accept,
+  type Connection,
+  idleTimeoutMs,
+  type ListenAt,
+  type Listener,
+} from './listener.ts'
+import { Lobby } from './lobby.ts'
 import { messageBytesMax } from './message.ts'
 
 /** How often node:http looks for clients that are late. Its default, half a minute, would be their time. */
@@ -13,8 +21,7 @@ const lateCheckMs = 500
 const sendBytesMax = 64 * 2 ** 10
 
 export async function openWsListener(
-  host: string,
-  port: number,
+  { host, port, peerPath }: ListenAt,
   accept: Accept,
 ): Promise<Listener> {
   const server = createServer(
@@ -26,10 +33,13 @@ export async function openWsListener(
     },
     (_request, response) => response.writeHead(426, { connection: 'close' }).end(),
   )
-  server.maxConnections = linksMax
   server.on('clientError', (_error, socket) => socket.destroy())
-  const sockets = trackSockets(server)
-  serveWebSockets(server, accept)
+  const sockets = new Set<Socket>()
+  const lobby = new Lobby<Socket>((socket) => socket.destroy())
+  track(server, sockets, lobby)
+  serveWebSockets(server, peerPath, (webSocket, socket) =>
+    serve(webSocket, () => lobby.leave(socket), accept),
+  )
   await bind(server, host, port)
   return {
     transport: 'ws',
@@ -38,35 +48,42 @@ export async function openWsListener(
   }
 }
 
-function trackSockets(server: Server): ReadonlySet<Socket> {
-  const sockets = new Set<Socket>()
+function track(server: Server, sockets: Set<Socket>, lobby: Lobby<Socket>): void {
   server.on('connection', (socket) => {
     sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    lobby.enter(socket)
+    socket.once('close', () => {
+      sockets.delete(socket)
+      lobby.leave(socket)
+    })
   })
-  return sockets
 }
 
-function serveWebSockets(server: Server, accept: Accept): void {
+function serveWebSockets(
+  server: Server,
+  peerPath: string,
+  serve: (webSocket: WebSocket, socket: Socket) => void,
+): void {
   const options = {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     skipUTF8Validation: true,
-    maxPayload: messageBytesMax,
     // How long a peer may leave our close unanswered; not in the types yet.
     closeTimeout: handshakeTimeoutMs,
   }
-  const upgrader = new WebSocketServer(options)
+  const forPeers = new WebSocketServer({ ...options, maxPayload: messageBytesMax })
+  const forStrangers = new WebSocketServer({ ...options, maxPayload: handshakeBytesMax })
   server.on('upgrade', (request, socket: Socket, head) => {
+    const upgrader = request.url === peerPath ? forPeers : forStrangers
     upgrader.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setTimeout(idleTimeoutMs, () => webSocket.terminate())
-      serve(webSocket, accept)
+      serve(webSocket, socket)
     })
   })
 }
 
-function serve(webSocket: WebSocket, accept: Accept): void {
+function serve(webSocket: WebSocket, proven: () => void, accept: Accept): void {
   let ended = false
   const connection: Connection = {
     send(bytes) {
@@ -74,6 +91,7 @@ function serve(webSocket: WebSocket, accept: Accept): void {
       if (webSocket.bufferedAmount > sendBytesMax) webSocket.terminate()
       else webSocket.send(bytes, (error) => error && webSocket.terminate())
     },
+    proven,
     end(code, reason) {
       if (ended) return
       ended = true

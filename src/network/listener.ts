@@ -4,10 +4,12 @@
  */
 import type { Transport } from '../options.ts'
 
-/** One accepted connection. After `end`, or once it was closed, both methods do nothing. */
+/** One accepted connection. After `end`, or once it was closed, its methods do nothing. */
 export interface Connection {
   /** Only for the few small messages of a handshake: one that finds no room closes the connection. */
   send(bytes: Uint8Array): void
+  /** Its peer knows the secret: it no longer takes up the room of strangers (lobby.ts). */
+  proven(): void
   end(code: number, reason: string): void
 }
 
@@ -20,6 +22,15 @@ export interface ConnectionEvents {
 }
 
 export type Accept = (connection: Connection) => ConnectionEvents
+
+export interface ListenAt {
+  /** An address of this machine. */
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  /** Messages of `messageBytesMax` are taken on this path, of `handshakeBytesMax` on any other. */
+  readonly peerPath: string
+}
 
 export interface Listener {
   readonly transport: Transport

@@ -17,10 +17,11 @@ import { assert } from '../raft/assert.ts'
 import type { NodeId } from '../raft/types.ts'
 import { Admission } from './admission.ts'
 import { Dial, type DialEvents } from './dialer.ts'
+import { peerPath } from './handshake.ts'
 import { type Hello, nonceBytes, type Purpose } from './hello.ts'
 import type { LocalIdentity, PeerIdentity } from './identity.ts'
 import { Link, type LinkStatus } from './link.ts'
-import type { Connection, ConnectionEvents, Listener } from './listener.ts'
+import type { Accept, Connection, ConnectionEvents, Listener } from './listener.ts'
 import { Reception } from './reception.ts'
 import { closeFrame, refusal } from './refusal.ts'
 import { type ListenOptions, openListener } from './transport.ts'
@@ -77,7 +78,8 @@ export class Network {
    */
   static async listen({ secret, ...options }: NetworkOptions): Promise<Network> {
     const network = new Network(secret)
-    network.#listener = await openListener(options, (connection) => network.#accept(connection))
+    const accept: Accept = (connection) => network.#accept(connection)
+    network.#listener = await openListener(options, peerPath(secret), accept)
     return network
   }
 

@@ -1,4 +1,5 @@
-/** All that peers have dialled to us: at most one link per node, the newest. */
+/** All that peers have dialled to us: `linksMax` connections, and at most one link per node, the newest. */
+import { linksMax } from '../options.ts'
 import type { NodeId } from '../raft/types.ts'
 import type { Admission } from './admission.ts'
 import { ListenerHandshake } from './handshake.ts'
@@ -25,6 +26,8 @@ interface Received {
 export class Reception implements Gate {
   readonly #options: ReceptionOptions
   readonly #links = new Map<NodeId, Received>()
+  /** All whose dialers have proven the secret. */
+  readonly #proven = new Set<Incoming>()
 
   constructor(options: ReceptionOptions) {
     this.#options = options
@@ -45,7 +48,11 @@ export class Reception implements Gate {
     this.#links.get(id)?.incoming.end(why)
   }
 
-  admit(dialer: Hello): Promise<Refusal | null> {
+  async admit(dialer: Hello, incoming: Incoming): Promise<Refusal | null> {
+    if (this.#proven.size >= linksMax) {
+      return refusal('unavailable', `${linksMax} connections are open, the limit`)
+    }
+    this.#proven.add(incoming)
     return this.#options.admission.admit(dialer)
   }
 
@@ -62,6 +69,7 @@ export class Reception implements Gate {
   }
 
   left(incoming: Incoming): void {
+    this.#proven.delete(incoming)
     for (const [id, link] of this.#links) if (link.incoming === incoming) this.#links.delete(id)
   }
 }

@@ -17,15 +17,23 @@ export interface ListenOptions {
   readonly transport: 'auto' | Transport
 }
 
-/** @throws SkiffError `SKIFF_CONFIG` when the port cannot be had, or uWebSockets.js is wanted and does not load */
-export async function openListener(options: ListenOptions, accept: Accept): Promise<Listener> {
+/**
+ * Only at `peerPath` messages may be longer than those of a handshake (handshake.ts).
+ * @throws SkiffError `SKIFF_CONFIG` when the port cannot be had, or uWebSockets.js is wanted and does not load
+ */
+export async function openListener(
+  options: ListenOptions,
+  peerPath: string,
+  accept: Accept,
+): Promise<Listener> {
   const { port, transport } = options
   const uws = transport === 'ws' ? null : loadUws()
   if (transport === 'uws' && uws !== null && !uws.loaded) throw config(uws.reason)
   const host = await resolveHost(options)
   try {
-    if (uws?.loaded === true) return await openUwsListener(uws.module, host, port, accept)
-    return await openWsListener(host, port, accept)
+    const where = { host, port, peerPath }
+    if (uws?.loaded === true) return await openUwsListener(uws.module, where, accept)
+    return await openWsListener(where, accept)
   } catch (error) {
     const reason = messageOf(error)
     throw config(`cannot listen on ${formatAddress(options.host, port)}: ${reason}`, error)

@@ -10,19 +10,25 @@ export class Follower implements Role {
   readonly name = 'follower'
   readonly #server: Server
   #leaderId: NodeId | null
+  /** It has just started, and may have heard a leader right before. */
+  #assumesLeader: boolean
   #ticksSilent = 0
   /** Silence after which the leader is given up. */
   #electionTicks: number
 
-  /** `campaignNow`: nobody else could lead, so waiting would be idle. */
-  constructor(
-    server: Server,
-    leaderId: NodeId | null,
-    { campaignNow = false }: { readonly campaignNow?: boolean } = {},
-  ) {
+  constructor(server: Server, leaderId: NodeId | null, assumesLeader = false) {
     this.#server = server
     this.#leaderId = leaderId
-    this.#electionTicks = campaignNow ? 1 : server.drawElectionTicks()
+    this.#assumesLeader = assumesLeader
+    this.#electionTicks = server.drawElectionTicks()
+  }
+
+  /** Of a server that has just started. Where nobody else could lead, waiting would be idle. */
+  static start(server: Server, assumesLeader: boolean): Follower {
+    const isAlone = server.isVoter && server.otherVoters.length === 0
+    const follower = new Follower(server, null, assumesLeader && !isAlone)
+    if (isAlone) follower.#electionTicks = 1
+    return follower
   }
 
   get leaderId(): NodeId | null {
@@ -30,7 +36,8 @@ export class Follower implements Role {
   }
 
   get hearsLeader(): boolean {
-    return this.#leaderId !== null && this.#ticksSilent < this.#server.limits.electionTicksMin
+    const mayLead = this.#leaderId !== null || this.#assumesLeader
+    return mayLead && this.#ticksSilent < this.#server.limits.electionTicksMin
   }
 
   step(from: NodeId, rpc: Rpc): Role {
@@ -75,6 +82,7 @@ export class Follower implements Role {
     if (this.#server.mayCampaign) return PreCandidate.start(this.#server)
     // A learner or a removed server cannot lead; it only forgets whom it followed.
     this.#leaderId = null
+    this.#assumesLeader = false
     this.#ticksSilent = 0
     return this
   }

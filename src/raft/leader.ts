@@ -8,7 +8,7 @@
  */
 import { assert, unreachable } from './assert.ts'
 import { Follower } from './follower.ts'
-import { checkChange, encodeMembership } from './membership.ts'
+import { checkChange, encodeMembership, type MembershipAt } from './membership.ts'
 import { Progress } from './progress.ts'
 import { majority, majorityIndex } from './quorum.ts'
 import { ReadRounds } from './reads.ts'
@@ -159,7 +159,7 @@ export class Leader implements Role {
 
   #append(type: EntryType, bytes: Uint8Array): void {
     const { term, log } = this.#server
-    const before = this.#server.membership.members
+    const before = this.#server.membership.latest
     this.#server.append({ index: log.lastIndex + 1, term, type, bytes })
     this.#uncommitted.push(bytes.length)
     this.#uncommittedBytes += bytes.length
@@ -167,8 +167,11 @@ export class Leader implements Role {
   }
 
   /** The new members count from now on: learn who came, and remember who has yet to hear that it went. */
-  #followMembership(before: readonly Member[]): void {
-    const { id: self, log, peers, limits } = this.#server
+  #followMembership({ index, members: before }: MembershipAt): void {
+    const { id: self, log, peers, limits, membership, commitIndex } = this.#server
+    assert(this.isReady && index <= commitIndex, `a change on top of ${index}, not yet committed`)
+    const reason = checkChange(before, membership.members)
+    assert(reason === null, `a change of members: ${reason}`)
     for (const id of peers) {
       this.#leaving.delete(id)
       if (!this.#progress.has(id)) this.#progress.set(id, new Progress(log.lastIndex))
@@ -218,12 +221,14 @@ export class Leader implements Role {
 
   /** Commits what a majority holds on disk, if it is of our own term (paper §5.4.2, figure 8). */
   #advanceCommit(): Role {
-    const { log, membership, commitIndex, id: self } = this.#server
+    const { log, membership, commitIndex, term, id: self } = this.#server
     const held = membership.voters.map((id) =>
       id === self ? log.durableIndex : this.#matchIndex(id),
     )
     const index = majorityIndex(held)
     if (index <= commitIndex || index < this.#noopIndex) return this
+    const termThere = log.term(index)
+    assert(termThere === term, `commit ${index} of term ${termThere} in term ${term}`)
     const committed = index - Math.max(commitIndex, this.#noopIndex - 1)
     for (const bytes of this.#uncommitted.splice(0, committed)) this.#uncommittedBytes -= bytes
     this.#server.commit(index)
@@ -248,6 +253,7 @@ export class Leader implements Role {
     const { id: self, membership, term } = this.#server
     const confirmed = this.#reads.take(membership.voters)
     if (confirmed === null) return
+    assert(this.isReady, 'a read before an entry of this term is committed')
     const { reads, index } = confirmed
     for (const { from, id } of reads) {
       if (from === self) this.#server.readyReads.push({ id, index })

@@ -42,8 +42,7 @@ export class Raft {
   constructor(options: ServerOptions) {
     this.#server = new Server(options)
     this.#appliedIndex = options.appliedIndex
-    const campaignNow = this.#server.isVoter && this.#server.otherVoters.length === 0
-    this.#role = new Follower(this.#server, null, { campaignNow })
+    this.#role = Follower.start(this.#server, options.assumesLeader)
   }
 
   get id(): NodeId {

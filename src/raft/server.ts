@@ -32,6 +32,11 @@ export interface ServerOptions {
   readonly memberships: readonly MembershipAt[]
   /** What the state machine holds already; committed, therefore. */
   readonly appliedIndex: Index
+  /**
+   * There may be a leader that counted on us before we were stopped: for the shortest election timeout we vote
+   * for nobody, as if we had just heard it (thesis §6.4.1).
+   */
+  readonly assumesLeader: boolean
 }
 
 /** One of follower, pre-candidate, candidate, leader. A message or a tick returns the next role. */
@@ -171,6 +176,7 @@ export class Server {
 
   /** For a message that promises nothing about our disk. */
   sendEarly(to: readonly NodeId[], rpc: Rpc): void {
+    assert(!isPromise(rpc), `${rpc.type} must wait for the disk`)
     if (to.length > 0) this.#early.push({ to, rpc })
   }
 
@@ -191,10 +197,22 @@ export class Server {
     return early
   }
 
+  /** Now that the write is durable; what these promise must have been in it. */
   takeLate(): readonly Outgoing[] {
-    const late = this.#late
+    assert(!this.#hardStateChanged, 'the term or the vote has changed while it was written')
+    const late = this.#late.filter(({ rpc }) => !this.#isOutdated(rpc))
     this.#late = []
+    const { durableIndex } = this.log
+    for (const { rpc } of late) {
+      if (rpc.type === 'appendReply' && rpc.accepted)
+        assert(rpc.matchIndex <= durableIndex, `held ${rpc.matchIndex}, durable ${durableIndex}`)
+    }
     return late
+  }
+
+  /** A leader of a newer term may have truncated, within this turn, what its predecessor was to be told of. */
+  #isOutdated(rpc: Rpc): boolean {
+    return rpc.type === 'appendReply' && rpc.term < this.#term
   }
 
   get hasMessages(): boolean {
@@ -216,4 +234,9 @@ export class Server {
     const { electionTicksMin, electionTicksMax } = this.limits
     return electionTicksMin + Math.floor(this.#random() * (electionTicksMax - electionTicksMin + 1))
   }
+}
+
+/** Does it say something of our disk that others will build on? */
+function isPromise({ type }: Rpc): boolean {
+  return type === 'vote' || type === 'voteReply' || type === 'appendReply'
 }

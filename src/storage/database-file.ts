@@ -16,6 +16,12 @@ const transactionAt = 152
 const metaBytes = 160
 const magic = 0xbeefc0de
 const version = 2
+const smallPageBytes = 4_096
+/**
+ * How far a file can have come before the first sync of its first transaction. One that was of any use is
+ * longer; one with larger pages that is unfinished is refused.
+ */
+const unfinishedBytesMax = 3 * smallPageBytes
 
 interface Meta {
   readonly pageBytes: number
@@ -44,12 +50,58 @@ function defectOf(file: number): string | null {
   const { size } = fstatSync(file)
   // Made, but nothing was written before the process died: LMDB begins anew.
   if (size === 0) return null
+  const newest = newestMeta(file)
+  if (newest === null) return 'is not a database of this program'
+  const bytes = pagesBytes(newest)
+  return bytes <= BigInt(size) ? null : `was cut short: ${size} bytes of ${bytes}`
+}
+
+/** Of the map: as far as it was ever used. Pages that are free again count, for none is given back. */
+export function usedBytes(directory: string): number {
+  const file = openSync(join(directory, 'data.mdb'), 'r')
+  try {
+    const meta = newestMeta(file)
+    return meta === null ? 0 : Number(pagesBytes(meta))
+  } finally {
+    closeSync(file)
+  }
+}
+
+/**
+ * The power failed while LMDB made the file, before its first transaction: LMDB would refuse it for ever. Both
+ * meta pages are synced before a transaction can follow, so where one is blank, none has. A used file whose
+ * beginning was lost looks the same if it is as short.
+ */
+export function isUnfinished(directory: string): boolean {
+  const path = join(directory, 'data.mdb')
+  if (!existsSync(path)) return false
+  const file = openSync(path, 'r')
+  try {
+    if (fstatSync(file).size > unfinishedBytesMax) return false
+    const pages = [0, smallPageBytes]
+    const blank = pages.filter((at) => isBlank(file, at))
+    const isFirst = (at: number): boolean => readMeta(file, at)?.transaction === 0n
+    return blank.length > 0 && pages.every((at) => blank.includes(at) || isFirst(at))
+  } finally {
+    closeSync(file)
+  }
+}
+
+function newestMeta(file: number): Meta | null {
   const first = readMeta(file, 0)
   const second = first === null ? null : readMeta(file, first.pageBytes)
-  if (first === null || second === null) return 'is not a database of this program'
-  const newest = first.transaction > second.transaction ? first : second
-  const bytes = (newest.lastPage + 1n) * BigInt(newest.pageBytes)
-  return bytes <= BigInt(size) ? null : `was cut short: ${size} bytes of ${bytes}`
+  if (first === null || second === null) return null
+  return first.transaction > second.transaction ? first : second
+}
+
+function pagesBytes({ lastPage, pageBytes }: Meta): bigint {
+  return (lastPage + 1n) * BigInt(pageBytes)
+}
+
+function isBlank(file: number, at: number): boolean {
+  const bytes = Buffer.alloc(metaBytes)
+  readSync(file, bytes, 0, metaBytes, at)
+  return bytes.every((byte) => byte === 0)
 }
 
 function readMeta(file: number, at: number): Meta | null {

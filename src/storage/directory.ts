@@ -7,6 +7,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -15,8 +16,9 @@ import {
   rmSync,
   statfsSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { SkiffError } from '../errors.ts'
+import { isUnfinished } from './database-file.ts'
 import { systemBootId } from './lock.ts'
 
 export interface Directory {
@@ -36,12 +38,14 @@ export function directoryAt(path: string): Directory {
 }
 
 /**
- * Makes the directory if it is missing.
+ * Makes the directory if it is missing, so that the power may fail: syncing what is in it does not say where
+ * it is.
  * @throws SkiffError `SKIFF_CONFIG` if it cannot be written
  */
 export function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true })
+    const made = mkdirSync(path, { recursive: true })
+    if (made !== undefined) syncFoldersAbove(resolve(path), dirname(resolve(made)))
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     const reason = (error as Error).message
@@ -50,18 +54,41 @@ export function makeDirectory(path: string): void {
   }
 }
 
-/** Throws away all states but this one. */
-export function discardStates(directory: Directory, kept: number | null): void {
-  for (const name of readdirSync(directory.path)) {
-    const generation = /^state-(\d+)$/.exec(name)?.[1]
-    if (generation === undefined || Number(generation) === kept) continue
-    rmSync(join(directory.path, name), { recursive: true, force: true })
-  }
+/** Whether there is a state of any generation. */
+export function hasState(directory: Directory): boolean {
+  return existsSync(directory.path) && stateGenerations(directory).length > 0
 }
 
-/** Waits until everything written through the map is on the disk. */
+/** Throws away all states but this one. */
+export function discardStates(directory: Directory, kept: number | null): void {
+  for (const generation of stateGenerations(directory))
+    if (generation !== kept) rmSync(directory.state(generation), { recursive: true, force: true })
+}
+
+function stateGenerations({ path }: Directory): number[] {
+  return readdirSync(path).flatMap((name) => {
+    const generation = /^state-(\d+)$/.exec(name)?.[1]
+    return generation === undefined ? [] : [Number(generation)]
+  })
+}
+
+/**
+ * Throws away a log whose making the power interrupted. Nothing was promised from it: there is a state as soon
+ * as a log is of use.
+ */
+export function discardUnfinishedLog(directory: Directory): void {
+  if (hasState(directory) || !isUnfinished(directory.log)) return
+  rmSync(directory.log, { recursive: true })
+}
+
+/**
+ * Waits until everything written through the map is on the disk, and that this is the state, not one thrown
+ * away before.
+ */
 export function syncState(directory: Directory, generation: number): void {
-  syncPath(join(directory.state(generation), 'data.mdb'), 'r+')
+  const state = directory.state(generation)
+  syncPath(join(state, 'data.mdb'), 'r+')
+  for (const folder of [state, directory.path]) syncPath(folder)
 }
 
 /** Makes durable that the log's file exists: syncing a file does not say where it is. */
@@ -77,6 +104,13 @@ export function freeBytes({ path }: Directory): number {
 /** Another one after each start of the machine. Where the system has none: never the same twice. */
 export function bootId(): string {
   return systemBootId() ?? randomBytes(16).toString('hex')
+}
+
+function syncFoldersAbove(path: string, top: string): void {
+  for (let folder = path; folder !== top; ) {
+    folder = dirname(folder)
+    syncPath(folder)
+  }
 }
 
 /** A file, or a folder with the names in it. */

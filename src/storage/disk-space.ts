@@ -1,7 +1,7 @@
 /**
- * Watches the space that is left. Below the low mark writes are refused; far below it the node stops, for
- * the state is written through a memory map, where a full disk is no error but the end of the process
- * (SIGBUS).
+ * Watches the space that is left, on the disk and in the maps of LMDB. Below the low mark writes are refused; far
+ * below it the node stops, for the state is written through a memory map, where a full disk is no error but
+ * the end of the process (SIGBUS).
  */
 import { SkiffError } from '../errors.ts'
 
@@ -11,25 +11,54 @@ const hardMarkPart = 1 / 4
 const lookEveryPart = 1 / 16
 /** About once a second: others may fill the disk as well. */
 const lookEveryTicks = 40
+/** The low mark of the maps. */
+const mapFreeBytesMin = 2 ** 30
+
+/** Something that may run out. */
+interface Supply {
+  readonly measure: () => number
+  readonly lowMark: number
+  freeBytes: number
+  readonly name: string
+  /** The low mark, as its owner knows it. */
+  readonly mark: string
+  readonly remedy: string
+}
 
 export class DiskSpace {
-  readonly #measure: () => number
-  readonly #lowMark: number
-  #freeBytes: number
+  readonly #supplies: readonly Supply[]
+  readonly #lookEveryBytes: number
   #spentBytes = 0
   #ticks = 0
 
-  /** A low mark of 0 asks for no care. */
-  constructor(measure: () => number, lowMark: number) {
-    this.#measure = measure
-    this.#lowMark = lowMark
-    this.#freeBytes = measure()
+  /**
+   * @param disk how many bytes it has left
+   * @param diskLowMark 0 asks for no care
+   * @param map how many bytes the fuller of the maps has left
+   */
+  constructor(disk: () => number, diskLowMark: number, map: () => number = () => 2 ** 53) {
+    this.#supplies = [
+      {
+        ...{ name: 'the disk', measure: disk, lowMark: diskLowMark, freeBytes: disk() },
+        mark: `diskFreeBytesMin (${diskLowMark})`,
+        remedy: 'free some space',
+      },
+      {
+        ...{ name: 'the map of the log, or of the state,', measure: map, freeBytes: map() },
+        ...{ lowMark: mapFreeBytesMin, mark: `${mapFreeBytesMin}` },
+        remedy: 'begin another cluster with what is too much for this one',
+      },
+    ]
+    const lowest = Math.min(...this.#supplies.map(({ lowMark }) => lowMark || mapFreeBytesMin))
+    this.#lookEveryBytes = lowest * lookEveryPart
   }
 
   /** Why no write may be taken now, or `null`. */
   get trouble(): string | null {
-    if (this.#freeBytes >= this.#lowMark) return null
-    return `the disk has ${this.#freeBytes} bytes left, fewer than diskFreeBytesMin (${this.#lowMark}); free some space`
+    const short = this.#shortOf(1)
+    return short === null
+      ? null
+      : `${short.name} has ${short.freeBytes} bytes left, fewer than ${short.mark}; ${short.remedy}`
   }
 
   tick(): void {
@@ -43,20 +72,25 @@ export class DiskSpace {
    */
   spend(bytes: number): void {
     this.#spentBytes += bytes
-    if (this.#spentBytes > this.#lowMark * lookEveryPart) this.#look()
-    const hardMark = this.#lowMark * hardMarkPart
-    if (this.#freeBytes >= hardMark) return
+    if (this.#spentBytes > this.#lookEveryBytes) this.#look()
+    if (this.#shortOf(hardMarkPart) === null) return
     this.#look()
-    if (this.#freeBytes >= hardMark) return
+    const short = this.#shortOf(hardMarkPart)
+    if (short === null) return
     throw new SkiffError(
       'SKIFF_STORAGE',
       'unknown',
-      `the disk is full: ${this.#freeBytes} bytes left, fewer than a quarter of diskFreeBytesMin (${this.#lowMark}). The node has stopped; free some space, then start it again`,
+      `${short.name} is full: ${short.freeBytes} bytes left, fewer than a quarter of ${short.mark}. The node has stopped; ${short.remedy}, then start it again`,
     )
   }
 
+  /** What has less left than this part of its low mark. */
+  #shortOf(part: number): Supply | null {
+    return this.#supplies.find(({ freeBytes, lowMark }) => freeBytes < lowMark * part) ?? null
+  }
+
   #look(): void {
-    this.#freeBytes = this.#measure()
+    for (const each of this.#supplies) each.freeBytes = each.measure()
     this.#spentBytes = 0
     this.#ticks = 0
   }

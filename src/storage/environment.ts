@@ -4,7 +4,7 @@
  */
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb'
 import { asBuffer, readUint64, writeUint64 } from '../codec/bytes.ts'
-import { checkDatabaseFile } from './database-file.ts'
+import { checkDatabaseFile, usedBytes } from './database-file.ts'
 
 export interface Environment {
   /** All of what `change` does to the tables, or, when it throws, nothing. */
@@ -98,6 +98,11 @@ export function openStateCopy(path: string): Environment {
 /** Shares the environment that the storage thread of this process has open. */
 export function openStateReadOnly(path: string): ReadEnvironment {
   return environmentOver(open({ ...common, path, readOnly: true, noSync: true, useWritemap: true }))
+}
+
+/** What the map of the environment at `path` still takes. */
+export function mapFreeBytes(path: string): number {
+  return mapBytes - usedBytes(path)
 }
 
 /** LMDB's own objects, with what their types hide. */

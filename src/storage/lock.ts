@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { SkiffError } from '../errors.ts'
+import { messageOf, SkiffError } from '../errors.ts'
 
 /** Process ids alone say little: they are used again, and mean nothing in another container. */
 interface Holder {
@@ -29,7 +29,7 @@ interface Holder {
 /** A holder we cannot look at (another container) is dead when it has not refreshed its lock for so long. */
 const staleMs = 60_000
 /** How often to call `refresh`. */
-export const lockRefreshMs: number = 10_000
+export const lockRefreshMs: number = 2_000
 
 export class DirectoryLock {
   readonly #lock: string
@@ -63,20 +63,49 @@ export class DirectoryLock {
     }
   }
 
-  /** Says that its holder lives. */
+  /**
+   * Says that its holder lives.
+   * @throws SkiffError `SKIFF_STORAGE` where it cannot, or where the lock is gone: then so may be the
+   *   directory, or another has it
+   */
   refresh(): void {
-    const time = new Date()
-    if (this.#isMine()) utimesSync(this.#lock, time, time)
+    const mine = this.#onLock('refresh', () => {
+      const isMine = this.#isMine()
+      if (isMine) utimesSync(this.#lock, new Date(), new Date())
+      return isMine
+    })
+    if (mine) return
+    const reason = `the lock ${this.#lock} was taken away`
+    throw new SkiffError('SKIFF_STORAGE', 'unknown', `${reason}. The node has stopped`)
   }
 
+  /**
+   * What is not ours any more stays.
+   * @throws SkiffError `SKIFF_STORAGE` where it cannot be removed
+   */
   release(): void {
-    if (this.#isMine()) rmSync(this.#lock, { force: true })
+    this.#onLock('release', () => {
+      if (this.#isMine()) rmSync(this.#lock, { force: true })
+    })
   }
 
   /** It may be gone with its directory, or have been taken away by hand. */
   #isMine(): boolean {
-    const text = readText(this.#lock)
-    return text !== null && parseHolder(text)?.token === this.#token
+    try {
+      return parseHolder(readFileSync(this.#lock, 'utf8'))?.token === this.#token
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  #onLock<T>(what: string, act: () => T): T {
+    try {
+      return act()
+    } catch (cause) {
+      const reason = `cannot ${what} the lock ${this.#lock}: ${messageOf(cause)}`
+      throw new SkiffError('SKIFF_STORAGE', 'unknown', `${reason}. The node has stopped`, { cause })
+    }
   }
 }
 

@@ -172,6 +172,10 @@ export class LogStore implements LogReader {
    */
   write({ hardState, truncateFrom, entries }: LogWrite, block: Uint8Array): void {
     if (hardState === null && truncateFrom === null && entries.length === 0) return
+    const end = truncateFrom ?? this.#lastIndex + 1
+    const next = entries[0]?.index ?? end
+    assert(end <= this.#lastIndex + 1, `truncate ${end}, the log ends at ${this.#lastIndex}`)
+    assert(next === end, `gap: ${next} written at ${end}`)
     const lastIndex =
       entries.at(-1)?.index ?? (truncateFrom === null ? this.#lastIndex : truncateFrom - 1)
     this.#transaction(() => {

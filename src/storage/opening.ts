@@ -29,6 +29,8 @@ export interface Home {
   bootId(): string
   openLog(): Environment
   openState(generation: number): Environment
+  /** One of any generation. */
+  hasState(): boolean
   /** All but this one. */
   discardStates(kept: number | null): void
   readonly snapshots: SnapshotFiles
@@ -82,6 +84,7 @@ const questionsRandom = 2 ** 47
 export function openNode(home: Home, dice: Dice): Opened {
   const { store: log, memberships } = LogStore.open(home.openLog(), `${home.path}/log`)
   try {
+    checkLogIsThere(home, log)
     const identity = nextStart(log.identity, dice)
     log.saveIdentity(identity)
     home.syncNames()
@@ -125,6 +128,7 @@ export function assembleNode(
     hardState: log.hardState,
     memberships,
     appliedIndex: state.appliedIndex,
+    assumesLeader: true,
   })
   return {
     raft,
@@ -150,6 +154,16 @@ export function assembleNode(
 export function markClean(home: Home, { log, stateMark }: Opened): void {
   home.syncState(stateMark.generation)
   log.saveStateMark({ ...stateMark, clean: true })
+}
+
+/**
+ * A state is made only after the log says whose it is. Without that the log is gone, and with it what was
+ * promised: taken for a new directory, it would found another cluster.
+ */
+function checkLogIsThere(home: Home, log: LogStore): void {
+  if (log.identity !== null || !home.hasState()) return
+  const reason = `there is a state in ${home.path}, but its log is empty or was removed`
+  throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${reason}. ${logRemedy}`)
 }
 
 /**

@@ -6,7 +6,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import type { MessagePort } from 'node:worker_threads'
 import { serveControl } from '../actor/control.ts'
 import { openPort } from '../actor/port.ts'
-import { errorFromData, type SkiffErrorData } from '../errors.ts'
+import type { SkiffErrorData } from '../errors.ts'
 import type {
   CodecToStorage,
   NetworkToStorage,
@@ -22,12 +22,14 @@ import {
   type Directory,
   directoryAt,
   discardStates,
+  discardUnfinishedLog,
   freeBytes,
+  hasState,
   syncNames,
   syncState,
 } from './directory.ts'
 import { DiskSpace } from './disk-space.ts'
-import { openLogEnvironment, openStateEnvironment } from './environment.ts'
+import { mapFreeBytes, openLogEnvironment, openStateEnvironment } from './environment.ts'
 import type { Identity } from './log-store.ts'
 import {
   assembleNode,
@@ -111,12 +113,13 @@ class StorageService {
   readonly #snapshots: SnapshotFolder
   readonly #ports: StoragePorts
   readonly #ended: () => void
-  readonly #crashed: (error: Error) => void
+  /** As data: an error would lose its code on the way. */
+  readonly #crashed: (error: SkiffErrorData) => void
   #opened: Opened | null = null
   #storage: Storage | null = null
   #closing: Promise<void> | null = null
 
-  constructor(init: StorageInit, ended: () => void, crashed: (error: Error) => void) {
+  constructor(init: StorageInit, ended: () => void, crashed: (error: SkiffErrorData) => void) {
     this.#init = init
     this.#directory = directoryAt(init.dir)
     this.#snapshots = new SnapshotFolder(this.#directory, init.diskFreeBytesMin)
@@ -176,7 +179,12 @@ class StorageService {
 
   #start(): void {
     const { limits, board, watcherBytesMax, diskFreeBytesMin, snapshotLogBytes } = this.#init
-    const space = new DiskSpace(() => freeBytes(this.#directory), diskFreeBytesMin)
+    const { log } = this.#directory
+    const space = new DiskSpace(
+      () => freeBytes(this.#directory),
+      diskFreeBytesMin,
+      () => Math.min(mapFreeBytes(log), mapFreeBytes(this.#statePath)),
+    )
     // What is in the ports when a turn ends was sent for the next: it is taken with it.
     const schedule = (turn: () => void): void => void setImmediate(turn)
     const wake = (): void => this.#storage?.poke()
@@ -199,10 +207,9 @@ class StorageService {
 
   /** Says why, to those who wait, and ends the actor. The disk is left as it is. */
   #fail(data: SkiffErrorData): void {
-    const error = errorFromData(data)
     this.#ports.network.post({ type: 'failed', error: data })
     this.#ports.network.flush()
-    const end = (): void => this.#crashed(error)
+    const end = (): void => this.#crashed(data)
     void this.#close(false).then(end, end)
   }
 
@@ -241,6 +248,10 @@ class StorageService {
     this.#ended()
   }
 
+  get #statePath(): string {
+    return this.#directory.state(this.#whatIsOpen().stateMark.generation)
+  }
+
   #whatIsOpen(): Opened {
     assert(this.#opened !== null, 'not open')
     return this.#opened
@@ -261,12 +272,17 @@ function describe({ identity, incarnation, memberships, stateMark }: Opened): Op
   }
 }
 
-function homeAt(directory: Directory, snapshots: SnapshotFiles): Home {
+/** A directory with LMDB in it. */
+export function homeAt(directory: Directory, snapshots: SnapshotFiles): Home {
   return {
     path: directory.path,
     bootId,
-    openLog: () => openLogEnvironment(directory.log),
+    openLog: () => {
+      discardUnfinishedLog(directory)
+      return openLogEnvironment(directory.log)
+    },
     openState: (generation) => openStateEnvironment(directory.state(generation)),
+    hasState: () => hasState(directory),
     discardStates: (kept) => discardStates(directory, kept),
     snapshots,
     syncNames: () => syncNames(directory),

@@ -234,6 +234,7 @@ export class StateMachine {
   #sessionTurn({ node, incarnation, sequence }: BatchOwner): 'next' | 'repeated' | 'gap' {
     const key = Buffer.from(node, 'hex')
     const stored = this.#tables.sessions.get(key)
+    assert(stored === undefined || stored.length === 16, `a session of ${stored?.length} bytes`)
     const known = stored?.readDoubleBE(0) ?? 0
     if (incarnation < known) return 'repeated'
     const last = stored === undefined || incarnation > known ? 0 : stored.readDoubleBE(8)

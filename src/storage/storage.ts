@@ -18,13 +18,12 @@ import type {
   CodecToStorage,
   MembershipChange,
   NetworkToStorage,
-  NodeView,
-  PeerAddress,
   StorageToCodec,
   StorageToNetwork,
   WireRpc,
 } from '../messages.ts'
-import { unreachable } from '../raft/assert.ts'
+import { assert, unreachable } from '../raft/assert.ts'
+import { decodeMembership } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
@@ -35,8 +34,10 @@ import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
 import type { Reads } from './reads.ts'
+import { answerLost, notSent, readTimeout, writeTimeout } from './refusals.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { StateMachine } from './state-machine.ts'
+import { View } from './view.ts'
 import type { Watchers } from './watchers.ts'
 
 /** What one command may cost in the state beside its own bytes: a page of the tree. */
@@ -74,9 +75,7 @@ export class Storage {
   readonly #ports: StoragePorts
   readonly #parts: StorageParts
   readonly #outbox: Outbox
-  #shownView = ''
-  /** What the view was made of when it was last looked at. */
-  #viewSources: readonly unknown[] = []
+  readonly #view: View
   #running = false
   /** There is more to do, though nothing new may come in. */
   #again = false
@@ -87,6 +86,7 @@ export class Storage {
     this.#ports = ports
     this.#parts = parts
     this.#outbox = new Outbox(ports.codecs)
+    this.#view = new View(parts)
   }
 
   /** Runs a turn whenever something waits. `failed` is called once, instead of any further turn. */
@@ -169,6 +169,8 @@ export class Storage {
     space.spend(block.length)
     log.write(turn.write, block)
     const settled = raft.settle()
+    // What this write has committed is told to others before it is applied: no read here may miss it.
+    this.#publish()
     this.#outbox.send(settled.late)
     for (const read of settled.reads) reads.confirm(read)
     for (const chunk of turn.chunks) this.#keepChunk(chunk)
@@ -177,13 +179,16 @@ export class Storage {
 
   #apply(entries: readonly Entry[]): void {
     const { state, log, proposals, watchers, space, snapshots } = this.#parts
-    if (entries.length === 0) return
+    const last = entries.at(-1)
+    if (last === undefined) return
+    // Asked of the disk itself: the core may be wrong about it.
+    assert(last.index <= log.lastIndex, `apply ${last.index}, the disk ends at ${log.lastIndex}`)
     for (const entry of entries) {
       space.spend(stateBytes(entry))
       snapshots.applied(recordBytes(entry))
+      if (entry.type === 'membership') this.#view.applied(decodeMembership(entry.bytes))
     }
-    const listener = watchers.isEmpty ? null : watchers
-    const applied = state.apply(entries, listener, log.base.index + 1)
+    const applied = state.apply(entries, watchers.isEmpty ? null : watchers, log.base.index + 1)
     for (const batch of applied) {
       const answer = proposals.applied(batch)
       if (answer !== null)
@@ -216,6 +221,7 @@ export class Storage {
     const { raft, state, snapshots, proposals, watchers, incarnation } = this.#parts
     const generation = this.#parts.install(snapshot)
     raft.restored(snapshot)
+    this.#view.applied(state.membership.members)
     snapshots.installed(snapshot)
     watchers.restored()
     this.#ports.network.post({ type: 'stateReplaced', generation })
@@ -228,7 +234,8 @@ export class Storage {
     const { reads, state, watchers } = this.#parts
     const { network } = this.#ports
     this.#publish()
-    this.#showView()
+    const view = this.#view.take()
+    if (view !== null) network.post(view)
     for (const message of watchers.takeMessages()) network.post(message, buffersOf(message))
     const ids = reads.release(state.appliedIndex)
     if (ids.length > 0) network.post({ type: 'readable', ids })
@@ -319,34 +326,16 @@ export class Storage {
   #cancelBatch(batch: number): void {
     const { leaderId } = this.#parts.raft.status
     const fate = this.#parts.proposals.cancel(batch)
-    if (fate === 'sent') {
-      this.#refuse(
-        batch,
-        new SkiffError(
-          'SKIFF_TIMEOUT',
-          'unknown',
-          'no answer within the deadline; the write may have happened, or still may',
-          { leaderId },
-        ),
-      )
-    } else if (fate === 'dropped') {
-      this.#refuse(batch, notSent(leaderId))
-    }
+    if (fate === 'sent') this.#refuse(batch, writeTimeout(leaderId))
+    else if (fate === 'dropped') this.#refuse(batch, notSent(leaderId))
   }
 
   #cancelRead(id: number): void {
     const { leaderId } = this.#parts.raft.status
     const fate = this.#parts.reads.cancel(id)
     if (fate === 'done') return
-    const error =
-      fate === 'waiting' && leaderId === null
-        ? notSent(null)
-        : new SkiffError(
-            'SKIFF_TIMEOUT',
-            'not-applied',
-            'no majority confirmed the read within the deadline',
-            { leaderId },
-          )
+    const neverAsked = fate === 'waiting' && leaderId === null
+    const error = neverAsked ? notSent(null) : readTimeout(leaderId)
     this.#ports.network.post({ type: 'readRefused', id, error: errorToData(error) })
   }
 
@@ -391,55 +380,13 @@ export class Storage {
       leadsAlone: raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0,
     })
   }
-
-  #showView(): void {
-    const { raft, changes, state } = this.#parts
-    const { members: applied } = state.membership
-    const { role, term, leaderId } = raft.status
-    const { members: latest } = raft.membership
-    const sources = [role, term, leaderId, applied, latest, ...raft.leaving, ...changes.contacts]
-    if (sameItems(sources, this.#viewSources)) return
-    this.#viewSources = sources
-    const view: NodeView = { role, term, leaderId, members: applied }
-    // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
-    const members = [...applied, ...latest, ...raft.leaving]
-    const wanted = [...changes.contacts, ...members]
-    const peers = new Map<NodeId, PeerAddress>()
-    for (const { id, address } of wanted) if (id !== raft.id) peers.set(id, { id, address })
-    const message: StorageToNetwork = { type: 'view', view, peers: [...peers.values()] }
-    const shown = JSON.stringify(message)
-    if (shown === this.#shownView) return
-    this.#shownView = shown
-    this.#ports.network.post(message)
-  }
 }
 
 function stateBytes({ type, bytes }: Entry): number {
   return bytes.length + (type === 'batch' ? batchCount(bytes) * commandPageBytes : 0)
 }
 
-function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((item, n) => item === b[n])
-}
-
 function buffersOf(message: StorageToNetwork): ArrayBuffer[] {
   if (message.type !== 'events' && message.type !== 'history') return []
   return [message.events.buffer as ArrayBuffer]
-}
-
-function answerLost(): SkiffError {
-  const message =
-    'the write was applied, but this node got a snapshot meanwhile that does not say at which revision'
-  return new SkiffError('SKIFF_TIMEOUT', 'unknown', message)
-}
-
-function notSent(leaderId: NodeId | null): SkiffError {
-  return leaderId === null
-    ? new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader is known, nothing was sent')
-    : new SkiffError(
-        'SKIFF_OVERLOADED',
-        'not-applied',
-        'too much is waiting for the leader, nothing was sent',
-        { leaderId },
-      )
 }

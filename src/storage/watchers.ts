@@ -51,6 +51,8 @@ export class Watchers implements ChangeListener {
   readonly #watchers = new Map<number, Subscription>()
   /** Those that still read the past; each in its turn. */
   readonly #behind: Subscription[] = []
+  /** This node was removed from its cluster. */
+  #removed = false
   #live = new EventWriter()
   #messages: StorageToNetwork[] = []
 
@@ -80,11 +82,18 @@ export class Watchers implements ChangeListener {
       live: false,
     }
     this.#watchers.set(id, watcher)
-    if (!this.#goLive(watcher)) this.#behind.push(watcher)
+    if (this.#removed) this.#endRemoved(watcher)
+    else if (!this.#goLive(watcher)) this.#behind.push(watcher)
   }
 
   remove(id: number): void {
     this.#watchers.delete(id)
+  }
+
+  /** A node that was removed hears of no more changes: rather an end than silence. */
+  follow(removed: boolean): void {
+    this.#removed = removed
+    if (removed) for (const watcher of this.#watchers.values()) this.#endRemoved(watcher)
   }
 
   consumed(id: number, bytes: number): void {
@@ -243,6 +252,13 @@ export class Watchers implements ChangeListener {
     const reason = `the watcher left more than ${this.#unreadBytesMax} bytes of events unread; go on with fromRevision: ${revision}`
     this.#end(watcher, new SkiffError('SKIFF_SLOW_WATCHER', 'not-applied', reason, { revision }))
     return false
+  }
+
+  #endRemoved(watcher: Subscription): void {
+    const { live, nextRevision } = watcher
+    const revision = live ? Math.max(nextRevision, this.#state.revision + 1) : nextRevision
+    const reason = `this node was removed from its cluster; go on at a member with fromRevision: ${revision}`
+    this.#end(watcher, new SkiffError('SKIFF_MEMBERSHIP', 'not-applied', reason, { revision }))
   }
 
   #end(watcher: Subscription, error: SkiffError): void {

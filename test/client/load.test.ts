@@ -4,21 +4,24 @@ import { type TestContext, test } from 'node:test'
 import { Load } from '../../src/client/load.ts'
 import { Reads } from '../../src/client/reads.ts'
 import { Writes } from '../../src/client/writes.ts'
-import { SkiffError } from '../../src/errors.ts'
+import { errorToData, SkiffError } from '../../src/errors.ts'
 import { type ClusterOptions, resolveOptions } from '../../src/options.ts'
-import { BoardReader, createBoard } from '../../src/storage/board.ts'
+import { BoardReader, BoardWriter, createBoard } from '../../src/storage/board.ts'
 import type { StateReader } from '../../src/storage/reader.ts'
 import { nextTurn, openChannel } from '../support/channel.ts'
 import { skiff } from '../support/cluster.ts'
 
-function openClient(t: TestContext, given: ClusterOptions = {}) {
+function openClient(t: TestContext, given: ClusterOptions = {}, leadsAlone = 0) {
   const { port, storage } = openChannel(t)
   const options = resolveOptions(given)
   const load = new Load(options)
-  const state = { refresh: () => undefined } as unknown as StateReader
-  const board = new BoardReader(createBoard())
+  const done: string[] = []
+  const state = { refresh: () => done.push('refresh') } as unknown as StateReader
+  const memory = createBoard()
+  const board = new BoardReader(memory)
+  new BoardWriter(memory).write({ ...board.read(), leadsAlone })
   const reads = new Reads({ port, options, load, board, state })
-  return { storage, load, reads, writes: new Writes(port, options, load) }
+  return { storage, load, reads, done, writes: new Writes(port, options, load) }
 }
 
 test('an answer takes off exactly what its writes had put on', async (t) => {
@@ -51,6 +54,54 @@ test('the end takes off what was asked and what was not yet, and says which is w
     ['unknown', 'not-applied', 'not-applied', 'not-applied'],
   )
   assert.deepEqual(load.pending, { requests: 0, bytes: 0 })
+})
+
+test('a refusal takes off exactly what was refused', async (t) => {
+  const { writes, reads, load } = openClient(t)
+  const kept = writes.put('a', 1)
+  await nextTurn()
+  const before = load.pending
+  const refused = [writes.put('b', 1), writes.delete('c'), reads.read(undefined, () => 1)]
+  const outcomes = Promise.allSettled(refused)
+  await nextTurn()
+  assert.equal(load.pending.requests, 4)
+  const error = errorToData(new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'nobody leads'))
+  writes.refused(2, error)
+  reads.refused(1, error)
+  for (const outcome of await outcomes) {
+    assert.ok(outcome.status === 'rejected')
+    skiff('SKIFF_NO_LEADER', 'not-applied', /nobody leads/)(outcome.reason)
+  }
+  assert.deepEqual(load.pending, before)
+  writes.applied(1, Float64Array.of(1))
+  assert.equal(await kept, 1)
+  assert.deepEqual(load.pending, { requests: 0, bytes: 0 })
+})
+
+test('a read that was confirmed sees the state as it is then, not as it was when it was last read', async (t) => {
+  const { reads, done } = openClient(t)
+  const all = [
+    reads.read(undefined, () => done.push('a')),
+    reads.read(undefined, () => done.push('b')),
+  ]
+  await nextTurn()
+  reads.readable([1])
+  await Promise.all(all)
+  assert.deepEqual(done, ['refresh', 'a', 'b'])
+})
+
+test('a sole voter reads at once; but what storage has told it must still arrive, so catching up asks', async (t) => {
+  const { reads, storage, load } = openClient(t, {}, 1)
+  assert.equal(await reads.read(undefined, () => 'read'), 'read')
+  let caughtUp = false
+  const catchUp = reads.catchUp().then(() => {
+    caughtUp = true
+  })
+  await nextTurn()
+  assert.deepEqual(storage.receive(), [{ type: 'read', id: 1 }])
+  assert.deepEqual([caughtUp, load.pending.requests], [false, 1])
+  reads.readable([1])
+  await catchUp
 })
 
 test('writes and reads share one limit', async (t) => {

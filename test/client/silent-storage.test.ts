@@ -108,7 +108,7 @@ test('who waits for a view hears of the first that fits, of the deadline, or of 
   views.show({ ...views.view, term: 2 })
   time = 100
   views.sweep()
-  views.failAll(new SkiffError('SKIFF_CLOSED', 'not-applied', 'the end'))
+  views.failAll((outcome) => new SkiffError('SKIFF_CLOSED', outcome, 'the end'))
   const results = await outcomes
   assert.deepEqual(
     results.map((result) =>

@@ -3,41 +3,32 @@
  * under strace; the frames it sends are decoded from the bytes of its system calls.
  */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { test } from 'node:test'
 import { decodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
 import { type RemoteMember, startMember } from '../support/member.ts'
+import { type Call, canTrace, readCalls, resultOf, stringsOf } from '../support/strace.ts'
 import { until } from '../support/until.ts'
 
 const marker = 'the-value-that-is-looked-for-in-the-trace'
-let canTrace = false
-
-before(() => {
-  try {
-    execFileSync('strace', ['-o', '/dev/null', 'true'])
-    canTrace = true
-  } catch {
-    // Not installed, or not permitted: the tests say that they were skipped.
-    canTrace = false
-  }
-})
 
 test('a follower syncs its log before its acknowledgement leaves', {
   timeout: 60_000,
 }, async (t) => {
-  if (!canTrace) return t.skip('strace cannot run here')
+  if (!canTrace()) return t.skip('strace cannot run here')
   const { members, folder } = await startThree()
   try {
     await members[0]?.put('key', marker)
+    // Nothing was written after it.
+    const index = (await members[0]?.status())?.lastIndex ?? 0
     const hasApplied = async (n: number): Promise<boolean> =>
       ((await members[n]?.status())?.revision ?? 0) > 0
     for (const n of [1, 2]) await until(() => hasApplied(n), `follower ${n} applies the put`)
     await closeAll(members)
-    for (const n of [1, 2]) checkFollower(readTrace(join(folder, `trace-${n}`)))
+    for (const n of [1, 2]) checkFollower(readTrace(join(folder, `trace-${n}`)), index)
   } finally {
     await killAll(members)
     rmSync(folder, { recursive: true, force: true })
@@ -47,7 +38,7 @@ test('a follower syncs its log before its acknowledgement leaves', {
 test('a candidate syncs its term and vote before its vote request leaves', {
   timeout: 60_000,
 }, async (t) => {
-  if (!canTrace) return t.skip('strace cannot run here')
+  if (!canTrace()) return t.skip('strace cannot run here')
   const { members, folder } = await startThree()
   try {
     const old = await members[0]?.status()
@@ -103,18 +94,22 @@ type Happening =
   | { readonly type: 'synced' }
   | { readonly type: 'sent'; readonly rpc: WireRpc }
 
-function checkFollower(happenings: readonly Happening[]): void {
+/** Acknowledgements of entries before `index` may still be on their way when it comes. */
+function checkFollower(happenings: readonly Happening[], index: number): void {
   const received = happenings.findIndex((h) => h.type === 'received' && h.bytes.includes(marker))
   assert.ok(received >= 0, 'the append never came')
-  const acknowledged = happenings.findIndex(
-    (h, n) => n > received && h.type === 'sent' && h.rpc.type === 'appendReply' && h.rpc.accepted,
-  )
+  const acknowledged = happenings.findIndex((h, n) => n > received && acknowledges(h, index))
   assert.ok(acknowledged > received, 'no acknowledgement left')
   const between = happenings.slice(received, acknowledged)
   assert.ok(
     between.some(({ type }) => type === 'synced'),
     'acknowledged before the log was synced',
   )
+}
+
+function acknowledges(happening: Happening, index: number): boolean {
+  if (happening.type !== 'sent' || happening.rpc.type !== 'appendReply') return false
+  return happening.rpc.accepted && happening.rpc.matchIndex >= index
 }
 
 function countCandidacies(happenings: readonly Happening[]): number {
@@ -132,49 +127,32 @@ function countCandidacies(happenings: readonly Happening[]): number {
   return count
 }
 
-/**
- * A call that another thread interrupts stands in two lines. What left counts from where it began; a sync
- * or what was received from where it ended.
- */
+/** What left counts from where it began; a sync or what was received from where it ended. */
 function readTrace(file: string): Happening[] {
-  const happenings: Happening[] = []
-  const begun = new Map<string, string>()
-  for (const line of readFileSync(file, 'utf8').split('\n').map(readablePaths)) {
-    const [, thread = '', call = ''] = /^(\d+)\s+(.*)$/.exec(line) ?? []
-    const isSend = /^(write|writev|sendto|sendmsg)\(\d+<TCP/.test(call)
-    if (isSend) happenings.push(...sentRpcs(call))
-    if (call.endsWith('<unfinished ...>')) begun.set(thread, call)
-    const resumed = /^<\.\.\. \w+ resumed>/.test(call)
-    const whole = resumed ? `${begun.get(thread) ?? ''}${call}` : call
-    if (call.endsWith('<unfinished ...>')) continue
-    if (/^f(data)?sync\(\d+<[^>]*\/log\/data\.mdb>/.test(whole) && /= 0$/.test(whole))
-      happenings.push({ type: 'synced' })
-    if (/^(read|recvfrom)\(\d+<TCP/.test(whole))
-      happenings.push({ type: 'received', bytes: payloadOf(whole) })
+  const happenings: { at: number; happening: Happening }[] = []
+  for (const call of readCalls(readFileSync(file, 'utf8'))) {
+    const { name, text, begunAt, endedAt } = call
+    const isTcp = /^\w+\(\d+<TCP/.test(text)
+    if (isTcp && sends.has(name))
+      for (const happening of sentRpcs(call)) happenings.push({ at: begunAt, happening })
+    if (endedAt === null) continue
+    if (/^f(data)?sync\(\d+<[^>]*\/log\/data\.mdb>/.test(text) && resultOf(call) === 0)
+      happenings.push({ at: endedAt, happening: { type: 'synced' } })
+    if (isTcp && receives.has(name))
+      happenings.push({ at: endedAt, happening: { type: 'received', bytes: payloadOf(call) } })
   }
-  return happenings
+  return happenings.sort((a, b) => a.at - b.at).map(({ happening }) => happening)
 }
 
-/** strace -xx prints paths in hexadecimal, too. */
-function readablePaths(line: string): string {
-  return line.replace(
-    /<((?:\\x[0-9a-f]{2})+)>/g,
-    (_, path: string) => `<${fromHex(path).toString()}>`,
-  )
-}
+const sends = new Set(['write', 'writev', 'sendto', 'sendmsg'])
+const receives = new Set(['read', 'recvfrom'])
 
-function fromHex(text: string): Buffer {
-  return Buffer.from(text.replaceAll('\\x', ''), 'hex')
-}
-
-/** Every byte as \xhh. */
-function payloadOf(call: string): Buffer {
-  const strings = [...call.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map((match) => match[1] ?? '')
-  return fromHex(strings.join(''))
+function payloadOf(call: Call): Buffer {
+  return Buffer.concat(stringsOf(call))
 }
 
 /** WebSocket frames of a client whose mask is all zeros, one after another. */
-function sentRpcs(call: string): Happening[] {
+function sentRpcs(call: Call): Happening[] {
   const bytes = payloadOf(call)
   const happenings: Happening[] = []
   for (let at = 0; bytes[at] === 0x82; ) {

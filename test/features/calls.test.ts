@@ -8,6 +8,7 @@ import {
   followersOf,
   leaderOf,
   openCluster,
+  settled,
   skiff,
 } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
@@ -152,6 +153,23 @@ describe('consistency', () => {
       last = value
     }
     await written
+  })
+
+  test('stale reads of one node never go back, while it is written', async (t) => {
+    const cluster = await openCluster(t, { nodes: 3 })
+    await cluster.put('n', 0)
+    await settled(cluster)
+    const last = cluster.nodes.map(() => 0)
+    for (let n = 1; n <= 150; n++) {
+      const written = cluster.put('n', n)
+      for (const [at, node] of cluster.nodes.entries()) {
+        const value = (await node.get<number>('n', { consistency: 'stale' })) ?? -1
+        assert.ok(value >= (last[at] ?? 0), `node ${at}: read ${value} after ${last[at]}`)
+        last[at] = value
+      }
+      await written
+    }
+    assert.ok(Math.max(...last) > 100, `they saw ${last}`)
   })
 
   test('stale reads answer at once on every node, also without a quorum', async (t) => {

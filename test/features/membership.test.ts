@@ -1,8 +1,10 @@
 /** Who belongs to a cluster: servers added, removed, and back again. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { SkiffError } from '../../src/index.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import {
+  brief,
   followerOf,
   followersOf,
   isLive,
@@ -10,6 +12,7 @@ import {
   nodeAt,
   openCluster,
   skiff,
+  take,
 } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
 
@@ -129,6 +132,44 @@ test('the cluster object is served by a member, not by a local node that was rem
   assert.equal((await cluster.members()).length, 2)
   assert.equal(cluster.status().id, second.id)
   assert.ok(isLive(first))
+})
+
+test('a watch of the cluster leaves a local node that is removed; the own watches of that node end', async (t) => {
+  const cluster = await openCluster(t, { nodes: 3 })
+  const first = nodeAt(cluster, 0)
+  const [moving, own] = [cluster.watch(''), first.watch('')]
+  await Promise.all([moving.ready, own.ready])
+  await cluster.put('before', 1)
+  assert.deepEqual((await take(moving, 1)).map(brief), ['1 put before 1'])
+  const rest = take(moving, 1)
+  await nodeAt(cluster, 1).removeServer(first.id)
+  await nodeAt(cluster, 1).put('after', 2)
+  assert.deepEqual((await rest).map(brief), ['2 put after 2'])
+  await moving.close()
+  assert.deepEqual((await take(own, 1)).map(brief), ['1 put before 1'])
+  await assert.rejects(own.next(), (error: SkiffError) => {
+    assert.equal(error.revision, 2)
+    return skiff('SKIFF_MEMBERSHIP', 'not-applied', /was removed/)(error)
+  })
+  await assert.rejects(first.watch('').ready, skiff('SKIFF_MEMBERSHIP', 'not-applied'))
+})
+
+test('where no local node is a member any more, a watch of the cluster ends', async (t) => {
+  const dir = await temporaryDir(t)
+  const other = await openCluster(t)
+  const removed = await openCluster(t, { dir, join: [other.status().address] })
+  const { id, address } = removed.status()
+  const watcher = removed.watch('')
+  await watcher.ready
+  const next = watcher.next()
+  next.catch(() => undefined)
+  await other.removeServer(id)
+  await assert.rejects(next, skiff('SKIFF_MEMBERSHIP', 'not-applied'))
+  await removed.close()
+  const again = await openCluster(t, { dir, join: [other.status().address] })
+  await assert.rejects(again.watch('').next(), skiff('SKIFF_MEMBERSHIP', 'not-applied'))
+  await other.addServer(address)
+  await again.watch('').ready
 })
 
 test('a removed server stays out when it is started again, until it is added again', async (t) => {

@@ -1,27 +1,14 @@
 /** The library in a program of its own: it must let the program end, and leave nothing behind. */
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { runChild } from '../support/child.ts'
 import { temporaryDir } from '../support/cleanup.ts'
-import { openCluster } from '../support/cluster.ts'
+import { openCluster, portOf } from '../support/cluster.ts'
+import { takePort } from '../support/tcp.ts'
 
 const timing = 'heartbeatMs: 25, electionTimeoutMs: [250, 500]'
-
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1))
-}
-
-/** Rejects if somebody has it. */
-function takePort(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve()))
-  })
-}
 
 for (const [nodes, workers] of [
   [1, 1],

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import { MalformedFrame } from '../../src/codec/malformed.ts'
-import { DialerHandshake } from '../../src/network/handshake.ts'
+import { DialerHandshake, peerPath } from '../../src/network/handshake.ts'
 import { encodeHello, handshakeBytesMax } from '../../src/network/hello.ts'
 import { encodeMessage, messageBytesMax } from '../../src/network/message.ts'
 import type { Random } from '../simulation/random.ts'
@@ -19,7 +19,8 @@ export interface Victim {
   readonly port: number
   readonly secret: string
   readonly id: string
-  readonly clusterId: string
+  /** Of an honest peer that has a link to it. */
+  readonly peerId: string
   /** Does it look into the frames of those it let in? */
   readonly decodes: boolean
   /** A handshake of an honest peer, as somebody on the way has seen it. */
@@ -36,7 +37,9 @@ export interface Overheard {
 type Attack = (peer: RawPeer, victim: Victim, random: Random) => Promise<void> | void
 
 /** Close codes of refusal.ts. */
-const [malformed, unauthorized, membership] = [4400, 4401, 4403]
+const [malformed, unauthorized, membership, version] = [4400, 4401, 4403, 4426]
+/** Of the servers themselves: uWebSockets.js closes without a word, ws says why. */
+const tooLong: readonly (number | null)[] = [null, 1002, 1009]
 
 // ── before the handshake ────────────────────────────────────────────────────────────────────────
 
@@ -74,6 +77,14 @@ function upgraded(act: Attack): Attack {
   }
 }
 
+/** The same by somebody who has overheard at which path the peers ask for it. */
+function upgradedAsPeer(act: Attack): Attack {
+  return async (peer, victim, random) => {
+    assert.ok(await peer.upgrade(peerPath(victim.secret)), 'no WebSocket')
+    await act(peer, victim, random)
+  }
+}
+
 function frameGarbage(peer: RawPeer, _victim: Victim, random: Random): void {
   peer.write(randomBytes(random, random.between(1, 300)))
   peer.finish()
@@ -95,12 +106,12 @@ function brokenFrame(peer: RawPeer, _victim: Victim, random: Random): void {
   const hello = encodeHello(helloOf())
   peer.write(random.pick(brokenFrames)(hello))
   peer.write(webSocketFrame(hello))
-  peer.finish()
 }
 
 function hugeLength(peer: RawPeer, _victim: Victim, random: Random): void {
   const announced = random.pick([
     BigInt(messageBytesMax) + 1n,
+    // With any of these 32 bits, or 64 with a sign, it would be short again.
     2n ** 31n,
     2n ** 32n + 100n,
     2n ** 53n,
@@ -110,18 +121,18 @@ function hugeLength(peer: RawPeer, _victim: Victim, random: Random): void {
   peer.write(webSocketFrame(encodeHello(helloOf()), { announced }))
 }
 
+/** A few bytes more, for who takes the first ones for the mask that is not there. */
 function unmasked(peer: RawPeer): void {
   peer.write(webSocketFrame(encodeHello(helloOf()), { masked: false }))
-  peer.finish()
+  peer.write(new Uint8Array(4))
 }
 
 /** A second message begins before the first is complete. */
 function interleaved(peer: RawPeer, _victim: Victim, random: Random): void {
   const hello = encodeHello(helloOf())
-  const cut = random.below(hello.length)
+  const cut = random.between(1, hello.length)
   peer.write(webSocketFrame(hello.subarray(0, cut), { final: false }))
   peer.write(webSocketFrame(hello))
-  peer.finish()
 }
 
 function textFrame(peer: RawPeer): void {
@@ -136,6 +147,17 @@ function randomMessage(peer: RawPeer, _victim: Victim, random: Random): void {
 
 function longMessage(peer: RawPeer, _victim: Victim, random: Random): void {
   peer.write(webSocketFrame(new Uint8Array(handshakeBytesMax + random.between(1, 100_000))))
+}
+
+/** None of its pieces is too long. */
+function longMessageInPieces(peer: RawPeer, _victim: Victim, random: Random): void {
+  let opcode: number = opcodes.binary
+  for (let bytes = 0; bytes <= handshakeBytesMax; ) {
+    const piece = new Uint8Array(random.between(1, handshakeBytesMax))
+    peer.write(webSocketFrame(piece, { opcode, final: false }))
+    opcode = opcodes.continuation
+    bytes += piece.length
+  }
 }
 
 function cutHello(peer: RawPeer, _victim: Victim, random: Random): void {
@@ -165,9 +187,11 @@ async function cutProof(peer: RawPeer, victim: Victim, random: Random): Promise<
   peer.write(webSocketFrame(step.bytes.subarray(0, random.below(step.bytes.length))))
 }
 
+/** Also in the name of a peer, and newer than it: believed, it would lock that one out. */
 async function wrongSecret(peer: RawPeer, victim: Victim, random: Random): Promise<void> {
   const secret = random.pick(['', 'guess', `${victim.secret} `, victim.secret.toUpperCase()])
-  assert.ok(!(await shakeHands(peer, secret, helloOf())), 'let in without the secret')
+  const hello = random.chance(0.5) ? helloOf({ nodeId: victim.peerId }) : helloOf()
+  assert.ok(!(await shakeHands(peer, secret, hello)), 'let in without the secret')
 }
 
 /** Valid for WebSocket: its answer shows that the pieces were put together. */
@@ -219,7 +243,7 @@ async function leaveInTheMiddle(peer: RawPeer, _victim: Victim, random: Random):
 
 /** Somebody who knows the secret, and then breaks the protocol of a link. */
 function insider(act: Attack): Attack {
-  return upgraded(async (peer, victim, random) => {
+  return upgradedAsPeer(async (peer, victim, random) => {
     const hello = helloOf({ nodeId: insiderId() })
     assert.ok(await shakeHands(peer, victim.secret, hello), 'not let in')
     await act(peer, victim, random)
@@ -274,21 +298,24 @@ interface Kind {
   readonly endings: readonly (number | null)[] | 'any'
 }
 
-const kinds: Readonly<Record<string, Kind>> = {
+const ofStrangers: Readonly<Record<string, Kind>> = {
   'TCP garbage': { act: tcpGarbage, endings: [null] },
   'HTTP garbage': { act: httpGarbage, endings: 'any' },
   'frame garbage': { act: upgraded(frameGarbage), endings: 'any' },
-  'broken frames': { act: upgraded(brokenFrame), endings: 'any' },
-  'huge lengths': { act: upgraded(hugeLength), endings: [null, 1002, 1006, 1009] },
-  'unmasked frames': { act: upgraded(unmasked), endings: 'any' },
-  'interleaved frames': { act: upgraded(interleaved), endings: 'any' },
+  'broken frames': { act: upgraded(brokenFrame), endings: [null, 1002] },
+  'huge lengths': { act: upgraded(hugeLength), endings: tooLong },
+  // uWebSockets.js takes these for what they are not; then it is no hello.
+  'unmasked frames': { act: upgraded(unmasked), endings: [1002, malformed] },
+  'interleaved frames': { act: upgraded(interleaved), endings: [1002, malformed, version] },
   // uWebSockets.js refuses what is no UTF-8 by itself.
   'text frames': { act: upgraded(textFrame), endings: [malformed, null, 1007] },
   'random messages': { act: upgraded(randomMessage), endings: [malformed] },
-  'long messages': { act: upgraded(longMessage), endings: [malformed] },
+  'long messages': { act: upgraded(longMessage), endings: tooLong },
+  'long messages in pieces': { act: upgraded(longMessageInPieces), endings: tooLong },
+  'long messages to the path of peers': { act: upgradedAsPeer(longMessage), endings: [malformed] },
   'cut hellos': { act: upgraded(cutHello), endings: [malformed] },
   'cut proofs': { act: upgraded(cutProof), endings: [unauthorized] },
-  'broken hellos': { act: upgraded(brokenHello), endings: [malformed, unauthorized, 4426] },
+  'broken hellos': { act: upgraded(brokenHello), endings: [malformed, unauthorized, version] },
   'wrong secret': { act: upgraded(wrongSecret), endings: [unauthorized] },
   'fragmented hello': { act: upgraded(fragmented), endings: [unauthorized] },
   'replayed handshake': { act: upgraded(replayed), endings: [unauthorized] },
@@ -304,6 +331,11 @@ const kinds: Readonly<Record<string, Kind>> = {
     ),
     endings: [unauthorized],
   },
+  'left in the middle': { act: upgraded(leaveInTheMiddle), endings: 'any' },
+}
+
+/** Of those who know the secret. */
+const ofInsiders: Readonly<Record<string, Kind>> = {
   'wrong cluster': {
     act: upgraded(stranger(() => ({ clusterId: 'f'.repeat(32) }))),
     endings: [membership],
@@ -316,13 +348,16 @@ const kinds: Readonly<Record<string, Kind>> = {
     act: upgraded(stranger(({ id }) => ({ nodeId: id }))),
     endings: [membership],
   },
-  'left in the middle': { act: upgraded(leaveInTheMiddle), endings: 'any' },
   'wrong sequence': { act: insider(wrongSequence), endings: [malformed] },
   'short messages': { act: insider(shortMessage), endings: [malformed] },
   'text on a link': { act: insider(textOnLink), endings: [malformed] },
   'malformed frames': { act: insider(malformedFrame), endings: [malformed] },
+  'huge lengths on a link': { act: insider(hugeLength), endings: tooLong },
 }
 
+const kinds: Readonly<Record<string, Kind>> = { ...ofStrangers, ...ofInsiders }
+
+export const strangerKinds: readonly string[] = Object.keys(ofStrangers)
 export const attackKinds: readonly string[] = Object.keys(kinds)
 
 /** Until the listener has ended it. @throws AssertionError when it did not do so as it should */
@@ -332,7 +367,7 @@ export async function attack(
   victim: Victim,
   random: Random,
 ): Promise<void> {
-  const known = kinds[kind]
+  const known: Kind | undefined = kinds[kind]
   assert.ok(known !== undefined, `no such kind of attack: ${kind}`)
   await known.act(peer, victim, random)
   const ending: Ending = await peer.ended

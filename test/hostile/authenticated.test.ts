@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Cluster, Node } from '../../src/index.ts'
-import { leaderOf, openCluster, settled } from '../support/cluster.ts'
+import { leaderOf, openCluster, portOf, settled } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
 import { type Absurdity, absurdities } from './absurd.ts'
 import { Insider, insiderId } from './insider.ts'
@@ -33,8 +33,7 @@ async function say(cluster: Cluster, { to, as, stops, say }: Absurdity): Promise
   await settled(cluster)
   const victim = to === 'leader' ? leader : follower
   const nodeId = { stranger: insiderId(), leader: leader.id, follower: other.id }[as]
-  const port = Number(victim.address.slice(victim.address.lastIndexOf(':') + 1))
-  const insider = await Insider.enter(port, secret, { nodeId })
+  const insider = await Insider.enter(portOf(victim.address), secret, { nodeId })
   insider.say(say(victim.status(), nodeId))
   if (stops === null) await assertUnimpressed(insider, victim)
   else await assertStopped(victim, stops)

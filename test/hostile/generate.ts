@@ -168,9 +168,18 @@ function breakEntries(random: Random): Uint8Array {
 /** Records that are whole, and hold what no state machine could apply. */
 function breakPayloads(random: Random): Uint8Array {
   const type = random.pick(['noop', 'membership', 'batch'] as const)
-  const bytes = random.chance(0.5) ? randomBytes(random, random.below(60)) : madeUpMembers(random)
+  const bytes = random.pick([randomPayload, madeUpMembers, nestedLists])(random)
   const entries = packEntries([{ index: 8, term: 1, type, bytes }])
   return append(random, 7, entries, 1)
+}
+
+function randomPayload(random: Random): Buffer {
+  return randomBytes(random, random.below(60))
+}
+
+/** A membership is JSON. */
+function nestedLists(random: Random): Buffer {
+  return Buffer.alloc(random.pick([10, 3_000, 100_000]), random.pick(['[', '{"a":', '[[0],']))
 }
 
 function madeUpMembers(random: Random): Buffer {

@@ -2,16 +2,16 @@
 import { randomBytes } from 'node:crypto'
 import { encodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
-import { DialerHandshake } from '../../src/network/handshake.ts'
+import { DialerHandshake, peerPath } from '../../src/network/handshake.ts'
 import { type Hello, nonceBytes } from '../../src/network/hello.ts'
 import { encodeMessage } from '../../src/network/message.ts'
 import { type Ending, RawPeer, webSocketFrame } from './wire.ts'
 
 /** Higher than that of any process that was started properly. */
-export const lateIncarnation: number = 2 ** 50
+const lateIncarnation = 2 ** 50
 
 /** Of one who must not be let in, or not be believed. No member is called so. */
-export function strangerId(): string {
+function strangerId(): string {
   return `dead${randomBytes(6).toString('hex')}`
 }
 
@@ -63,7 +63,8 @@ export class Insider {
   static async enter(port: number, secret: string, fields: Partial<Hello> = {}): Promise<Insider> {
     const hello = helloOf({ nodeId: insiderId(), ...fields })
     const peer = new RawPeer(port)
-    const entered = (await peer.upgrade()) && (await shakeHands(peer, secret, hello))
+    const upgraded = await peer.upgrade(peerPath(secret))
+    const entered = upgraded && (await shakeHands(peer, secret, hello))
     if (entered) return new Insider(peer, hello.nodeId)
     peer.destroy()
     throw new Error(`not let in: ${JSON.stringify(await peer.ended)}`)

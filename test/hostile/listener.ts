@@ -3,11 +3,25 @@
  * Whatever the attack, the listener ends it, and nobody but those who know the secret is heard.
  */
 import assert from 'node:assert/strict'
+import type { Transport } from '../../src/options.ts'
 import { Random } from '../simulation/random.ts'
-import { attack, attackKinds } from './attacks.ts'
-import { heldBytesMax, type KindReport, newReports, Offence, residentBytesMax } from './decoder.ts'
+import { attack, attackKinds, strangerKinds } from './attacks.ts'
 import { heldBytes } from './memory.ts'
-import { type GuardedVictim, openBareVictim, openMemberVictim, type Transport } from './victims.ts'
+import { TurnWatch } from './processor.ts'
+import {
+  heldBytesMax,
+  type KindReport,
+  newReports,
+  Offence,
+  residentBytesMax,
+  turnMsMax,
+} from './report.ts'
+import {
+  type GuardedVictim,
+  openBareVictim,
+  openHomelessVictim,
+  openMemberVictim,
+} from './victims.ts'
 import { RawPeer } from './wire.ts'
 
 export interface ListenerAttack {
@@ -26,21 +40,38 @@ const endedWithinMs = 20_000
 /** Under way; should the process die, it is one of these that has killed it. */
 export const inFlight: Set<{ readonly kind: string; readonly peer: RawPeer }> = new Set()
 
+/** What is attacked, and by whom. */
+interface Front {
+  readonly victim: GuardedVictim
+  readonly kinds: readonly string[]
+}
+
+export interface ListenerReport {
+  readonly kinds: ReadonlyMap<string, KindReport>
+  /** The longest turn of the event loop: the victims', and ours. */
+  readonly turnMs: number
+}
+
 /** @throws Offence at the first promise that is broken */
-export async function attackListener(
-  options: ListenerAttack,
-): Promise<ReadonlyMap<string, KindReport>> {
-  const reports = newReports(attackKinds)
-  const victims = [
-    await openBareVictim(options.transport),
-    await openMemberVictim(options.transport),
+export async function attackListener(options: ListenerAttack): Promise<ListenerReport> {
+  const { transport } = options
+  const kinds = newReports(attackKinds)
+  const fronts: readonly Front[] = [
+    { victim: await openBareVictim(transport), kinds: attackKinds },
+    { victim: await openMemberVictim(transport), kinds: attackKinds },
+    { victim: await openHomelessVictim(transport), kinds: strangerKinds },
   ]
+  const victims = fronts.map(({ victim }) => victim)
+  let turnMs = 0
   try {
     for (const victim of victims) await victim.assertSound()
     const heldBefore = heldBytes()
     const residentBefore = process.memoryUsage.rss()
-    await attackAll(victims, options, reports)
+    const watch = new TurnWatch()
+    await attackAll(fronts, options, kinds)
     for (const victim of victims) await victim.assertSound()
+    turnMs = watch.stop()
+    assert.ok(turnMs <= turnMsMax, `seed ${options.seed}: a turn of ${turnMs} ms`)
     const held = heldBytes() - heldBefore
     assert.ok(held <= heldBytesMax, `seed ${options.seed}: ${held} bytes are held in the end`)
     const resident = process.memoryUsage.rss() - residentBefore
@@ -48,31 +79,30 @@ export async function attackListener(
   } finally {
     for (const victim of victims) await victim.close()
   }
-  return reports
+  return { kinds, turnMs }
 }
 
 /** Each kind in turn, on each victim; the number of an attack decides all about it. */
 async function attackAll(
-  victims: readonly GuardedVictim[],
+  fronts: readonly Front[],
   { seed, inputs }: ListenerAttack,
   reports: ReadonlyMap<string, KindReport>,
 ): Promise<void> {
+  const targets = fronts.flatMap(({ victim, kinds }) => kinds.map((kind) => ({ victim, kind })))
   let next = 0
   const attackers = Array.from({ length: Math.min(attackersMax, inputs) }, async () => {
     while (next < inputs) {
       const n = next++
-      const victim = victims[Math.floor(n / attackKinds.length) % victims.length]
-      const kind = attackKinds[n % attackKinds.length]
-      assert.ok(victim !== undefined && kind !== undefined)
-      await attackOnce(kind, victim, { seed, n }, reports.get(kind))
+      const target = targets[n % targets.length]
+      assert.ok(target !== undefined)
+      await attackOnce(target, { seed, n }, reports.get(target.kind))
     }
   })
   await Promise.all(attackers)
 }
 
 async function attackOnce(
-  kind: string,
-  victim: GuardedVictim,
+  { kind, victim }: { readonly kind: string; readonly victim: GuardedVictim },
   { seed, n }: { readonly seed: number; readonly n: number },
   report: KindReport | undefined,
 ): Promise<void> {

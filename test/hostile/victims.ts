@@ -6,18 +6,17 @@
 import assert from 'node:assert/strict'
 import { createCluster } from '../../src/index.ts'
 import { DialerHandshake } from '../../src/network/handshake.ts'
-import { decodeHello, isRefusal } from '../../src/network/hello.ts'
 import { Network } from '../../src/network/network.ts'
-import type { Cluster, Node, NodeStatus } from '../../src/store.ts'
+import type { Transport } from '../../src/options.ts'
+import type { NodeStatus } from '../../src/store.ts'
+import { nodeAt, portOf } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
 import type { Overheard, Victim } from './attacks.ts'
 import { helloOf, insiderId, isInsider } from './insider.ts'
 import { RawPeer, webSocketFrame } from './wire.ts'
 
-export type Transport = 'uws' | 'ws'
-
 export interface GuardedVictim extends Victim {
-  /** @throws AssertionError when an honest peer is not served, or a stranger has changed anything */
+  /** @throws AssertionError when an honest peer is not let in or served, or a stranger has changed anything */
   assertSound(): Promise<void>
   close(): Promise<void>
 }
@@ -33,12 +32,15 @@ function oneAtATime(look: () => Promise<void>): () => Promise<void> {
 
 const secret = 'open sesame'
 const host = '127.0.0.1'
+/** For the honest, on a busy machine. */
+const timeoutMs = 20_000
 
-/** The messages of one honest handshake, and the cluster id, which a listener tells everyone. */
-async function overhear(port: number): Promise<{ overheard: Overheard; clusterId: string }> {
+/** The messages of one honest handshake. */
+async function overhear(port: number): Promise<Overheard> {
   const peer = new RawPeer(port)
   assert.ok(await peer.upgrade(), 'no WebSocket')
-  const handshake = new DialerHandshake(secret, helloOf({ nodeId: insiderId() }))
+  const visit = helloOf({ nodeId: insiderId(), purpose: 'probe' })
+  const handshake = new DialerHandshake(secret, visit)
   const hello = handshake.opening
   peer.write(webSocketFrame(hello))
   const answer = await peer.message()
@@ -49,9 +51,7 @@ async function overhear(port: number): Promise<{ overheard: Overheard; clusterId
   const welcome = await peer.message()
   assert.ok(welcome !== null, 'the honest are let in')
   peer.destroy()
-  const listener = decodeHello(answer)
-  assert.ok(!isRefusal(listener) && listener.clusterId !== null, 'the answer names the cluster')
-  return { overheard: { hello, answer, proof: step.bytes, welcome }, clusterId: listener.clusterId }
+  return { hello, answer, proof: step.bytes, welcome }
 }
 
 // ── a bare network ──────────────────────────────────────────────────────────────────────────────
@@ -60,7 +60,12 @@ const victimId = 'aaaaaaaaaaaaaaaa'
 const honestId = 'bbbbbbbbbbbbbbbb'
 const clusterId = 'c'.repeat(32)
 
-export async function openBareVictim(transport: Transport): Promise<GuardedVictim> {
+export interface BareVictim extends GuardedVictim {
+  /** The same of those who are in already: there may be no room for others. */
+  assertServed(): Promise<void>
+}
+
+export async function openBareVictim(transport: Transport): Promise<BareVictim> {
   let heard = 0
   const wrongs: string[] = []
   const network = await openNetwork(transport, victimId, {
@@ -79,16 +84,21 @@ export async function openBareVictim(transport: Transport): Promise<GuardedVicti
   const { port } = network
   honest.setPeers([{ id: victimId, address: `${host}:${port}` }])
   await until(() => honest.links()[0]?.up, 'the honest peer is linked')
-  const { overheard } = await overhear(port)
+  const overheard = await overhear(port)
+  const assertServed = oneAtATime(async () => {
+    assert.deepEqual(wrongs, [])
+    const before = heard
+    honest.send(victimId, Buffer.from('still here'))
+    await until(() => heard === before + 1, 'a frame of the honest peer')
+    assert.equal(honest.links()[0]?.reason, null, 'the honest peer keeps its link')
+  })
   return {
-    ...{ port, secret, id: victimId, clusterId, decodes: false, overheard },
-    assertSound: oneAtATime(async () => {
-      assert.deepEqual(wrongs, [])
-      const before = heard
-      honest.send(victimId, Buffer.from('still here'))
-      await until(() => heard === before + 1, 'a frame of the honest peer')
-      assert.equal(honest.links()[0]?.reason, null, 'the honest peer keeps its link')
-    }),
+    ...{ port, secret, id: victimId, peerId: honestId, decodes: false, overheard },
+    assertServed,
+    async assertSound() {
+      await assertServed()
+      await honest.probe(`${host}:${port}`, { timeoutMs })
+    },
     async close() {
       await honest.close()
       await network.close()
@@ -100,11 +110,44 @@ async function openNetwork(
   transport: Transport,
   nodeId: string,
   events: Parameters<Network['start']>[1],
+  belongsTo: string | null = clusterId,
 ): Promise<Network> {
   const network = await Network.listen({ host, port: 0, secret, transport })
   const address = `${host}:${network.port}`
-  network.start({ nodeId, incarnation: 1, address, clusterId }, events, { adoptable: true })
+  const identity = { nodeId, incarnation: 1, address, clusterId: belongsTo }
+  network.start(identity, events, { adoptable: true })
   return network
+}
+
+/** Belongs to no cluster, and to the first that a peer with the secret asks it into. For strangers only. */
+export async function openHomelessVictim(transport: Transport): Promise<GuardedVictim> {
+  const wrongs: string[] = []
+  const network = await openNetwork(
+    transport,
+    victimId,
+    {
+      frame: (from) => void wrongs.push(`a frame of ${from}`),
+      peer: (id) => void wrongs.push(`a link to ${id}`),
+      adopt: async (id) => void wrongs.push(`adopted into ${id}`),
+    },
+    null,
+  )
+  const quiet = { frame: () => undefined, peer: () => undefined, adopt: async () => undefined }
+  const honest = await openNetwork('ws', honestId, quiet)
+  const { port } = network
+  return {
+    ...{ port, secret, id: victimId, peerId: honestId, decodes: false },
+    overheard: await overhear(port),
+    assertSound: oneAtATime(async () => {
+      assert.deepEqual(wrongs, [])
+      const answer = await honest.probe(`${host}:${port}`, { timeoutMs })
+      assert.equal(answer.clusterId, null)
+    }),
+    async close() {
+      await honest.close()
+      await network.close()
+    },
+  }
 }
 
 // ── a member of a cluster ───────────────────────────────────────────────────────────────────────
@@ -119,38 +162,35 @@ export async function openMemberVictim(transport: Transport): Promise<GuardedVic
     workers: 1,
     electionTimeoutMs,
   })
-  const leader = memberAt(cluster, 0)
-  const follower = memberAt(cluster, 1)
+  const leader = nodeAt(cluster, 0)
+  const follower = nodeAt(cluster, 1)
   await until(
     () => follower.status().members.filter(({ role }) => role === 'voter').length === 2,
     'two voters',
   )
-  const port = Number(leader.address.slice(leader.address.lastIndexOf(':') + 1))
-  const seen = await overhear(port)
-  await follower.put('puts', 0)
-  // The follower may apply a put, and answer for it, before the leader has applied it.
-  const applied = () => until(() => isSettled(leader.status()), 'the leader has applied everything')
-  await applied()
+  const port = portOf(leader.address)
+  const overheard = await overhear(port)
+  // The follower may apply a put, and answer for it, before the leader has applied it. And a status may be
+  // an older one while its thread is held up in the middle of writing the board.
+  const put = async (value: number): Promise<void> => {
+    const { revision } = await follower.put('puts', value)
+    const has = (status: NodeStatus): boolean => status.revision >= revision && isSettled(status)
+    await until(() => has(leader.status()), 'the leader has applied everything')
+  }
+  await put(0)
   const before = leader.status()
   let puts = 0
   return {
-    ...{ port, secret, id: leader.id, decodes: true, ...seen },
+    ...{ port, secret, id: leader.id, peerId: follower.id, decodes: true, overheard },
     assertSound: oneAtATime(async () => {
       puts++
       // From the follower, so that the request goes through the listener under attack.
-      await follower.put('puts', puts)
-      await applied()
+      await put(puts)
       assert.deepEqual(gist(leader.status(), 0), gist(before, puts))
       assert.equal(follower.status().failure, null)
     }),
     close: () => cluster.close(),
   }
-}
-
-function memberAt(cluster: Cluster, n: number): Node {
-  const node = cluster.nodes[n]
-  assert.ok(node !== undefined, `no node ${n}`)
-  return node
 }
 
 function isSettled({ commitIndex, appliedIndex }: NodeStatus): boolean {

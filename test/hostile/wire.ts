@@ -22,18 +22,20 @@ export interface FrameOptions {
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
-const upgradeRequest = [
-  'GET / HTTP/1.1',
-  'Host: peer',
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
-  '',
-  '',
-].join('\r\n')
+function upgradeRequest(path: string): Buffer {
+  const lines = [
+    `GET ${path} HTTP/1.1`,
+    'Host: peer',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+  ]
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`)
+}
 
-export const upgradeBytes: Uint8Array = Buffer.from(upgradeRequest)
+/** As a stranger asks, who does not know the path of the peers. */
+export const upgradeBytes: Uint8Array = upgradeRequest('/')
 
 /** Bytes of HTTP or frames that a listener may have said and nobody has read yet. */
 const unreadBytesMax = 64 * 2 ** 10
@@ -115,15 +117,9 @@ export class RawPeer {
     this.#socket.destroy()
   }
 
-  /** False: the listener has ended the connection instead. */
-  async connected(): Promise<boolean> {
-    if (this.#socket.connecting) await this.#until(() => !this.#socket.connecting)
-    return !this.#over
-  }
-
-  /** Asks for the WebSocket. False: refused. */
-  async upgrade(): Promise<boolean> {
-    this.write(upgradeBytes)
+  /** Asks for the WebSocket, as a stranger does unless it is told the path. False: refused. */
+  async upgrade(path = '/'): Promise<boolean> {
+    this.write(upgradeRequest(path))
     await this.#until(() => this.#upgraded)
     return this.#upgraded
   }
@@ -139,7 +135,6 @@ export class RawPeer {
     while (!condition() && !this.#over) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
-        this.#socket.once('connect', resolve)
       })
     }
   }

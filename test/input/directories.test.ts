@@ -1,7 +1,7 @@
 /** Data directories that cannot be used: the reason is named, and nothing is harmed or left running. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -202,6 +202,18 @@ test('a log cut short is SKIFF_STORAGE, not the death of the process', async (t)
   await writeFile(path, whole)
   const again = await openCluster(t, { dir })
   assert.equal((await again.get<string>('k'))?.length, 500_000)
+})
+
+test('a log that was removed is told from its state: it is no new directory', async (t) => {
+  const dir = await temporaryDir(t)
+  const cluster = await openCluster(t, { dir })
+  await cluster.put('k', 1)
+  await cluster.close()
+  const log = join(dir, 'node-1', 'log')
+  await rm(log, { recursive: true })
+  const refused = skiff('SKIFF_STORAGE', 'not-applied', /its log is empty or was removed/)
+  await assert.rejects(createCluster({ dir }), refused)
+  await assert.rejects(createCluster({ dir }), refused)
 })
 
 test('a log that lost its end is told from its state, which knows more', async (t) => {

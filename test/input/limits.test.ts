@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { test } from 'node:test'
-import { collect, nodeAt, openCluster, skiff } from '../support/cluster.ts'
+import { createCluster, type Node } from '../../src/index.ts'
+import { nextTurn } from '../support/channel.ts'
+import { collect, nodeAt, openCluster, quick, skiff } from '../support/cluster.ts'
 import { until } from '../support/until.ts'
 
 test('calls after close are SKIFF_CLOSED and not applied, of the cluster and of its nodes', async (t) => {
@@ -31,17 +33,68 @@ test('calls after close are SKIFF_CLOSED and not applied, of the cluster and of 
   }
 })
 
-test('close answers every call that waits', async (t) => {
+test('close answers every call that waits, and says of each whether it may have happened', async (t) => {
   const cluster = await openCluster(t, { nodes: 2 })
   const node = nodeAt(cluster, 0)
-  const later = new Promise((resolve) => setImmediate(resolve)).then(() => node.put('k', 2))
-  const calls = [node.put('k', 1), node.get('k'), node.delete('k'), node.members(), later]
-  const answers = Promise.allSettled(calls)
-  await node.close()
-  for (const answer of await answers) {
-    if (answer.status === 'rejected') assert.equal(answer.reason.code, 'SKIFF_CLOSED')
-  }
+  const other = nodeAt(cluster, 1)
+  // More than a scan reads at a time.
+  await Promise.all(Array.from({ length: 300 }, (_, n) => node.put(`k${n}`, n)))
+  const begun = node.scan()
+  assert.equal((await begun.next()).value?.key, 'k0')
+  // Of two voters one decides nothing: whatever is asked from here on waits.
+  await other.kill()
+  const asked = callsOf(node)
+  await nextTurn()
+  const inItsTurn = callsOf(node)
+  const closing = node.close()
+  const meanwhile = callsOf(node)
+  await closing
+  const afterwards = callsOf(node)
+  const maybe = { write: 'unknown', other: 'not-applied' }
+  const never = { write: 'not-applied', other: 'not-applied' }
+  assert.deepEqual(await fatesOf(asked), maybe)
+  for (const calls of [inItsTurn, meanwhile, afterwards])
+    assert.deepEqual(await fatesOf(calls), never)
+  await assert.rejects(collect(begun), skiff('SKIFF_CLOSED', 'not-applied'))
 })
+
+interface Calls {
+  readonly write: readonly Promise<unknown>[]
+  readonly other: readonly Promise<unknown>[]
+}
+
+/** One of each that needs a majority, or an answer of somebody. */
+function callsOf(node: Node): Calls {
+  const write = [node.put('k', 1), node.delete('k')]
+  const other = [
+    node.get('k'),
+    node.entry('k'),
+    node.keys(),
+    node.prefixes(),
+    (async () => collect(node.scan()))(),
+    node.members(),
+    node.addServer(node.address),
+    node.removeServer(node.id),
+  ]
+  // Looked at later; until then they are nobody's.
+  for (const call of [...write, ...other]) call.catch(() => undefined)
+  return { write, other }
+}
+
+/** What each says of itself, which must be the same for all of a kind. */
+async function fatesOf({ write, other }: Calls): Promise<{ write: string; other: string }> {
+  return { write: await fateOf(write), other: await fateOf(other) }
+}
+
+async function fateOf(calls: readonly Promise<unknown>[]): Promise<string> {
+  const fates = new Set<string>()
+  for (const result of await Promise.allSettled(calls)) {
+    assert.ok(result.status === 'rejected', 'answered by nobody')
+    assert.equal(result.reason.code, 'SKIFF_CLOSED')
+    fates.add(result.reason.outcome)
+  }
+  return [...fates].join(' or ')
+}
 
 test('over requestsMax calls are SKIFF_OVERLOADED and not applied; those before are answered', async (t) => {
   const cluster = await openCluster(t, { nodes: 2, requestsMax: 10 })
@@ -78,6 +131,11 @@ test('over requestBytesMax writes are SKIFF_OVERLOADED and not applied', async (
   assert.equal(results.filter(({ status }) => status === 'rejected').length, 2)
   assert.equal((await cluster.keys()).length, 3)
   await cluster.put('room', value)
+})
+
+test('far below diskFreeBytesMin no cluster opens: SKIFF_STORAGE, for there was nothing asked yet', async () => {
+  const refused = skiff('SKIFF_STORAGE', 'not-applied', /the disk is full/)
+  await assert.rejects(createCluster({ ...quick, diskFreeBytesMin: 2 ** 50 }), refused)
 })
 
 test('below diskFreeBytesMin writes are SKIFF_STORAGE and not applied, while reads and watches work', async (t) => {

@@ -6,11 +6,8 @@ import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import { type Cluster, createCluster } from '../../src/index.ts'
 import { defer } from '../support/cleanup.ts'
-import { openCluster, quick, skiff } from '../support/cluster.ts'
-
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1))
-}
+import { openCluster, portOf, quick, skiff } from '../support/cluster.ts'
+import { tcpServer } from '../support/tcp.ts'
 
 for (const transport of ['uws', 'ws'] as const) {
   test(`a port in use is SKIFF_CONFIG that names it (${transport})`, async (t) => {
@@ -71,22 +68,24 @@ test('an unreachable address to join is SKIFF_CONFIG that names it', async () =>
   )
 })
 
-test('an address where nobody of ours answers is SKIFF_CONFIG within the deadline', async (t) => {
-  const silent = createServer(() => undefined).listen(0, '127.0.0.1')
-  await once(silent, 'listening')
-  const sockets = new Set<Socket>()
-  silent.on('connection', (socket) => sockets.add(socket))
-  defer(t, () => {
-    for (const socket of sockets) socket.destroy()
-    silent.close()
+for (const count of [1, 4]) {
+  test(`addresses where nobody answers share the deadline: ${count} of them`, async (t) => {
+    const join: string[] = []
+    while (join.length < count) join.push(await tcpServer(t))
+    const timeoutMs = 400
+    const refused = await createCluster({ ...quick, join, timeoutMs }).then(
+      () => assert.fail('nobody was there'),
+      (error: Error) => error,
+    )
+    skiff('SKIFF_CONFIG', 'not-applied')(refused)
+    const waitedMs = [...refused.message.matchAll(/no answer within (\d+) ms/g)].map(([, ms]) =>
+      Number(ms),
+    )
+    assert.equal(waitedMs.length, count)
+    const rounding = count
+    assert.ok(waitedMs.reduce((sum, ms) => sum + ms) <= timeoutMs + rounding, refused.message)
   })
-  const { port } = silent.address() as { port: number }
-  const join = [`127.0.0.1:${port}`]
-  await assert.rejects(
-    createCluster({ ...quick, join, timeoutMs: 200 }),
-    skiff('SKIFF_CONFIG', 'not-applied', /no answer within 200 ms/),
-  )
-})
+}
 
 async function assertUntouched(cluster: Cluster): Promise<void> {
   assert.equal((await cluster.members()).length, 1)

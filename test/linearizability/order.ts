@@ -61,7 +61,7 @@ export function checkOrder(
   assert(isOrderKnown(history), 'values must be unique per key, acknowledged puts have revisions')
   const puts = history.filter((operation) => operation.op === 'put')
   if (log !== null) checkLog(log, puts)
-  const timeline = new Timeline(log ?? acknowledged(puts), puts)
+  const timeline = new Timeline(log ?? acknowledged(puts), puts, log !== null)
   for (const operation of history) timeline.bound(operation)
   timeline.tighten()
   if (log !== null) checkAbsences(history, timeline)
@@ -142,12 +142,15 @@ class Timeline {
   readonly #earliest: Bound[]
   readonly #latest: Bound[]
   readonly #puts: ReadonlyMap<string, Put>
+  /** These are all changes there were, those of unknown outcome too. */
+  readonly #isWhole: boolean
   readonly #positionOf = new Map<string, number>()
   /** By position: the next change of the same key. */
   readonly #nextOf = new Map<number, number>()
 
-  constructor(changes: readonly Change[], puts: readonly Put[]) {
+  constructor(changes: readonly Change[], puts: readonly Put[], isWhole: boolean) {
     this.changes = changes
+    this.#isWhole = isWhole
     this.#earliest = changes.map(() => ({ time: Number.NEGATIVE_INFINITY, by: null }))
     this.#latest = changes.map(() => ({ time: Number.POSITIVE_INFINITY, by: null }))
     this.#puts = new Map(puts.map((put) => [nameOf(put.key, put.value), put]))
@@ -212,8 +215,11 @@ class Timeline {
     if (put.call > returnOf(get))
       throw new Violation('a read sees nothing of the future', String(value), [get, put])
     const position = this.#positionOf.get(name)
-    // Without the log, a put of unknown outcome has no place in it.
-    if (position === undefined) return
+    if (position === undefined) {
+      // Without the log, a put of unknown outcome has no place among the changes.
+      if (!this.#isWhole) return
+      throw new Violation('a read sees only what happened', String(value), [put, get])
+    }
     this.#notAfter(position, { time: returnOf(get), by: get })
     const next = this.#nextOf.get(position)
     if (next !== undefined) this.#notBefore(next, { time: get.call, by: get })

@@ -14,6 +14,9 @@ export interface RecordedClient {
   delete(key: string): Promise<boolean>
 }
 
+/** What is used of a store; it may be one in another process. */
+type RecordedStore = Pick<Store, 'put' | 'get' | 'delete'>
+
 type Asked = { readonly key: string } & (
   | { readonly op: 'put'; readonly value: Value }
   | { readonly op: 'get' | 'delete'; readonly value: null }
@@ -26,7 +29,7 @@ export class Recorder {
   #clients = 0
 
   /** `store` is asked for before each operation, as nodes are replaced when they restart. */
-  client(store: () => Store): RecordedClient {
+  client(store: () => RecordedStore): RecordedClient {
     const recording = new ClientRecording(this)
     return {
       put: (key, value) =>

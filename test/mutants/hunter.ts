@@ -9,13 +9,7 @@ import type { Found, Progress } from './hunt.ts'
 /** A mutant that loops forever is found as well. Far more than a seed, or a unit test, takes. */
 const silenceMsMax = 60_000
 
-export interface Catch {
-  /** Which seed broke which promise; `null`: none of those that were tried. */
-  readonly seed: Found | null
-  /** The first unit test that failed. */
-  readonly test: string | null
-}
-
+/** `null`: none of these seeds broke a promise. */
 export async function huntSeeds(tree: string, from: number, seeds: number): Promise<Found | null> {
   const child = fork(join(tree, 'test/mutants/hunt.js'), [`${from}`, `${seeds}`], {
     silent: true,
@@ -33,7 +27,10 @@ export async function huntSeeds(tree: string, from: number, seeds: number): Prom
   return found === undefined ? { seed, rule: 'it hangs, or dies' } : found
 }
 
-/** @param folders of unit tests, below `test` */
+/**
+ * The first test that failed.
+ * @param folders of unit tests, below `test`
+ */
 export async function huntTests(tree: string, folders: readonly string[]): Promise<string | null> {
   const files = folders.flatMap((folder) =>
     readdirSync(join(tree, 'test', folder))

@@ -41,6 +41,7 @@ export class Nursery {
   constructor(mutants: readonly Mutant[]) {
     this.#mutants = mutants
     write(join(this.#folder, 'package.json'), '{ "type": "module" }')
+    symlinkSync(resolve(root, 'node_modules'), join(this.#folder, 'node_modules'))
     this.#compile(mutants.flatMap((mutant, n) => this.#writeSources(mutant, n)))
   }
 
@@ -48,7 +49,7 @@ export class Nursery {
   grow(mutant: Mutant | null): string {
     const n = mutant === null ? 'none' : `${this.#mutants.indexOf(mutant)}`
     const tree = join(this.#folder, 'trees', n, 'dist')
-    cpSync(join(root, 'dist'), tree, { recursive: true })
+    cpSync(join(root, 'dist'), tree, { recursive: true, filter: isRun })
     if (mutant !== null) cpSync(join(this.#folder, 'built', n), tree, { recursive: true })
     return tree
   }
@@ -79,8 +80,12 @@ export class Nursery {
       join(this.#folder, 'built'),
     ]
     execFileSync(compiler, [...compilerOptions, ...places, ...files], { stdio: 'pipe' })
-    symlinkSync(resolve(root, 'node_modules'), join(this.#folder, 'node_modules'))
   }
+}
+
+/** Types and maps are for people. */
+function isRun(path: string): boolean {
+  return !path.endsWith('.d.ts') && !path.endsWith('.map')
 }
 
 function write(path: string, text: string): void {

@@ -7,28 +7,38 @@
  * Exit code 1: a bug was found by nothing; or by something in a program without a bug.
  */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readArguments, refuse, wholeFrom } from '../support/arguments.ts'
 import { allMutants } from './bugs/all.ts'
-import { type Catch, huntSeeds, huntTests } from './hunter.ts'
+import type { Found } from './hunt.ts'
+import { huntSeeds, huntTests } from './hunter.ts'
 import type { Mutant } from './mutant.ts'
 import { Nursery } from './nursery.ts'
 
-const seedsAfterTest = 40
+const usage = `usage: npm run mutants -- [WORD…] [--seeds N]
+         WORD        only bugs whose names hold one of these
+         --seeds N   of the simulator, for bugs that no unit test has found; default 500
+exit code 0: every bug was found, and none where there is none; 1: not so; 2: wrong arguments`
+const seedsAfterTest = 20
+/** What the simulator runs. */
+const simulated = ['raft', 'storage']
 
+/** What has caught a mutant. */
 interface Row {
+  /** `null`: the program as it is. */
   readonly mutant: Mutant | null
-  readonly catch: Catch
+  readonly seed: Found | null
+  readonly test: string | null
 }
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { seeds: { type: 'string', default: '500' } },
-  })
-  const seeds = Number(values.seeds)
+  const options = { seeds: { type: 'string', default: '500' } } as const
+  const { values, positionals } = readArguments(usage, options, { allowPositionals: true })
+  const seeds = wholeFrom(values.seeds, usage)
+  const words = positionals.map((word) => word.toLowerCase())
   const mutants = allMutants.filter(
-    ({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)),
+    ({ name }) => words.length === 0 || words.some((word) => name.toLowerCase().includes(word)),
   )
+  if (mutants.length === 0) refuse(`no planted bug is named like ${words.join(' or ')}`, usage)
   const nursery = new Nursery(mutants)
   try {
     const started = performance.now()
@@ -50,7 +60,7 @@ async function huntAll(
   const rows: Row[] = []
   const work = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const row = { mutant, catch: await hunt(nursery, mutant, seeds) }
+      const row = await hunt(nursery, mutant, seeds)
       rows.push(row)
       console.log(`${`${rows.length}`.padStart(3)} of ${mutants.length}  ${describe(row)}`)
     }
@@ -59,25 +69,29 @@ async function huntAll(
   return rows
 }
 
-async function hunt(nursery: Nursery, mutant: Mutant | null, seeds: number): Promise<Catch> {
+async function hunt(nursery: Nursery, mutant: Mutant | null, seeds: number): Promise<Row> {
   const tree = nursery.grow(mutant)
   try {
-    const test = await huntTests(tree, foldersOf(mutant))
+    const folders = foldersOf(mutant)
+    const test = await huntTests(tree, folders)
     // What a test has found is not looked for any longer than to see that the simulator sees it too.
     const most = test === null ? seeds : Math.min(seeds, seedsAfterTest)
-    return { seed: await huntSeeds(tree, 1, most), test }
+    const canSee = folders.some((folder) => simulated.includes(folder))
+    return { mutant, seed: canSee ? await huntSeeds(tree, 1, most) : null, test }
   } finally {
     nursery.fell(tree)
   }
 }
 
+const controlFiles = ['src/raft/', 'src/storage/', 'src/client/', 'src/network/']
+
 /** Of unit tests: those of the folders that a mutant touches. */
 function foldersOf(mutant: Mutant | null): readonly string[] {
-  const files = mutant?.edits.map(({ file }) => file) ?? ['src/raft/', 'src/storage/']
+  const files = mutant?.edits.map(({ file }) => file) ?? controlFiles
   return [...new Set(files.map((file) => file.split('/')[1] ?? ''))]
 }
 
-function describe({ mutant, catch: { seed, test } }: Row): string {
+function describe({ mutant, seed, test }: Row): string {
   const bySeed = seed === null ? 'no seed' : `seed ${seed.seed}: ${seed.rule}`
   const byTest = test === null ? 'no unit test' : `test: ${test}`
   return `${mutant?.name ?? 'the program as it is'}\n              ${bySeed}\n              ${byTest}`
@@ -85,9 +99,9 @@ function describe({ mutant, catch: { seed, test } }: Row): string {
 
 function summarise(rows: readonly Row[], seeds: number, seconds: number): number {
   const planted = rows.filter(({ mutant }) => mutant !== null)
-  const caught = planted.filter(({ catch: { seed, test } }) => seed !== null || test !== null)
-  const bySeed = planted.flatMap(({ catch: { seed } }) => seed?.seed ?? []).sort((a, b) => a - b)
-  const byTest = planted.filter(({ catch: { test } }) => test !== null)
+  const caught = planted.filter(({ seed, test }) => seed !== null || test !== null)
+  const bySeed = planted.flatMap(({ seed }) => seed?.seed ?? []).sort((a, b) => a - b)
+  const byTest = planted.filter(({ test }) => test !== null)
   const median = bySeed[Math.floor(bySeed.length / 2)]
   console.log(
     `\n${caught.length} of ${planted.length} planted bugs caught in ${seconds} s: ` +
@@ -96,7 +110,7 @@ function summarise(rows: readonly Row[], seeds: number, seconds: number): number
   for (const { mutant } of planted.filter((row) => !caught.includes(row)))
     console.log(`MISSED: ${mutant?.name}`)
   const falseAlarm = rows.some(
-    ({ mutant, catch: { seed, test } }) => mutant === null && (seed !== null || test !== null),
+    ({ mutant, seed, test }) => mutant === null && (seed !== null || test !== null),
   )
   if (falseAlarm) console.log('FALSE ALARM: the program as it is does not pass')
   return caught.length === planted.length && !falseAlarm ? 0 : 1

@@ -1,7 +1,8 @@
 /** Whom a node can answer: also one it was never told of. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { link, openNode, transports, until } from './fixture.ts'
+import { until } from '../support/until.ts'
+import { link, openNode, transports } from './fixture.ts'
 
 const question = Uint8Array.of(1)
 const answer = Uint8Array.of(2)

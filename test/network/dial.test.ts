@@ -1,27 +1,17 @@
 /** A dialer and listeners that misbehave. */
 import assert from 'node:assert/strict'
-import { type AddressInfo, createServer, type Server } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { WebSocketServer } from 'ws'
 import { pingIntervalMs, pingsMissedMax } from '../../src/network/dialer.ts'
 import { ListenerHandshake } from '../../src/network/handshake.ts'
 import { encodeHello, handshakeBytesMax } from '../../src/network/hello.ts'
-import { failureOf, helloOf, nodeId, openNode, until } from './fixture.ts'
+import { tcpServer } from '../support/tcp.ts'
+import { until } from '../support/until.ts'
+import { failureOf, helloOf, nodeId, openNode } from './fixture.ts'
 
 const timeoutMs = 5_000
 const node = (t: TestContext) => openNode(t, { transport: 'ws' })
-
-/** A TCP server that accepts and says this. */
-async function tcpServer(t: TestContext, greeting: string): Promise<string> {
-  const server: Server = createServer((socket) => {
-    t.after(() => socket.destroy())
-    socket.on('error', () => undefined).resume()
-    socket.write(greeting)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close())
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 interface FakeListener {
   readonly address: string
@@ -94,7 +84,7 @@ test('a probe of a server that is none of ours fails with what it said', async (
 
 test('a probe of a server that says nothing ends at its deadline', async (t) => {
   const a = await node(t)
-  const silent = await tcpServer(t, '')
+  const silent = await tcpServer(t)
   await assert.rejects(a.network.probe(silent, { timeoutMs: 50 }), {
     code: 'SKIFF_CONFIG',
     message: `cannot connect to ${silent}: no answer within 50 ms`,
@@ -105,7 +95,7 @@ test('a probe of a server that says nothing ends at its deadline', async (t) => 
 
 test('a probe ends with its signal, with the reason of the signal', async (t) => {
   const a = await node(t)
-  const silent = await tcpServer(t, '')
+  const silent = await tcpServer(t)
   const reason = new Error('changed my mind')
   const controller = new AbortController()
   const probing = a.network.probe(silent, { timeoutMs, signal: controller.signal })
@@ -117,7 +107,7 @@ test('a probe ends with its signal, with the reason of the signal', async (t) =>
 
 test('a probe ends when the node is closed', async (t) => {
   const a = await node(t)
-  const probing = a.network.probe(await tcpServer(t, ''), { timeoutMs })
+  const probing = a.network.probe(await tcpServer(t), { timeoutMs })
   const failed = assert.rejects(probing, { code: 'SKIFF_CLOSED' })
   await a.network.close()
   await failed

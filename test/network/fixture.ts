@@ -1,11 +1,11 @@
 /** Nodes of nothing but a network, that keep what they hear. */
-import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import type { PeerAddress } from '../../src/messages.ts'
 import { type Hello, nonceBytes } from '../../src/network/hello.ts'
 import { type LocalIdentity, Network } from '../../src/network/network.ts'
 import type { Transport } from '../../src/options.ts'
+import { until } from '../support/until.ts'
 
 export const clusterA: string = 'a'.repeat(32)
 export const clusterB: string = 'b'.repeat(32)
@@ -66,15 +66,6 @@ export async function openNode(test: TestContext, options: NodeOptions): Promise
 
 export function nodeId(): string {
   return randomBytes(8).toString('hex')
-}
-
-/** Resolves as soon as the condition holds; fails when it never does. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadlineMs = performance.now() + 20_000
-  while (!condition()) {
-    assert.ok(performance.now() < deadlineMs, `never happened: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
 
 export async function link(from: TestNode, to: TestNode): Promise<void> {

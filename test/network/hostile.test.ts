@@ -4,11 +4,14 @@ import { get } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
-import { DialerHandshake } from '../../src/network/handshake.ts'
-import { encodeHello } from '../../src/network/hello.ts'
+import { DialerHandshake, peerPath } from '../../src/network/handshake.ts'
+import { encodeHello, handshakeBytesMax } from '../../src/network/hello.ts'
 import { encodeMessage, messageBytesMax } from '../../src/network/message.ts'
-import { linksMax } from '../../src/options.ts'
-import { helloOf, link, openNode, type TestNode, transports, until } from './fixture.ts'
+import { strangersMax } from '../../src/options.ts'
+import { until } from '../support/until.ts'
+import { helloOf, link, openNode, type TestNode, transports } from './fixture.ts'
+
+const secret = 'open sesame'
 
 /** A WebSocket in the hands of the test. */
 interface Stranger {
@@ -16,8 +19,9 @@ interface Stranger {
   readonly closed: Promise<string>
 }
 
-async function dial(t: TestContext, to: TestNode): Promise<Stranger> {
-  const webSocket = new WebSocket(`ws://${to.identity.address}`, { perMessageDeflate: false })
+async function dial(t: TestContext, to: TestNode, path = '/'): Promise<Stranger> {
+  const url = `ws://${to.identity.address}${path}`
+  const webSocket = new WebSocket(url, { perMessageDeflate: false })
   t.after(() => webSocket.terminate())
   webSocket.on('error', () => undefined)
   const closed = new Promise<string>((resolve) => {
@@ -29,9 +33,9 @@ async function dial(t: TestContext, to: TestNode): Promise<Stranger> {
 
 /** One that knows the secret, and so gets past the handshake. */
 async function dialAsPeer(t: TestContext, to: TestNode): Promise<Stranger> {
-  const stranger = await dial(t, to)
+  const stranger = await dial(t, to, peerPath(secret))
   const { webSocket } = stranger
-  const handshake = new DialerHandshake('open sesame', helloOf())
+  const handshake = new DialerHandshake(secret, helloOf())
   webSocket.send(handshake.opening)
   await new Promise<void>((resolve) => {
     webSocket.on('message', (bytes: Buffer) => {
@@ -92,12 +96,14 @@ for (const transport of transports) {
       ['hello', '4400 text message'],
       [encodeHello(helloOf()).subarray(0, 40), '4400 hello of a wrong length'],
       [encodeHello(helloOf({ purpose: 'answer' })), '4400 a dialer must not answer'],
-      [new Uint8Array(513), '4400 handshake message too long'],
     ] as const) {
       const { webSocket, closed } = await dial(t, node)
       webSocket.send(message)
       assert.equal(await closed, reason)
     }
+    const { webSocket, closed } = await dial(t, node, peerPath(secret))
+    webSocket.send(new Uint8Array(handshakeBytesMax + 1))
+    assert.equal(await closed, '4400 handshake message too long')
     await assertHealthy(t, node)
   })
 
@@ -130,6 +136,19 @@ for (const transport of transports) {
     await assertHealthy(t, node)
   })
 
+  test(`${transport}: without the path of a peer no message is longer than a handshake's`, async (t) => {
+    const node = await openNode(t, { transport })
+    for (const path of ['/', `${peerPath(secret)}/`, peerPath('another'), peerPath('')]) {
+      const { webSocket, closed } = await dial(t, node, path)
+      webSocket.send(new Uint8Array(handshakeBytesMax + 1))
+      assert.match(await closed, /1006|1009/, path)
+      const knows = await dial(t, node, path)
+      knows.webSocket.send(new DialerHandshake(secret, helloOf()).opening)
+      await new Promise((resolve) => knows.webSocket.once('message', resolve))
+    }
+    await assertHealthy(t, node)
+  })
+
   test(`${transport}: a message over the limit ends the link, one at the limit does not`, async (t) => {
     const node = await openNode(t, { transport })
     const { webSocket, closed } = await dialAsPeer(t, node)
@@ -141,22 +160,9 @@ for (const transport of transports) {
     await assertHealthy(t, node)
   })
 
-  test(`${transport}: more connections than allowed are turned away until some leave`, async (t) => {
-    const node = await openNode(t, { transport })
-    const raw = Array.from({ length: linksMax }, () => dialRaw(t, node))
-    await Promise.all(raw.map(({ socket }) => new Promise((done) => socket.on('connect', done))))
-    const peer = await openNode(t, { transport: 'ws' })
-    await assert.rejects(peer.network.probe(node.identity.address, { timeoutMs: 5_000 }), {
-      code: 'SKIFF_CONFIG',
-      message: /cannot connect to .*: (socket hang up|read ECONNRESET)/,
-    })
-    for (const { socket } of raw) socket.destroy()
-    await assertHealthy(t, node)
-  })
-
   test(`${transport}: a dialer that leaves in the middle of the handshake leaves nothing`, async (t) => {
     const node = await openNode(t, { transport })
-    for (let n = 0; n < 2 * linksMax; n++) {
+    for (let n = 0; n < strangersMax + 10; n++) {
       const { webSocket, closed } = await dial(t, node)
       webSocket.send(encodeHello(helloOf()))
       await new Promise((resolve) => webSocket.once('message', resolve))

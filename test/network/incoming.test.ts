@@ -37,6 +37,7 @@ function scene(): Scene {
   }
   const connection = {
     send: (bytes: Uint8Array) => sent.push(bytes),
+    proven: () => heard.push('proven'),
     end: (code: number, reason: string) => ends.push(`${code} ${reason}`),
   }
   const handshake = new ListenerHandshake('open sesame', helloOf({ purpose: 'answer' }))
@@ -58,7 +59,7 @@ async function enter(it: Scene, purpose: Purpose = 'link'): Promise<void> {
   prove(it, purpose)
   it.verdict(null)
   await Promise.resolve()
-  assert.deepEqual(it.gate, ['entered 1111111111111111'])
+  assert.deepEqual(it.gate, ['proven', 'entered 1111111111111111'])
 }
 
 const frame = (sequence: number, text: string) => encodeMessage(sequence, Buffer.from(text))
@@ -71,7 +72,7 @@ test('frames pass once the dialer is let in, each with the next number', async (
   }
   assert.deepEqual(it.frames, ['one', '', 'three'])
   it.incoming.closed()
-  assert.deepEqual(it.gate, ['entered 1111111111111111', 'left'])
+  assert.deepEqual(it.gate, ['proven', 'entered 1111111111111111', 'left'])
 })
 
 test('the welcome comes only after the verdict', async () => {
@@ -82,6 +83,18 @@ test('the welcome comes only after the verdict', async () => {
   await Promise.resolve()
   assert.equal(dialer.receive(it.sent[1] ?? new Uint8Array()).type, 'welcome')
   it.incoming.closed()
+})
+
+test('who has not proven the secret stays a stranger, whatever it says', () => {
+  const it = scene()
+  const dialer = new DialerHandshake('a guess', helloOf())
+  it.incoming.message(dialer.opening, true)
+  assert.deepEqual(it.gate, [])
+  const step = dialer.receive(it.sent.at(-1) ?? new Uint8Array())
+  assert.ok(step.type === 'send')
+  it.incoming.message(step.bytes, true)
+  assert.deepEqual(it.ends, ['4401 wrong secret'])
+  assert.deepEqual(it.gate, ['left'])
 })
 
 test('a refusal closes with its code and reason', async () => {
@@ -142,7 +155,7 @@ test('a dialer that went away while it was judged does not enter', async () => {
   it.incoming.closed()
   it.verdict(null)
   await Promise.resolve()
-  assert.deepEqual(it.gate, ['left'])
+  assert.deepEqual(it.gate, ['proven', 'left'])
   assert.equal(it.sent.length, 1)
 })
 

@@ -4,16 +4,8 @@ import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { Network } from '../../src/network/network.ts'
 import { linkBytesMax } from '../../src/options.ts'
-import {
-  clusterA,
-  clusterB,
-  failureOf,
-  link,
-  nodeId,
-  openNode,
-  transports,
-  until,
-} from './fixture.ts'
+import { until } from '../support/until.ts'
+import { clusterA, clusterB, failureOf, link, nodeId, openNode, transports } from './fixture.ts'
 
 const pairs = [
   ['uws', 'uws'],

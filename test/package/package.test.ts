@@ -86,7 +86,7 @@ test('the package holds what runs and what explains, and nothing else', () => {
   const [{ files }] = JSON.parse(listed) as [{ files: { path: string }[] }]
   for (const { path } of files) {
     const known =
-      /^(dist\/(src|workers)\/|src\/|workers\/|README\.md|ARCHITECTURE\.md|CHANGELOG\.md|LICENSE|package\.json)/
+      /^(dist\/(src|workers)\/|src\/|workers\/|README\.md|ARCHITECTURE\.md|GUARANTEES\.md|CHANGELOG\.md|LICENSE|package\.json)/
     assert.match(path, known)
   }
 })

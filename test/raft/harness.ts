@@ -36,6 +36,7 @@ export interface ServerSetup {
   /** In [0, 1). Default: always 0, so that the shortest election timeout is the one. */
   readonly random?: () => number
   readonly appliedIndex?: Index
+  readonly assumesLeader?: boolean
 }
 
 export interface Sent {
@@ -151,6 +152,7 @@ export class TestServer {
       hardState,
       memberships: this.disk.memberships(),
       appliedIndex: this.#setup.appliedIndex ?? 0,
+      assumesLeader: this.#setup.assumesLeader ?? false,
     })
   }
 }

@@ -321,6 +321,34 @@ describe('thesis §4.2.3: stickiness', () => {
     assert.equal(server.raft.status.role, 'follower')
   })
 
+  test('a server that has just started votes for nobody while a leader may count on it', () => {
+    const server = new TestServer({ assumesLeader: true }).tick(limits.electionTicksMin - 1)
+    server.step('c', preVote(9)).step('c', vote(9))
+    const { late, write } = server.turn()
+    assert.equal(ofType(late, 'preVoteReply')[0]?.rpc.granted, false)
+    assert.deepEqual([ofType(late, 'voteReply'), write.hardState], [[], null])
+    // By now it asks for itself, or hears who else does.
+    server.tick().step('c', vote(9))
+    assert.equal(ofType(server.turn().late, 'voteReply')[0]?.rpc.granted, true)
+  })
+
+  test('a server that has just started follows a leader that speaks', () => {
+    const server = new TestServer({ assumesLeader: true }).step('b', heartbeat(1))
+    assert.equal(server.raft.status.leaderId, 'b')
+  })
+
+  test('a learner that has started votes once the time for that is over', () => {
+    const server = new TestServer({ assumesLeader: true, voters: ['b', 'c'], learners: ['a'] })
+    server.tick(limits.electionTicksMin).step('c', vote(9))
+    assert.equal(ofType(server.turn().late, 'voteReply')[0]?.rpc.granted, true)
+  })
+
+  test('where nobody else could lead, a start is not waited out', () => {
+    const server = new TestServer({ assumesLeader: true, voters: ['a'] }).tick()
+    server.turn()
+    assert.equal(server.raft.status.role, 'leader')
+  })
+
   test('once the leader is silent for the shortest timeout, others are heard', () => {
     const server = new TestServer({ limits: { electionTicksMax: 10 } }).step('b', heartbeat(1))
     server.tick(limits.electionTicksMin).step('c', preVote(2))

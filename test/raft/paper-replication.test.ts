@@ -205,6 +205,17 @@ describe('paper §5.3: a leader', () => {
     assert.equal(proposed(), true)
   })
 
+  test('entries of older terms do not count as its own when they are committed', () => {
+    const server = new TestServer({ terms: [1, 1, 1, 1], limits: { uncommittedBytesMax: 25 } })
+    server.lead('b')
+    const proposed = () => server.raft.propose(bytes)
+    assert.deepEqual([proposed(), proposed(), proposed(), proposed()], [true, true, true, false])
+    server.turn()
+    server.acknowledge(['b'], 5)
+    assert.equal(server.raft.status.commitIndex, 5)
+    assert.equal(proposed(), false)
+  })
+
   test('followers hear of a commit at once', () => {
     const server = new TestServer().lead('b').acknowledge(['b', 'c'])
     const told = ofType(server.turn().early, 'heartbeat').map(({ to, rpc }) => [

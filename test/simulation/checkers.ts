@@ -82,8 +82,6 @@ export class Checkers {
     const { id } = node
     const before = this.#seen.get(id)
     const { appliedIndex } = state
-    const same = before?.term === term && before.commitIndex === commitIndex
-    if (same && before.role === role && before.appliedIndex === appliedIndex) return
     if (term < (before?.term ?? 0))
       throw new Violation('a term never goes back', `${id} ${before?.term} to ${term}`)
     if (commitIndex < (before?.commitIndex ?? 0))
@@ -97,6 +95,8 @@ export class Checkers {
         'applied ≤ committed ≤ last, as on the disk',
         `${id} ${appliedIndex}, ${commitIndex}, ${lastIndex}, ${this.mirror(id).lastIndex}`,
       )
+    const same = before?.term === term && before.commitIndex === commitIndex
+    if (same && before.role === role && before.appliedIndex === appliedIndex) return
     this.#seen.set(id, { term, commitIndex, role, appliedIndex })
     for (let index = (before?.commitIndex ?? 0) + 1; index <= commitIndex; index++)
       this.#checkCommit(id, index, term)
@@ -108,7 +108,8 @@ export class Checkers {
   }
 
   /** What is told must be on the disk by now, unless it promises nothing about it. */
-  onSend({ id }: SimulatedNode, to: NodeId, rpc: WireRpc): void {
+  onSend({ id, life }: SimulatedNode, to: NodeId, rpc: WireRpc): void {
+    if (life !== null) checkBoard(id, life, rpc)
     const mirror = this.mirror(id)
     const { term } = mirror.hardState
     if (rpc.type === 'voteReply' && rpc.granted) this.#checkVote(id, rpc.term, to)
@@ -226,6 +227,22 @@ export class Checkers {
     const holders = voters.filter(({ id }) => this.mirror(id).holds({ index, term }))
     return 2 * holders.length > voters.length
   }
+}
+
+/** Main may read, by the board alone, between any two steps of a turn. */
+function checkBoard(id: NodeId, { board, state }: Life, rpc: WireRpc): void {
+  const told = toldIndex(rpc)
+  if (!board.leadsAlone || told <= state.appliedIndex) return
+  throw new Violation(
+    'a read sees what others are told',
+    `${id} tells ${told}, and readers here see ${state.appliedIndex}`,
+  )
+}
+
+/** What its receiver may apply by it. */
+function toldIndex(rpc: WireRpc): number {
+  if (rpc.type === 'append') return Math.min(rpc.commitIndex, rpc.prevIndex + rpc.entryCount)
+  return rpc.type === 'heartbeat' ? rpc.commitIndex : 0
 }
 
 /** Neither a term nor a vote in it is ever taken back. */

@@ -29,7 +29,7 @@ import type { Life, NodeWorld } from './world.ts'
  * many for each batch that a caller still waits for, one after the other.
  */
 const recoveryElectionsMax = 20
-const catchUpUnitsMax = 30
+const catchUpUnitsMax = 60
 const writeUnitsMax = 150
 /** And then keep its leader for so many, or replace it within so many. */
 const endingElections = 8
@@ -191,6 +191,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     if (node.life !== null || node.wiped) return
     this.say(() => `${node.id} starts again`)
     node.start()
+    this.network.connect(node.id, [...this.nodes.keys()])
   }
 
   /** A caller somewhere does something. Where several believe that they lead, each is asked for a read. */
@@ -330,6 +331,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       const { id } = this.random.pick(voters)
       this.network.cut(leader.id, id)
       if (this.random.chance(0.5)) this.network.cut(id, leader.id)
+      this.#restartAnother(voters, id)
       this.#checkStable(leader)
       this.say(() => `${id} comes back`)
       this.network.mend()
@@ -337,10 +339,21 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     this.#checkStable(leader)
   }
 
+  /** Another follower dies and is there again at once: it must not help the one that hears no leader. */
+  #restartAnother(voters: readonly Member[], cut: NodeId): void {
+    const others = voters.filter(({ id }) => id !== cut)
+    if (others.length === 0 || this.random.chance(0.5)) return
+    const { id } = this.random.pick(others)
+    const delay = this.random.between(1, 4 * this.#electionUnits)
+    this.schedule.after(delay, () => this.nodes.get(id)?.kill())
+  }
+
   /** Without a fault at a majority there is no reason for an election, whoever was removed and not told. */
   #checkStable(leader: Raft): void {
     const { term } = leader.status
     this.schedule.runUntil(this.schedule.now + endingElections * this.#electionUnits)
+    // A wish of before, that was long on its way.
+    if (this.checkers.membership.every(({ id }) => id !== leader.id)) return
     if (!leader.isLeader || leader.status.term !== term)
       throw new Violation('a healthy cluster keeps its leader', `${leader.id} led in term ${term}`)
   }

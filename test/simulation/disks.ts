@@ -43,6 +43,7 @@ export class Disks {
         this.#generation = generation
         return this.#state(generation).open(stateHooks)
       },
+      hasState: () => this.#states.size > 0,
       discardStates: (kept) => {
         for (const generation of [...this.#states.keys()])
           if (generation !== kept) this.#states.delete(generation)

@@ -275,10 +275,15 @@ export class SimulatedMain {
     const watch = this.#watches.get(id)
     if (watch === undefined) return
     this.#watches.delete(id)
-    if (revision !== null && code === 'SKIFF_SLOW_WATCHER') watch.ended(revision)
+    const isRemoved = code === 'SKIFF_MEMBERSHIP' && !(this.#isMember && watch.hasBegun)
+    if (revision !== null && (code === 'SKIFF_SLOW_WATCHER' || isRemoved)) watch.ended(revision)
     else if (revision === null || !this.#isGone(revision - 1))
       throw this.#broken('a watch ends for a reason', `${id}: ${code} ${revision}`)
-    this.#watch(watch.prefix, revision)
+    if (!isRemoved || this.#isMember) this.#watch(watch.prefix, revision)
+  }
+
+  get #isMember(): boolean {
+    return this.members.some(({ id }) => id === this.#node.id)
   }
 
   /** The entry that made this revision was cut from the log here. */

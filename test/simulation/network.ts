@@ -20,6 +20,8 @@ export interface NetworkSwarm {
   readonly delayMax: number
   /** Per message: held up for longer than an election takes. */
   readonly delaySlow: number
+  /** Units of time, at most, until links lead to and from a node that has started. */
+  readonly linkUnitsMax: number
   /** Messages between two nodes keep their order, and a lost one breaks the link, as over TCP. */
   readonly ordered: boolean
 }
@@ -39,6 +41,8 @@ export class Network<Message> {
   /** For the ordered mode: when the last message of a direction arrives, and which link it is on. */
   readonly #arrivals = new Map<string, number>()
   readonly #generations = new Map<string, number>()
+  /** When the link of a direction will have been made. */
+  readonly #linkedAt = new Map<string, number>()
   #faulty = true
 
   constructor(options: NetworkOptions<Message>) {
@@ -46,7 +50,8 @@ export class Network<Message> {
   }
 
   send(from: NodeId, to: NodeId, message: Message): void {
-    const { random, swarm } = this.#options
+    const { random, swarm, schedule } = this.#options
+    if (schedule.now < (this.#linkedAt.get(`${from}>${to}`) ?? 0)) return
     // Links break more seldom than packets are lost.
     const loss = swarm.ordered ? swarm.loss / 20 : swarm.loss
     if (this.#faulty && random.chance(loss)) {
@@ -75,6 +80,22 @@ export class Network<Message> {
   /** A node went away, and all its links with it. */
   drop(id: NodeId, peers: readonly NodeId[]): void {
     for (const peer of peers) if (peer !== id) this.#breakLink(id, peer)
+  }
+
+  /** A node has started: links are made, each in its time. */
+  connect(id: NodeId, peers: readonly NodeId[]): void {
+    for (const peer of peers) {
+      if (peer === id) continue
+      this.#makeLink(id, peer)
+      this.#makeLink(peer, id)
+    }
+  }
+
+  #makeLink(from: NodeId, to: NodeId): void {
+    const { random, schedule, swarm, linkLost } = this.#options
+    const delay = random.between(0, swarm.linkUnitsMax)
+    this.#linkedAt.set(`${from}>${to}`, schedule.now + delay)
+    schedule.after(delay, () => linkLost(from, to))
   }
 
   #carry(from: NodeId, to: NodeId, message: Message): void {
@@ -107,10 +128,12 @@ export class Network<Message> {
     if (this.#options.swarm.ordered) this.#breakLink(from, to)
   }
 
+  /** Both ends hear of it. Only over TCP is what was on it gone for certain. */
   #breakLink(a: NodeId, b: NodeId): void {
-    if (!this.#options.swarm.ordered) return
-    for (const direction of [`${a}>${b}`, `${b}>${a}`])
-      this.#generations.set(direction, (this.#generations.get(direction) ?? 0) + 1)
+    if (this.#options.swarm.ordered) {
+      for (const direction of [`${a}>${b}`, `${b}>${a}`])
+        this.#generations.set(direction, (this.#generations.get(direction) ?? 0) + 1)
+    }
     this.#options.linkLost(a, b)
   }
 }

@@ -376,7 +376,11 @@ export class SimulatedNode {
 
   readonly #stateHooks: Hooks = {
     begin: () => this.#step('apply'),
-    commit: () => this.#step('apply lost'),
+    commit: () => {
+      this.#step('apply lost')
+      const { random, swarm, faulty } = this.#world
+      if (this.#inTurn && faulty && random.chance(swarm.diskFailure)) throw new Error('EIO')
+    },
     done: () => {
       this.#disks.stateWritten()
       this.#step('applied')

@@ -1,9 +1,9 @@
 /** A thread of `runRange` (range.ts). */
 import { parentPort } from 'node:worker_threads'
 import { type Report, simulate } from './cluster.ts'
-import type { Portion } from './range.ts'
+import type { Range } from './range.ts'
 
-parentPort?.on('message', ({ from, seeds, twice }: Portion) => {
+parentPort?.on('message', ({ from, seeds, twice }: Range) => {
   const run = twice ? runTwice : simulate
   parentPort?.postMessage(Array.from({ length: seeds }, (_, n) => run(from + n)))
 })

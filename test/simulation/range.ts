@@ -1,5 +1,6 @@
 /** Many seeds, on all cores: a seed fixes its run, whichever thread it runs on. */
 import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Report } from './cluster.ts'
@@ -9,16 +10,9 @@ export interface Range {
   readonly seeds: number
   /** Each seed runs twice, and must do the same both times. */
   readonly twice: boolean
-  readonly threads: number
 }
 
-/** What a thread is told: a few seeds at once, and then to come back for more. */
-export interface Portion {
-  readonly from: number
-  readonly seeds: number
-  readonly twice: boolean
-}
-
+/** A thread is told a few seeds at once, and then to come back for more. */
 const portionSeeds = 4
 const entrance = fileURLToPath(new URL('./range-thread.js', import.meta.url))
 
@@ -38,10 +32,10 @@ export async function runRange(range: Range, heard: (report: Report) => boolean)
       await thread.terminate()
     }
   }
-  await Promise.all(Array.from({ length: range.threads }, work))
+  await Promise.all(Array.from({ length: availableParallelism() }, work))
 }
 
-function* portionsOf({ from, seeds, twice }: Range): Generator<Portion, void> {
+function* portionsOf({ from, seeds, twice }: Range): Generator<Range, void> {
   for (let at = from; at < from + seeds; at += portionSeeds)
     yield { from: at, seeds: Math.min(portionSeeds, from + seeds - at), twice }
 }

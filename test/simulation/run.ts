@@ -8,30 +8,33 @@
  *
  * Exit code 1: a promise was broken; the seed and the rule are printed. 2: wrong arguments.
  */
-import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readArguments, refuse, wholeFrom } from '../support/arguments.ts'
 import { type Report, simulate } from './cluster.ts'
 import { type Range, runRange } from './range.ts'
 
-const usage = 'usage: npm run sim -- SEED | [--from SEED] [--seeds N] [--twice] [--keep-going]'
+const usage = `usage: npm run sim -- SEED
+         replays one seed, with every line of the conversation
+       npm run sim -- [--from SEED] [--seeds N] [--twice] [--keep-going]
+         --from SEED, --seeds N   the range; default from 1, 1000 seeds
+         --twice                  each seed twice: it must do the same both times
+         --keep-going             does not end at the first broken promise
+exit code 0: all promises kept, 1: one was broken, 2: wrong arguments`
 const reportEveryMs = 1_000
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    from: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '1000' },
-    twice: { type: 'boolean', default: false },
-    'keep-going': { type: 'boolean', default: false },
-  },
-})
+const options = {
+  from: { type: 'string', default: '1' },
+  seeds: { type: 'string', default: '1000' },
+  twice: { type: 'boolean', default: false },
+  'keep-going': { type: 'boolean', default: false },
+} as const
+const { values, positionals } = readArguments(usage, options, { allowPositionals: true })
 
 function main(): number | Promise<number> {
   const [seed] = positionals
-  if (seed !== undefined) return replay(toWhole(seed))
+  if (seed !== undefined && process.argv.length > 3) refuse('one seed, and nothing else', usage)
+  if (seed !== undefined) return replay(wholeFrom(seed, usage, 0))
   const { from, seeds, twice } = values
-  const threads = availableParallelism()
-  return run({ from: toWhole(from), seeds: toWhole(seeds), twice, threads })
+  return run({ from: wholeFrom(from, usage, 0), seeds: wholeFrom(seeds, usage), twice })
 }
 
 function replay(seed: number): number {
@@ -68,7 +71,7 @@ class Tally {
     this.#done++
     for (const [name, count] of Object.entries(counts))
       this.#sums.set(name, (this.#sums.get(name) ?? 0) + count)
-    if (broken !== null) this.failures.push(report)
+    if (broken !== null) this.#fail(report)
     const now = performance.now()
     if (now - this.#shownAt < reportEveryMs) return
     this.#shownAt = now
@@ -76,10 +79,14 @@ class Tally {
   }
 
   show(): void {
-    this.failures.sort((a, b) => a.seed - b.seed)
-    for (const failure of this.failures) console.log(describe(failure))
     console.log(this.#progress())
     console.log([...this.#sums].map(([name, sum]) => `${name} ${sum}`).join(', '))
+    if (this.failures.length === 0) console.log('all promises kept')
+  }
+
+  #fail(report: Report): void {
+    this.failures.push(report)
+    console.log(describe(report))
   }
 
   #progress(): string {
@@ -99,13 +106,6 @@ function describe({ seed, broken, ...rest }: Report): string {
     .join(', ')
   if (broken === null) return `seed ${seed}: all promises kept; ${numbers}`
   return `seed ${seed} broke "${broken.rule}"\n${broken.message}\n${numbers}\nreplay: npm run sim -- ${seed}`
-}
-
-function toWhole(text: string): number {
-  const number = Number(text)
-  if (Number.isSafeInteger(number) && number >= 0) return number
-  console.error(usage)
-  process.exit(2)
 }
 
 process.exitCode = await main()

@@ -1,17 +1,16 @@
 /** Whole clusters under faults, seed by seed; more of them with `npm run sim`. */
 import assert from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { before, describe, test } from 'node:test'
 import { type Report, simulate } from './cluster.ts'
 import { runRange } from './range.ts'
 
 const seeds = 150
 const repeatedSeeds = 20
-const threads = availableParallelism()
+const replayedSeeds = 4
 
 async function reportsOf(count: number, twice: boolean): Promise<readonly Report[]> {
   const reports: Report[] = []
-  await runRange({ from: 1, seeds: count, twice, threads }, (report) => reports.push(report) > 0)
+  await runRange({ from: 1, seeds: count, twice }, (report) => reports.push(report) > 0)
   return reports.sort((a, b) => a.seed - b.seed)
 }
 
@@ -52,8 +51,12 @@ describe('simulated clusters', () => {
 
   test('the words of a replay do not change the run', () => {
     const lines: string[] = []
-    const replayed = simulate(1, (line) => lines.push(line))
-    assert.deepEqual(replayed, reports[0])
+    // Several: one of them may be a node alone, which talks to nobody.
+    for (const report of reports.slice(0, replayedSeeds))
+      assert.deepEqual(
+        simulate(report.seed, (line) => lines.push(line)),
+        report,
+      )
     assert.ok(lines.some((line) => line.includes('heartbeat t')))
   })
 })

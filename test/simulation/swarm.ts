@@ -63,10 +63,11 @@ export function drawSwarm(random: Random): Swarm {
   const sometimes = (share: number, draw: () => number) => (random.chance(share) ? draw() : 0)
   // Unsafe changes of the membership show in even clusters whose leaders are cut off again and again.
   const churn = random.chance(0.1)
+  const limits = drawLimits(random)
   return {
     nodes: churn ? 4 : random.pick([1, 2, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
     codecs: random.pick([1, 1, 2]),
-    limits: drawLimits(random),
+    limits,
     thinkUnits: random.pick([4, 12, 40]),
     reads: random.pick([0.1, 0.3, 0.6]),
     watches: random.pick([0, 0.02, 0.1]),
@@ -85,6 +86,8 @@ export function drawSwarm(random: Random): Swarm {
     delayMax: random.pick([1, 5, 10, 30, 100]),
     delaySlow: sometimes(0.4, () => random.next() * 0.1),
     ordered: random.chance(0.4),
+    // Longer, and whoever has started would campaign before it could hear anybody.
+    linkUnitsMax: random.pick([0, (limits.electionTicksMin * tickUnits) / 2]),
     diskMax: random.pick([0, 2, 10, 30]),
     diskSlow: sometimes(0.4, () => random.next() * 0.1),
     diskSlowMax: random.pick([50, 200, 600]),

@@ -53,6 +53,11 @@ export class WatchedPrefix {
     this.#expectNothingUpTo(revision - 1)
   }
 
+  /** It was told from where on, or given something. */
+  get hasBegun(): boolean {
+    return this.#liveFrom !== null || this.unreadBytes > 0
+  }
+
   /** All there is has come. */
   get isComplete(): boolean {
     const { changes } = this.#options.truth

@@ -34,6 +34,21 @@ test('a member is not added again under another address, nor another one under i
   assert.match(taken.reason, /127\.0\.0\.1:2 is the address of member 00000000000000bb/)
 })
 
+test('a link is kept to a server that asks for admission, until it has not asked for long', () => {
+  const changes = leading(() => undefined)
+  const applicant = { id: '00000000000000cc', address: '127.0.0.1:3' }
+  const { id: member, address } = applicant
+  const asks = () => changes.asked(member, { type: 'add', member, address })
+  const contacts = () => changes.contacts.map(({ id }) => id)
+  asks()
+  for (let n = 0; n < 19; n++) changes.tick()
+  asks()
+  for (let n = 0; n < 19; n++) changes.tick()
+  assert.deepEqual(contacts(), [member])
+  changes.tick()
+  assert.deepEqual(contacts(), [])
+})
+
 test('what our own callers ask and a leader refuses is told once, and asked no more', () => {
   const changes = leading(() => assert.fail('the members were changed'))
   changes.add(7, { type: 'add', member: other.id, address: '127.0.0.1:3' }, null)

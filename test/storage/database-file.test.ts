@@ -2,9 +2,13 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { checkDatabaseFile } from '../../src/storage/database-file.ts'
-import { openLogEnvironment } from '../../src/storage/environment.ts'
-import { temporaryDir } from '../support/cleanup.ts'
+import { checkDatabaseFile, usedBytes } from '../../src/storage/database-file.ts'
+import {
+  mapFreeBytes,
+  openLogEnvironment,
+  openStateEnvironment,
+} from '../../src/storage/environment.ts'
+import { defer, temporaryDir } from '../support/cleanup.ts'
 import { skiff } from '../support/cluster.ts'
 
 test('a file that LMDB would not survive is refused: rubbish, cut short at any page, half a header', async (t) => {
@@ -39,4 +43,27 @@ test('a file that LMDB would not survive is refused: rubbish, cut short at any p
   checkDatabaseFile(dir, 'Fine: made, and nothing written.')
   await writeFile(path, whole)
   checkDatabaseFile(dir, 'Fine.')
+})
+
+test('how much of its map a database uses is told while it is open, also where the file is a sparse one', async (t) => {
+  for (const open of [openLogEnvironment, openStateEnvironment]) {
+    const dir = await temporaryDir(t)
+    const environment = open(dir)
+    defer(t, () => environment.close())
+    const table = environment.openTable('some')
+    const write = (from: number) =>
+      environment.transactionSync(() => {
+        for (let n = from; n < from + 100; n++)
+          table.putSync(Buffer.from(`k${n}`), Buffer.alloc(10_000))
+      })
+    const fresh = usedBytes(dir)
+    assert.ok(fresh < 100_000, `${fresh} bytes at first`)
+    for (const [round, from] of [0, 100, 200].entries()) {
+      write(from)
+      const used = usedBytes(dir)
+      const least = (round + 1) * 1_000_000
+      assert.ok(used > least && used < 2 * least, `${used} bytes of ${least} written`)
+      assert.equal(mapFreeBytes(dir), 2 ** 36 - used)
+    }
+  }
 })

@@ -1,14 +1,24 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import {
   type Directory,
   directoryAt,
+  discardUnfinishedLog,
   freeBytes,
   makeDirectory,
 } from '../../src/storage/directory.ts'
+import { openLogEnvironment } from '../../src/storage/environment.ts'
 import { DirectoryLock } from '../../src/storage/lock.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import { skiff } from '../support/cluster.ts'
@@ -98,13 +108,69 @@ test('a lock that became another’s is neither refreshed nor given back', async
     join(directory.path, 'lock'),
     JSON.stringify({ ...lockOf(directory), token: 'other' }),
   )
-  lock.refresh()
+  assert.throws(() => lock.refresh(), skiff('SKIFF_STORAGE', 'unknown', /was taken away/))
   lock.release()
   assert.deepEqual(readdirSync(directory.path), ['lock'])
+})
+
+test('a lock that is gone, or that cannot be read, says so when it is refreshed', async (t) => {
+  const directory = await freshDirectory(t)
+  const path = join(directory.path, 'lock')
+  const lock = take(directory)
+  lock.refresh()
+  rmSync(path)
+  assert.throws(() => lock.refresh(), skiff('SKIFF_STORAGE', 'unknown', /was taken away/))
+  lock.release()
+  mkdirSync(path)
+  assert.throws(() => lock.refresh(), skiff('SKIFF_STORAGE', 'unknown', /cannot refresh .*EISDIR/))
+  assert.throws(() => lock.release(), skiff('SKIFF_STORAGE', 'unknown', /cannot release .*EISDIR/))
 })
 
 test('a lock that says nothing is taken over', async (t) => {
   const directory = await lockedBy(t, {})
   writeFileSync(join(directory.path, 'lock'), '{"pid":')
   assertTaken(directory)
+})
+
+test('a log that the power cut while it was made is thrown away; one that may have held something is not', async (t) => {
+  const directory = await freshDirectory(t)
+  const { log, state } = directory
+  const path = join(log, 'data.mdb')
+  const environment = openLogEnvironment(log)
+  environment.openTable('log')
+  await environment.close()
+  const used = readFileSync(path).subarray(4_096, 4_096 + 160)
+  const fresh = Buffer.from(used).fill(0, 152, 160)
+  const blank = Buffer.alloc(160)
+  const file = (first: Buffer, second: Buffer, bytes = 8_192) => {
+    const whole = Buffer.alloc(16_384)
+    whole.set(first, 0)
+    whole.set(second, 4_096)
+    return whole.subarray(0, bytes)
+  }
+  const isDiscarded = (bytes: Buffer) => {
+    mkdirSync(log, { recursive: true })
+    writeFileSync(path, bytes)
+    discardUnfinishedLog(directory)
+    return !existsSync(log)
+  }
+  const unfinished = [
+    file(blank, blank),
+    file(fresh, blank),
+    file(blank, fresh),
+    file(fresh, blank, 12_288),
+    file(fresh, blank, 512),
+    file(blank, blank, 1),
+  ]
+  for (const bytes of unfinished) assert.ok(isDiscarded(bytes))
+  const kept = [
+    file(fresh, fresh),
+    file(blank, used),
+    file(used, blank),
+    file(fresh, blank, 16_384),
+    Buffer.alloc(100, 'rubbish'),
+  ]
+  for (const bytes of kept) assert.ok(!isDiscarded(bytes))
+  mkdirSync(state(0))
+  for (const bytes of unfinished) assert.ok(!isDiscarded(bytes), 'it was of use')
 })

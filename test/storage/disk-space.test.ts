@@ -40,6 +40,26 @@ test('it looks again after so many bytes, not at every write', () => {
   assert.equal(disk.looks, before + 1)
 })
 
+test('where a map is nearly full writes are refused, far below that the node stops, whatever the disk has', () => {
+  const map = { freeBytes: 2 ** 30 }
+  for (const mark of [lowMark, 0]) {
+    const space = new DiskSpace(
+      () => 10 * lowMark,
+      mark,
+      () => map.freeBytes,
+    )
+    assert.equal(space.trouble, null)
+    map.freeBytes = 2 ** 30 - 1
+    space.spend(2 ** 26 + 1)
+    assert.match(space.trouble ?? '', /the map .* has 1073741823 bytes left/)
+    map.freeBytes = 2 ** 28 - 1
+    assert.throws(() => space.spend(2 ** 26 + 1), { code: 'SKIFF_STORAGE', outcome: 'unknown' })
+    map.freeBytes = 2 ** 30
+    for (let n = 0; n < 40; n++) space.tick()
+    assert.equal(space.trouble, null)
+  }
+})
+
 test('a low mark of zero asks for no care', () => {
   const space = new DiskSpace(() => 0, 0)
   space.spend(1_000_000)

@@ -147,6 +147,19 @@ test('what the window does not take waits, where it can still be dropped', () =>
   applied(proposals, 1)
   proposals.pump(route)
   assert.equal(heard.at(-1), 10)
+  assert.deepEqual([proposals.cancel(10), proposals.cancel(11)], ['sent', 'dropped'])
+})
+
+test('the window is empty again for a new leader, and after a resend', () => {
+  const proposals = new Proposals(owner, incarnation, 3)
+  const large = 'x'.repeat(1_000_000)
+  for (let batch = 1; batch <= 9; batch++) proposals.add(batch, batchBytes([['put', 'k', large]]))
+  const [first, second] = [routeTo('a', 1), routeTo('a', 2)]
+  proposals.pump(first.route)
+  proposals.pump(second.route)
+  proposals.resend()
+  proposals.pump(second.route)
+  assert.deepEqual([first.heard.length, second.heard.length], [9, 18])
 })
 
 test('a lost batch is answered once, however many batches behind it find it missing', () => {
@@ -170,19 +183,30 @@ test('a lost batch is answered once, however many batches behind it find it miss
   assert.deepEqual(heard.slice(6), [2, 3])
 })
 
+/** In vain, for the leader of this route. */
+function ticksUntilResend(proposals: Proposals, { route, heard }: ReturnType<typeof routeTo>) {
+  const before = heard.length
+  for (let ticks = 1; ; ticks++) {
+    proposals.tick(route)
+    proposals.pump(route)
+    if (heard.length > before) return ticks
+  }
+}
+
+test('a new leader is given the first patience again', () => {
+  const proposals = proposalsOf(10)
+  const [first, second] = [routeTo('a', 1), routeTo('b', 2)]
+  proposals.pump(first.route)
+  for (const ticks of [3, 6, 12]) assert.equal(ticksUntilResend(proposals, first), ticks)
+  proposals.pump(second.route)
+  assert.equal(ticksUntilResend(proposals, second), 3)
+})
+
 test('a leader that stays silent is given the same ever more seldom, until something is applied', () => {
   const proposals = proposalsOf(10, 11)
-  const { route, heard } = routeTo('leader')
-  const ticksUntilResend = (): number => {
-    const before = heard.length
-    for (let ticks = 1; ; ticks++) {
-      proposals.tick(route)
-      proposals.pump(route)
-      if (heard.length > before) return ticks
-    }
-  }
-  proposals.pump(route)
-  assert.deepEqual(Array.from({ length: 5 }, ticksUntilResend), [3, 6, 12, 24, 24])
+  const silent = routeTo('leader')
+  proposals.pump(silent.route)
+  for (const ticks of [3, 6, 12, 24, 24]) assert.equal(ticksUntilResend(proposals, silent), ticks)
   applied(proposals, 1)
-  assert.equal(ticksUntilResend(), 3)
+  assert.equal(ticksUntilResend(proposals, silent), 3)
 })

@@ -130,6 +130,26 @@ test('a slow watcher ends behind the events it can still have, in the middle of 
   assert.deepEqual(hear(watchers), ['live 8 k2'])
 })
 
+test('old values count as well against a watcher that wants them', async (t) => {
+  const { watchers, apply } = await openWatchers(t, 300)
+  apply([['put', 'k', 'x'.repeat(400)]])
+  watchers.add(1, 'k', null, true)
+  watchers.add(2, 'none', null, true)
+  hear(watchers)
+  apply(puts('k'))
+  assert.deepEqual(hear(watchers), ['ended 1 SKIFF_SLOW_WATCHER 2'])
+})
+
+test('what was taken makes room for as much, not for more', async (t) => {
+  const { watchers, apply } = await openWatchers(t, 100)
+  watchers.add(1, 'k', null, false)
+  apply(puts('k0', 'k1', 'k2', 'k3'))
+  hear(watchers)
+  watchers.consumed(1, 1)
+  apply(puts('k4'))
+  assert.deepEqual(hear(watchers), ['ended 1 SKIFF_SLOW_WATCHER 5'])
+})
+
 test('compacted: where the oldest revisions are gone, the oldest one left is named', async (t) => {
   const { watchers, state, apply } = await openWatchers(t)
   for (let n = 0; n < 5; n++) apply(puts(`k${n}a`, `k${n}b`))
@@ -147,6 +167,33 @@ test('compacted: where the oldest revisions are gone, the oldest one left is nam
     'past 10 k4b',
     'watching 2 behind 10',
   ])
+})
+
+test('a node that was removed ends its watchers behind what they were sent, and takes none until it is back', async (t) => {
+  const { watchers, apply } = await openWatchers(t)
+  for (let n = 0; n < 100; n++) apply(puts(`k${n}`))
+  watchers.add(1, 'k', null, false)
+  watchers.add(2, 'k', 200, false)
+  watchers.add(3, 'k', 1, false)
+  watchers.pump()
+  hear(watchers)
+  apply(puts('k100', 'other'))
+  watchers.follow(true)
+  assert.deepEqual(hear(watchers), [
+    'live 101 k100',
+    'ended 1 SKIFF_MEMBERSHIP 103',
+    'ended 2 SKIFF_MEMBERSHIP 200',
+    'ended 3 SKIFF_MEMBERSHIP 65',
+  ])
+  assert.ok(watchers.isEmpty)
+  watchers.add(4, 'k', null, false)
+  watchers.add(5, 'k', 7, false)
+  assert.equal(watchers.pump(), false)
+  assert.deepEqual(hear(watchers), ['ended 4 SKIFF_MEMBERSHIP 103', 'ended 5 SKIFF_MEMBERSHIP 7'])
+  watchers.follow(false)
+  watchers.add(6, 'k', null, false)
+  apply(puts('k101'))
+  assert.deepEqual(hear(watchers), ['watching 6 behind 102', 'live 103 k101'])
 })
 
 test('a watcher of the future hears nothing before its revision', async (t) => {

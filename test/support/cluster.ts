@@ -33,6 +33,10 @@ export function nodeAt(cluster: Cluster, n: number): Node {
   return node
 }
 
+export function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1))
+}
+
 /** The local node that leads and that all live local nodes follow. */
 export function leaderOf(cluster: Cluster): Promise<Node> {
   return until(() => agreedLeader(cluster), 'one leader')

@@ -1,7 +1,9 @@
 import type { Mutant } from '../mutant.ts'
 import { callerBugs } from './callers.ts'
+import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
 import { membershipBugs } from './membership.ts'
+import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
 import { replicationBugs } from './replication.ts'
 import { logBugs, stateBugs, turnBugs } from './storage.ts'
@@ -16,4 +18,6 @@ export const allMutants: readonly Mutant[] = [
   ...logBugs,
   ...stateBugs,
   ...callerBugs,
+  ...clientBugs,
+  ...networkBugs,
 ]

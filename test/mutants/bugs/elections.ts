@@ -5,6 +5,12 @@ const plant = mutantsOf('src/raft')
 
 export const electionBugs: readonly Mutant[] = [
   plant(
+    'follower.ts',
+    'a learner that has started never votes',
+    'this.#assumesLeader = false\n    this.#ticksSilent = 0\n    return this',
+    'this.#ticksSilent = 0\n    return this',
+  ),
+  plant(
     'server.ts',
     'a vote is not stored',
     'this.#votedFor = candidate\n    this.#hardStateChanged = true',

@@ -89,4 +89,16 @@ export const membershipBugs: readonly Mutant[] = [
     'if (this.#server.mayCampaign) return',
     'if (this.#server.mayCampaign || this.#server.peers.length > 0) return',
   ),
+  plant(
+    'leader.ts',
+    'a learner that holds nothing is made a voter',
+    '|| progress.matchIndex === 0) return false',
+    ') return false',
+  ),
+  plant(
+    'leader.ts',
+    'a removed server that does not listen is told for ever',
+    'if (!told && leaving.ticksLeft > 0) continue',
+    'if (!told) continue',
+  ),
 ]

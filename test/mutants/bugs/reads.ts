@@ -46,4 +46,10 @@ export const readBugs: readonly Mutant[] = [
     'this.#role.isReady &&',
     '',
   ),
+  plant(
+    'follower.ts',
+    'a follower serves reads at its own commit index',
+    'readyReads.push({ id: rpc.id, index: rpc.index })',
+    'readyReads.push({ id: rpc.id, index: this.#server.commitIndex })',
+  ),
 ]

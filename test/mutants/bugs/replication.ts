@@ -159,4 +159,16 @@ export const replicationBugs: readonly Mutant[] = [
     "if (rpc.type === 'append' && rpc.type.length === 0) {",
   ),
   plant('log.ts', 'a truncation does not reach the disk', 'this.#truncateFrom = from\n', ''),
+  plant(
+    'leader.ts',
+    'a new leader counts entries of older terms as its own',
+    'index - Math.max(commitIndex, this.#noopIndex - 1)',
+    'index - commitIndex',
+  ),
+  plant(
+    'leader.ts',
+    'what a broken link has lost waits for a timeout',
+    'if (progress !== undefined) progress.probe(progress.matchIndex + 1)',
+    'if (progress === null) return',
+  ),
 ]

@@ -6,10 +6,25 @@ const plant = mutantsOf('src/storage')
 export const turnBugs: readonly Mutant[] = [
   plant(
     'storage.ts',
-    'promises leave before the log is synced',
-    'log.write(turn.write, block)\n    const settled = raft.settle()\n    this.#outbox.send(settled.late)',
-    'const settled = raft.settle()\n    this.#outbox.send(settled.late)\n    log.write(turn.write, block)',
+    'others are told of a commit that readers here do not see yet',
+    'const settled = raft.settle()\n    // What this write has committed is told to others before it is applied: no read here may miss it.\n    this.#publish()\n',
+    'const settled = raft.settle()\n',
   ),
+  {
+    name: 'promises leave before the log is synced',
+    edits: [
+      {
+        file: 'src/storage/storage.ts',
+        find: '    log.write(turn.write, block)\n',
+        replace: '',
+      },
+      {
+        file: 'src/storage/storage.ts',
+        find: '    this.#outbox.send(settled.late)\n',
+        replace: '    this.#outbox.send(settled.late)\n    log.write(turn.write, block)\n',
+      },
+    ],
+  },
   plant(
     'storage.ts',
     'the state is applied before the log is synced',
@@ -39,6 +54,30 @@ export const turnBugs: readonly Mutant[] = [
     'what is left to apply waits for the next message',
     'this.#again ||= this.#parts.raft.hasCommitted',
     '',
+  ),
+  plant(
+    'storage.ts',
+    'a leader on a full disk takes what others forward',
+    'if (space.trouble === null && batchOwner',
+    'if (space !== null && batchOwner',
+  ),
+  plant(
+    'disk-space.ts',
+    'a map that fills is not looked at',
+    'for (const each of this.#supplies) each.freeBytes',
+    'for (const each of this.#supplies.slice(0, 1)) each.freeBytes',
+  ),
+  plant(
+    'storage.ts',
+    'a node that leads alone says so until its write is done',
+    'const turn = raft.takeTurn()\n    this.#publish()\n',
+    'const turn = raft.takeTurn()\n',
+  ),
+  plant(
+    'opening.ts',
+    'members that are not committed are shown after a restart',
+    'memberships.findLast(({ index }) => index <= state.appliedIndex)',
+    'memberships.at(-1)',
   ),
 ]
 
@@ -82,6 +121,12 @@ export const logBugs: readonly Mutant[] = [
 ]
 
 export const stateBugs: readonly Mutant[] = [
+  plant(
+    'opening.ts',
+    'a server that has just started helps to depose a leader',
+    'assumesLeader: true',
+    'assumesLeader: false',
+  ),
   {
     name: 'the applied index is stored in a transaction of its own',
     edits: [

@@ -1,0 +1,132 @@
+/** Runs a workload under strace, and reads back what the kernel saw. */
+import { execFile } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { descriptorOf, readCalls, stringsOf } from '../support/strace.ts'
+import { Disk, type Lie, recordedCalls } from './disk.ts'
+import { type Places, placesIn } from './workload.ts'
+
+/** What is recorded, and how many nodes it has. */
+export const workloads = { 'cluster of one': 1, 'cluster of three': 3, log: 1 } as const
+export type WorkloadName = keyof typeof workloads
+
+export interface Said<Marker> {
+  readonly at: number
+  readonly marker: Marker
+}
+
+export interface Recording {
+  readonly workload: WorkloadName
+  readonly seed: number
+  readonly places: Places
+  readonly disk: Disk
+  readonly markers: readonly Said<unknown>[]
+  /** Lines of the trace before which the power may fail: wherever that makes a difference. */
+  readonly cuts: readonly number[]
+  /** Those around the making of files and around a clean close: few, and each of them another. */
+  readonly turns: readonly number[]
+  /** Of the file of each node's state, by the name of the node. */
+  readonly copies: ReadonlyMap<string, Copies>
+}
+
+export interface Copies {
+  /** After the n-th clean close. */
+  readonly clean: readonly Buffer[]
+  /** Of any time. */
+  readonly any: readonly Buffer[]
+}
+
+const recordingMsMax = 120_000
+/** A slow disk: what is promised too early has time to be believed. */
+const syncDelayUs = 5_000
+/** More than any single write of the workloads. */
+const stringBytesMax = 2 ** 24
+
+/** Cuts on each side of a turn. */
+const turnCuts = 12
+
+export async function record(workload: WorkloadName, folder: string, seed: number): Promise<void> {
+  const places = placesIn(folder)
+  mkdirSync(places.root)
+  mkdirSync(places.copies)
+  const script = workload === 'log' ? './log-workload.js' : './cluster-workload.js'
+  const program = fileURLToPath(new URL(script, import.meta.url))
+  const options = ['-f', '-y', '-xx', '-s', `${stringBytesMax}`, '-o', places.trace]
+  const slow = `inject=fdatasync:delay_enter=${syncDelayUs}`
+  const calls = ['-e', `trace=${recordedCalls}`, '-e', slow]
+  const command = [process.execPath, program, folder, `${seed}`, `${workloads[workload]}`]
+  await promisify(execFile)('strace', [...options, ...calls, ...command], {
+    timeout: recordingMsMax,
+    // Else Node may write without a system call.
+    env: { ...process.env, UV_USE_IO_URING: '0' },
+    killSignal: 'SIGKILL',
+  })
+}
+
+export function readRecording(
+  workload: WorkloadName,
+  folder: string,
+  seed: number,
+  lie: Lie,
+): Recording {
+  const places = placesIn(folder)
+  const calls = readCalls(readFileSync(places.trace, 'utf8'))
+  const disk = new Disk(places.root, calls, lie)
+  const markers = calls
+    .filter((call) => call.name === 'write' && descriptorOf(call)?.path === places.markers)
+    .map((call) => ({
+      at: call.begunAt,
+      marker: JSON.parse(stringsOf(call)[0]?.toString() ?? '') as unknown,
+    }))
+  if (markers.length === 0) throw new Error(`the recording in ${folder} says nothing`)
+  const cuts = cutsOf(disk, markers)
+  return {
+    workload,
+    seed,
+    places,
+    disk,
+    markers,
+    cuts,
+    turns: turnsAmong(cuts, disk),
+    copies: readCopies(places),
+  }
+}
+
+function readCopies({ copies }: Places): Map<string, Copies> {
+  const found = new Map<string, { clean: Buffer[]; any: Buffer[] }>()
+  for (const name of readdirSync(copies).sort()) {
+    const [, node = '', kind] = /^(node-\d+)-(clean|live)/.exec(name) ?? []
+    const of = found.get(node) ?? { clean: [], any: [] }
+    found.set(node, of)
+    const bytes = readFileSync(join(copies, name))
+    of.any.push(bytes)
+    if (kind === 'clean') of.clean.push(bytes)
+  }
+  return found
+}
+
+function cutsOf({ inodes }: Disk, markers: readonly Said<unknown>[]): number[] {
+  const operations = inodes.flatMap(({ operations }) => operations)
+  const syncs = inodes.flatMap(({ syncs }) => syncs)
+  const lines = [
+    ...[...operations, ...syncs].flatMap(({ begunAt, endedAt }) => [begunAt, endedAt ?? begunAt]),
+    ...markers.map(({ at }) => at),
+  ]
+  return [...new Set([0, ...lines.map((line) => line + 1)])].sort((a, b) => a - b)
+}
+
+function turnsAmong(cuts: readonly number[], { inodes }: Disk): number[] {
+  const turning = inodes.filter(({ isDirectory, isMapped }) => isDirectory || isMapped)
+  const lines = turning.flatMap(({ operations, syncs }) => [
+    ...operations.map(({ begunAt }) => begunAt),
+    ...syncs.map(({ endedAt }) => endedAt),
+  ])
+  const near = new Set<number>()
+  for (const line of lines) {
+    const at = cuts.findIndex((cut) => cut >= line)
+    for (const cut of cuts.slice(Math.max(0, at - turnCuts), at + turnCuts)) near.add(cut)
+  }
+  return [...near].sort((a, b) => a - b)
+}

@@ -1,0 +1,59 @@
+/** What the recorded processes have in common: markers in the trace, and copies of what a map hides. */
+import { openSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { directoryAt } from '../../src/storage/directory.ts'
+import { openLogEnvironment } from '../../src/storage/environment.ts'
+import { LogStore } from '../../src/storage/log-store.ts'
+
+/** Where the parts of one recording are. */
+export interface Places {
+  /** Where the disk begins. */
+  readonly root: string
+  /** The data directory of a cluster, which makes it: `node-1` and so on in it. */
+  readonly data: string
+  readonly trace: string
+  readonly markers: string
+  /** Copies of the states: `node-1-clean-N` after each clean close, `node-1-live-N` while in use. */
+  readonly copies: string
+}
+
+/** Of the data directory, on the disk that was recorded and in every image. */
+export const dataName = 'store'
+
+export function placesIn(folder: string): Places {
+  const root = join(folder, 'disk')
+  const data = join(root, dataName)
+  return {
+    root,
+    data,
+    trace: join(folder, 'trace'),
+    markers: join(folder, 'markers'),
+    copies: join(folder, 'copies'),
+  }
+}
+
+/** Lines that stand in the trace among the system calls, where they were said. */
+export class Markers<Marker> {
+  readonly #file: number
+
+  constructor({ markers }: Places) {
+    this.#file = openSync(markers, 'w')
+  }
+
+  say(marker: Marker): void {
+    writeSync(this.#file, `${JSON.stringify(marker)}\n`)
+  }
+}
+
+/** This machine was not started anew; what tells a node so is the mark. */
+export async function markAsOfAnotherStart(node: string): Promise<void> {
+  const { log: path } = directoryAt(node)
+  const { store } = LogStore.open(openLogEnvironment(path), path)
+  const { stateMark } = store
+  if (stateMark !== null) store.saveStateMark({ ...stateMark, bootId: 'another' })
+  await store.close()
+}
+
+export function saveCopy({ copies }: Places, name: string, bytes: Buffer): void {
+  writeFileSync(join(copies, name), bytes)
+}
