@@ -106,28 +106,25 @@ export class SimulatedNode {
   }
 
   #assemble(opened: Opened): Life {
-    const { limits, watcherBytesMax, codecs: codecCount } = this.#world.swarm
-    const memory = createBoard()
+    const { swarm } = this.#world
+    const board = createBoard()
     const space = new DiskSpace(() => this.freeBytes, spaceLow)
     const schedule = (turn: () => void): void => {
       this.#turns.push(turn)
       this.#wake(1)
     }
     const wake = (): void => this.life?.storage.poke()
-    const board = memory
-    const { snapshotLogBytes, snapshotChunkBytes } = this.#world.swarm
-    const snapshots = { snapshotLogBytes, snapshotChunkBytes }
-    const settings = { limits, watcherBytesMax, board, space, schedule, wake, ...snapshots }
+    const settings = { ...swarm, board, space, schedule, wake }
     const parts = assembleNode(this.#home(), opened, settings, this.#dice)
     const network: Life['network'] = new MemoryPort((posted) => this.#flushReports(posted))
     const codecs: Life['codecs'] = Array.from(
-      { length: codecCount },
+      { length: swarm.codecs },
       () => new MemoryPort((posted) => this.#flushRpcs(posted)),
     )
     const storage = new Storage({ network, codecs }, parts)
     const main = new SimulatedMain(this, this.#world)
     const { raft, state } = parts
-    return { opened, raft, state, storage, network, codecs, main, board: new BoardReader(memory) }
+    return { opened, raft, state, storage, network, codecs, main, board: new BoardReader(board) }
   }
 
   #flushReports(posted: readonly Posted<StorageToNetwork>[]): void {
@@ -147,10 +144,7 @@ export class SimulatedNode {
   kill(how = 'killed'): void {
     if (this.life === null || this.#dying !== null) return
     this.#dying = how
-    this.#world.schedule.after(
-      this.#busyLeft,
-      this.#ofThisLife(() => this.#die()),
-    )
+    this.#after(this.#busyLeft, () => this.#die())
   }
 
   /** Ends as it should. */
@@ -206,6 +200,10 @@ export class SimulatedNode {
     return Math.max(0, this.#busyUntil - this.#world.schedule.now)
   }
 
+  #after(delay: number, run: () => void): void {
+    this.#world.schedule.after(delay, this.#ofThisLife(run))
+  }
+
   #ofThisLife(run: () => void): () => void {
     const life = this.#lives
     return () => {
@@ -215,13 +213,10 @@ export class SimulatedNode {
 
   /** However long the node was paused or waited for its disk, it is one tick. */
   #tickAfter(delay: number): void {
-    this.#world.schedule.after(
-      delay,
-      this.#ofThisLife(() => {
-        if (!this.clockStopped) this.post({ type: 'tick' })
-        this.#tickAfter(tickUnits)
-      }),
-    )
+    this.#after(delay, () => {
+      if (!this.clockStopped) this.post({ type: 'tick' })
+      this.#tickAfter(tickUnits)
+    })
   }
 
   #wake(delay: number): void {
@@ -287,10 +282,7 @@ export class SimulatedNode {
       this.#violation = new Violation('a node stops only for a reason', `${this.id}: ${message}`)
     this.#dying = reason
     this.life?.storage.stop()
-    this.#world.schedule.after(
-      this.#lag,
-      this.#ofThisLife(() => this.#die()),
-    )
+    this.#after(this.#lag, () => this.#die())
   }
 
   /** A process that is gone leaves its state to the next; a machine that is gone does not. */
@@ -319,10 +311,7 @@ export class SimulatedNode {
   }
 
   #report(message: StorageToNetwork): void {
-    this.#world.schedule.after(
-      this.#lag,
-      this.#ofThisLife(() => this.life?.main.hear(message)),
-    )
+    this.#after(this.#lag, () => this.life?.main.hear(message))
   }
 
   #send({ to, rpc }: StorageToCodec): void {
@@ -390,7 +379,7 @@ export class SimulatedNode {
   #home(): Home {
     return this.#disks.home(this.id, this.#logHooks, this.#stateHooks, {
       random: this.#world.random,
-      after: (delay, run) => this.#world.schedule.after(delay, this.#ofThisLife(run)),
+      after: (delay, run) => this.#after(delay, run),
       step: (name) => this.#step(name),
     })
   }
