@@ -148,7 +148,7 @@ export class TestServer {
       limits: { ...limits, ...this.#setup.limits },
       random: this.#setup.random ?? (() => 0),
       disk: this.disk,
-      snapshots: { newest: null, chunk: () => new Uint8Array(0) },
+      snapshots: { newest: null, chunk: () => new Uint8Array(0), suspect: () => undefined },
       hardState,
       memberships: this.disk.memberships(),
       appliedIndex: this.#setup.appliedIndex ?? 0,

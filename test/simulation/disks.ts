@@ -40,6 +40,8 @@ export class Disks {
       bootId: () => `${this.#boots}`,
       openLog: () => this.#log.open(logHooks),
       openState: (generation) => {
+        // Another one was never synced.
+        if (generation !== this.#generation) this.#stateSynced = false
         this.#generation = generation
         return this.#state(generation).open(stateHooks)
       },

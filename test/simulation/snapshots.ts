@@ -19,6 +19,8 @@ const copyUnitsMax = 300
 
 export interface SnapshotWorld {
   readonly random: Random
+  /** Beside those that must be left. */
+  freeBytes(): number
   /** In this life only. */
   after(delay: number, run: () => void): void
   /** A moment at which the node may die, or its disk fail. */
@@ -56,7 +58,11 @@ export class MemorySnapshots {
           world.after(copying, () => done(this.#keepTaken(bytes)))
         })
       },
-      hasRoom: () => true,
+      hasRoom: (bytes) => world.freeBytes() > bytes,
+      has: (snapshot) => this.#files.get(nameOf(snapshot))?.length === snapshot.bytes,
+      check: (snapshot, done) => {
+        world.after(random.between(1, copyUnitsMax), () => done(this.#isWhole(snapshot)))
+      },
       read: (snapshot, offset, bytesMax) => {
         const file = this.#files.get(nameOf(snapshot)) ?? Buffer.alloc(0)
         return Uint8Array.from(file.subarray(offset, offset + bytesMax))
@@ -70,7 +76,10 @@ export class MemorySnapshots {
       },
       restore: (snapshot, generation) => {
         const file = this.#files.get(nameOf(snapshot))
-        if (file === undefined || hashOf(file) !== snapshot.hash) return false
+        if (file === undefined || !this.#isWhole(snapshot)) {
+          this.#files.delete(nameOf(snapshot))
+          return false
+        }
         world.step('restore')
         state(generation).load(file)
         world.step('restored')
@@ -81,6 +90,11 @@ export class MemorySnapshots {
         for (const name of [...this.#files.keys()]) if (!kept.has(name)) this.#files.delete(name)
       },
     }
+  }
+
+  #isWhole(snapshot: SnapshotMark): boolean {
+    const file = this.#files.get(nameOf(snapshot))
+    return file !== undefined && hashOf(file) === snapshot.hash
   }
 
   #keepTaken(file: Buffer): TakenSnapshot {

@@ -41,7 +41,12 @@ function nothing(): void {}
 const quiet: Hooks = { begin: nothing, commit: nothing, done: nothing }
 
 /** In which what takes time never ends. */
-const world: SnapshotWorld = { random: new Random(1), after: nothing, step: nothing }
+const world: SnapshotWorld = {
+  random: new Random(1),
+  freeBytes: () => Number.POSITIVE_INFINITY,
+  after: nothing,
+  step: nothing,
+}
 
 const snapshots = { snapshotLogBytes: 2 ** 30, snapshotChunkBytes: 64, wake: nothing }
 
