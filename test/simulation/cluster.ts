@@ -17,6 +17,7 @@ import { Network } from './network.ts'
 import { plentyBytes, SimulatedNode } from './node.ts'
 import { Random } from './random.ts'
 import { Schedule } from './schedule.ts'
+import { Sights } from './sights.ts'
 import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
 import { sayRpc, sayWrites } from './transcript.ts'
 import { Truth } from './truth.ts'
@@ -34,7 +35,7 @@ const writeUnitsMax = 150
 /** And then keep its leader for so many, or replace it within so many. */
 const endingElections = 8
 
-export interface Report {
+export interface Report extends Readonly<Sights['counts']> {
   readonly seed: number
   /** Equal seeds, equal hashes. */
   readonly hash: number
@@ -74,6 +75,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   readonly nodes = new Map<NodeId, SimulatedNode>()
   readonly network: Network<WireRpc | Uint8Array>
   faulty = true
+  readonly sights = new Sights()
   readonly #seed: number
   readonly #say: ((line: string) => void) | null
   #hash = 0
@@ -118,6 +120,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       leaders: this.checkers.leadersSeen,
       committed: this.checkers.committed.length,
       crashes: this.#crashes,
+      ...this.sights.counts,
       broken,
     }
   }
@@ -152,6 +155,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
 
   onTurn(node: SimulatedNode, life: Life): void {
     this.checkers.onTurn(node, life)
+    this.sights.elections(this.checkers.leadersSeen)
     this.#trace(node.number, life.state.appliedIndex, life.state.revision)
   }
 

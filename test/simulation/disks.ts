@@ -50,7 +50,7 @@ export class Disks {
         for (const generation of [...this.#states.keys()])
           if (generation !== kept) this.#states.delete(generation)
       },
-      snapshots: this.#snapshots.open(world, (generation) => this.#state(generation)),
+      snapshots: this.#snapshots.open(world, this.#log, (generation) => this.#state(generation)),
       syncNames: () => undefined,
       syncState: () => {
         this.#stateSynced = true
