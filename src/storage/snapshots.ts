@@ -81,8 +81,10 @@ export class Snapshots implements SnapshotReader {
 
   constructor(options: SnapshotsOptions) {
     this.#options = options
-    this.#whole = options.log.snapshots.filter((snapshot) => options.files.has(snapshot))
-    this.#appliedBytes = options.log.bytesBehind(this.newest?.index ?? options.log.base.index)
+    const { log, state, files } = options
+    this.#whole = log.snapshots.filter((snapshot) => files.has(snapshot))
+    const behind = this.newest?.index ?? log.base.index
+    this.#appliedBytes = log.bytesBetween(behind, state.appliedIndex)
     this.#keep([])
   }
 
