@@ -26,9 +26,21 @@ export class Progress {
   /** Last index of each append on its way, oldest first. */
   #inFlight: Index[] = []
   #ticksUnanswered = 0
+  #ticksSilent = Number.POSITIVE_INFINITY
 
   constructor(nextIndex: Index) {
     this.nextIndex = nextIndex
+  }
+
+  /** It has said something, whatever. */
+  heard(): void {
+    this.active = true
+    this.#ticksSilent = 0
+  }
+
+  /** Was it heard of within so many ticks? */
+  isHeard(ticksMax: number): boolean {
+    return this.#ticksSilent < ticksMax
   }
 
   canSend(appendsInFlightMax: number): boolean {
@@ -102,6 +114,7 @@ export class Progress {
 
   /** Nothing was answered for `ticksMax` ticks: it is lost. */
   tick(ticksMax: number): void {
+    this.#ticksSilent++
     if (this.#inFlight.length === 0) return
     this.#ticksUnanswered++
     if (this.#ticksUnanswered >= ticksMax) this.lost()

@@ -143,7 +143,7 @@ test('addresses and reasons have a form and a length', () => {
     encodeFrame({
       type: 'change',
       id: 1,
-      change: { type: 'add', member: '0123456789abcdef', address },
+      change: { type: 'add', member: '0123456789abcdef', address, role: 'voter' },
     })
   const host = (length: number): string => `${'h'.repeat(length)}:7000`
   assert.equal(decodeFrame(add(host(253))).type, 'change')

@@ -6,7 +6,7 @@
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
 import { AssertionError, assert } from '../../src/raft/assert.ts'
-import { sortMembers } from '../../src/raft/membership.ts'
+import { configurationOf, isJoint, sortMembers } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
 import type { Member, NodeId } from '../../src/raft/types.ts'
 import { Checkers } from './checkers.ts'
@@ -45,6 +45,10 @@ export interface Report {
   readonly leaders: number
   readonly committed: number
   readonly crashes: number
+  /** Changes of voters; lives begun, and logs cut, in the middle of one. */
+  readonly joint: number
+  readonly jointStarts: number
+  readonly jointSnapshots: number
   /** `null`: all promises were kept. */
   readonly broken: { readonly rule: string; readonly message: string } | null
 }
@@ -78,6 +82,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   readonly #say: ((line: string) => void) | null
   #hash = 0
   #crashes = 0
+  #jointStarts = 0
   #readsServed = 0
   #watches = 0
 
@@ -118,6 +123,9 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       leaders: this.checkers.leadersSeen,
       committed: this.checkers.committed.length,
       crashes: this.#crashes,
+      joint: this.checkers.configurations.joint,
+      jointStarts: this.#jointStarts,
+      jointSnapshots: this.checkers.jointSnapshots,
       broken,
     }
   }
@@ -176,7 +184,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #found(): void {
     const founders = Array.from({ length: this.swarm.nodes }, () => this.#newNode())
     const members = founders.map(({ id, address }): Member => ({ id, address, role: 'voter' }))
-    this.checkers.membership = members
+    this.checkers.configurations.current = configurationOf(members)
     for (const node of founders) node.start(sortMembers(members))
   }
 
@@ -191,6 +199,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     if (node.life !== null || node.wiped) return
     this.say(() => `${node.id} starts again`)
     node.start()
+    if (node.isChanging) this.#jointStarts++
     this.network.connect(node.id, [...this.nodes.keys()])
   }
 
@@ -305,7 +314,15 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',
     )
-    return this.#unanswered() === 0 && level && voterLeads && second === undefined
+    const settled = this.#unanswered() === 0 && level && this.#hasChanged()
+    return settled && voterLeads && second === undefined
+  }
+
+  /** No change of voters is under way, and whoever is to vote does. */
+  #hasChanged(): boolean {
+    const { current } = this.checkers.configurations
+    const isThere = (id: NodeId): boolean => this.#members().some((node) => node.id === id)
+    return !isJoint(current) && !current.promotions.some(({ id }) => isThere(id))
   }
 
   /** How it ends: in peace, with a follower that the leader cannot reach and that comes back, or with a deaf leader. */
@@ -353,7 +370,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     const { term } = leader.status
     this.schedule.runUntil(this.schedule.now + endingElections * this.#electionUnits)
     // A wish of before, that was long on its way.
-    if (this.checkers.membership.every(({ id }) => id !== leader.id)) return
+    if (!this.checkers.membership.some(({ id, role }) => id === leader.id && role === 'voter'))
+      return
     if (!leader.isLeader || leader.status.term !== term)
       throw new Violation('a healthy cluster keeps its leader', `${leader.id} led in term ${term}`)
   }

@@ -11,6 +11,7 @@ import type {
   WireRpc,
 } from '../../src/messages.ts'
 import { assert } from '../../src/raft/assert.ts'
+import { isJoint } from '../../src/raft/membership.ts'
 import type { Membership, NodeId } from '../../src/raft/types.ts'
 import { BoardReader, createBoard } from '../../src/storage/board.ts'
 import { DiskSpace } from '../../src/storage/disk-space.ts'
@@ -84,6 +85,11 @@ export class SimulatedNode {
 
   get stateHash(): number {
     return this.#disks.stateHash
+  }
+
+  /** Is a change of voters under way, as far as it knows? */
+  get isChanging(): boolean {
+    return this.life !== null && isJoint(this.life.raft.membership)
   }
 
   /** Starts; with `members` it founds a cluster, with them as its first members. */
@@ -163,7 +169,8 @@ export class SimulatedNode {
   join(via: PeerAddress | null): void {
     this.joins = via
     const { id, address } = this
-    if (via !== null) this.life?.main.change({ type: 'add', member: id, address }, via)
+    if (via !== null)
+      this.life?.main.change({ type: 'add', member: id, address, role: 'voter' }, via)
   }
 
   wipe(): void {
