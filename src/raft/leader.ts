@@ -127,7 +127,7 @@ export class Leader implements Role {
 
   /** The link to `peer` broke: what was on its way is lost. */
   linkLost(peer: NodeId): void {
-    this.#progress.get(peer)?.lost()
+    this.#progress.get(peer)?.linkLost()
   }
 
   /** Snapshots on their way; the log behind each is needed until its receiver has it. */
@@ -184,8 +184,7 @@ export class Leader implements Role {
   }
 
   #heartbeatReply(from: NodeId, rpc: HeartbeatReply): Role {
-    const progress = this.#progress.get(from)
-    progress?.heard()
+    this.#progress.get(from)?.heard()
     this.#reads.confirm(from, rpc.round)
     return this
   }

@@ -104,9 +104,8 @@ export class Reconfiguration {
   /** A stranger, too: who is not there yet is no reason to think that it will not be. */
   #answers(id: NodeId): boolean {
     const { server, progress } = this.#leader
-    const isStranger = id !== server.id && !progress.has(id)
-    const isHeard = progress.get(id)?.isHeard(server.limits.electionTicksMin) ?? false
-    return id === server.id || isStranger || isHeard
+    const { ticksSilent = 0 } = progress.get(id) ?? {}
+    return id === server.id || ticksSilent < server.limits.electionTicksMin
   }
 
   // ── to be gone through with ───────────────────────────────────────────────────────────────────

@@ -30,8 +30,6 @@ export class Checkers {
   /** What anybody ever knew to be committed, by index - 1. */
   readonly committed: Committed[] = []
   readonly configurations: Configurations = new Configurations((id) => this.mirror(id))
-  /** Times that a log was cut for a snapshot taken in the middle of a change of voters. */
-  jointSnapshots = 0
   leadersSeen = 0
   readonly #truth: Truth
   readonly #mirrors = new Map<NodeId, LogMirror>()
@@ -82,7 +80,7 @@ export class Checkers {
     const known = Math.max(this.committed.length, life?.raft.status.commitIndex ?? 0)
     this.configurations.appended(id, canonical, known)
     mirror.change(change, canonical)
-    if (change.isJoint) this.jointSnapshots++
+    if (change.isJoint) this.configurations.counts.jointSnapshots++
   }
 
   /** After each turn of `node`: its log is on the disk, its state is as far as it will be. */
@@ -133,6 +131,10 @@ export class Checkers {
         'an entry is durable before it is acknowledged',
         `${id} acknowledges ${rpc.matchIndex}, holds ${mirror.lastIndex}`,
       )
+  }
+
+  onStart({ life }: SimulatedNode): void {
+    this.configurations.started(life?.raft.membership)
   }
 
   /** A new life: the commit index may be learnt anew. */

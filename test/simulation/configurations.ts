@@ -10,8 +10,14 @@ import { Violation } from './violation.ts'
 export class Configurations {
   /** As the newest committed entry has it. */
   current: Configuration = { members: [], promotions: [], outgoing: [] }
-  /** Joint ones that were committed. */
-  joint = 0
+  readonly counts = {
+    /** Changes of voters. */
+    joint: 0,
+    /** Lives begun in the middle of one. */
+    jointStarts: 0,
+    /** Logs cut for a snapshot that was taken in the middle of one. */
+    jointSnapshots: 0,
+  }
   readonly #mirror: (id: NodeId) => LogMirror
 
   constructor(mirror: (id: NodeId) => LogMirror) {
@@ -30,6 +36,17 @@ export class Configurations {
     return Math.min(...groupsOf(this.current).map(({ length }) => length))
   }
 
+  /** No change of voters is under way, and whoever is to vote does, if it is there. */
+  isSettled(there: readonly NodeId[]): boolean {
+    const { outgoing, promotions } = this.current
+    return outgoing.length === 0 && !promotions.some(({ id }) => there.includes(id))
+  }
+
+  /** A server is there again, and has this from its disk. */
+  started(known: Configuration | undefined): void {
+    if (known !== undefined && known.outgoing.length > 0) this.counts.jointStarts++
+  }
+
   /** Somebody knows, for the first time, that this entry is committed. */
   committed(entry: Entry): void {
     const next = decodeConfiguration(entry.bytes)
@@ -37,7 +54,7 @@ export class Configurations {
     if (reason !== null) throw new Violation(reason, `entry ${entry.index}`)
     if (!this.isHeld(entry, next))
       throw new Violation('members are changed by the majorities that it takes', `${entry.index}`)
-    if (next.outgoing.length > 0) this.joint++
+    if (next.outgoing.length > 0) this.counts.joint++
     this.current = next
   }
 

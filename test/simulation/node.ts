@@ -11,7 +11,6 @@ import type {
   WireRpc,
 } from '../../src/messages.ts'
 import { assert } from '../../src/raft/assert.ts'
-import { isJoint } from '../../src/raft/membership.ts'
 import type { Membership, NodeId } from '../../src/raft/types.ts'
 import { BoardReader, createBoard } from '../../src/storage/board.ts'
 import { DiskSpace } from '../../src/storage/disk-space.ts'
@@ -85,11 +84,6 @@ export class SimulatedNode {
 
   get stateHash(): number {
     return this.#disks.stateHash
-  }
-
-  /** Is a change of voters under way, as far as it knows? */
-  get isChanging(): boolean {
-    return this.life !== null && isJoint(this.life.raft.membership)
   }
 
   /** Starts; with `members` it founds a cluster, with them as its first members. */
