@@ -1,7 +1,8 @@
 /** A single real core, driven by hand: what a test sends it, and everything it answers. */
 import assert from 'node:assert/strict'
-import { encodeMembership } from '../../src/raft/membership.ts'
+import { configurationOf, encodeConfiguration, type Target } from '../../src/raft/membership.ts'
 import { Raft } from '../../src/raft/raft.ts'
+import type { ChangeOutcome } from '../../src/raft/reconfiguration.ts'
 import type { Append, Outgoing, Rpc } from '../../src/raft/rpc.ts'
 import type { LogWrite, ReadyRead } from '../../src/raft/turn.ts'
 import type {
@@ -126,6 +127,14 @@ export class TestServer {
     return this
   }
 
+  /** Asks it for these members; learners among them are to be promoted, unless it is said otherwise. */
+  change(
+    members: readonly Member[],
+    promotions: Target['promotions'] = configurationOf(members).promotions,
+  ): ChangeOutcome | null {
+    return this.raft.changeMembership({ members, promotions })
+  }
+
   /** Indexes of all that can be applied by now. */
   applied(): readonly Index[] {
     const indexes: Index[] = []
@@ -174,7 +183,7 @@ export function membershipEntry(
   voters: readonly NodeId[],
   learners: readonly NodeId[] = [],
 ): Entry {
-  const bytes = encodeMembership(membersOf(voters, learners))
+  const bytes = encodeConfiguration(configurationOf(membersOf(voters, learners)))
   return { index, term, type: 'membership', bytes }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { packEntries } from '../../src/codec/record.ts'
-import { encodeMembership } from '../../src/raft/membership.ts'
+import { configurationOf, encodeConfiguration } from '../../src/raft/membership.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { numberKey, openLogEnvironment, type Table } from '../../src/storage/environment.ts'
 import { LogStore } from '../../src/storage/log-store.ts'
@@ -108,7 +108,9 @@ test('founding writes the cluster id and the first entry together, into an empty
     starts: 1,
   }
   const members = [{ id: identity.nodeId, address: identity.address, role: 'voter' as const }]
-  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  const founding = configurationOf(members)
+  const bytes = encodeConfiguration(founding)
+  const first: Entry = { index: 1, term: 1, type: 'membership', bytes }
   assert.throws(() => log.bootstrap(identity, first, new Uint8Array([1, 2, 3])))
   assert.deepEqual([log.identity, log.lastIndex], [null, 0], 'neither without the other')
   log.bootstrap(identity, first, packEntries([first]))
@@ -118,7 +120,7 @@ test('founding writes the cluster id and the first entry together, into an empty
   defer(t, () => store.close())
   assert.deepEqual(store.identity, identity)
   assert.deepEqual(store.hardState, { term: 1, votedFor: null })
-  assert.deepEqual(memberships, [{ index: 1, members }])
+  assert.deepEqual(memberships, [{ index: 1, ...founding }])
 })
 
 /** Does something to a closed log by hand. */
