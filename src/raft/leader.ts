@@ -130,7 +130,7 @@ export class Leader implements Role {
     this.#progress.get(peer)?.linkLost()
   }
 
-  /** Snapshots on their way; the log behind each is needed until its receiver has it. */
+  /** Snapshots on their way, and those whose receivers still need the log behind them. */
   get snapshotsInUse(): readonly SnapshotMark[] {
     return [...this.#progress.values()].flatMap(({ snapshot }) => snapshot ?? [])
   }
@@ -164,6 +164,7 @@ export class Leader implements Role {
         `${from} holds ${rpc.matchIndex}, our log ends at ${this.#server.log.lastIndex}`,
       )
       progress.accepted(rpc.matchIndex)
+      progress.caughtUp(this.#server.snapshots.newest?.index ?? 0)
       return this.#advanceCommit()
     }
     if (progress.isCurrent(rpc.rejectIndex)) {
@@ -179,7 +180,10 @@ export class Leader implements Role {
     const progress = this.#progress.get(from)
     if (progress === undefined) return this
     progress.heard()
-    progress.chunkHeld(rpc.index, rpc.heldBytes)
+    const { snapshot } = progress
+    if (progress.chunkHeld(rpc.index, rpc.heldBytes) || snapshot === null) return this
+    this.#server.snapshots.suspect(snapshot)
+    this.#beginSnapshot(progress)
     return this
   }
 
@@ -254,11 +258,11 @@ export class Leader implements Role {
     for (const [nextIndex, ids] of groups) this.#appendTo(ids, nextIndex)
   }
 
-  /** What it needs was cut away; then there is a snapshot that stands for it. */
+  /** What it needs was cut away; a snapshot stands for it. If that is damaged, another one is on its way. */
   #beginSnapshot(progress: Progress): void {
     const { newest } = this.#server.snapshots
-    assert(newest !== null, `no snapshot, but the log begins at ${this.#server.log.firstIndex}`)
-    progress.sendSnapshot(newest)
+    if (newest !== null) progress.sendSnapshot(newest)
+    else if (progress.mode === 'snapshot') progress.probe(progress.matchIndex + 1)
   }
 
   #sendChunks(): void {
@@ -268,7 +272,7 @@ export class Leader implements Role {
       if (snapshot === null || !progress.canSendChunk) continue
       const chunk = snapshots.chunk(snapshot, offset)
       this.#server.sendEarly([id], { type: 'snapshot', term, snapshot, offset, chunk })
-      progress.chunkSent()
+      progress.chunkSent(offset + chunk.length)
     }
   }
 

@@ -18,6 +18,7 @@ import { Network } from './network.ts'
 import { plentyBytes, SimulatedNode } from './node.ts'
 import { Random } from './random.ts'
 import { Schedule } from './schedule.ts'
+import { Sights } from './sights.ts'
 import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
 import { sayRpc, sayWrites } from './transcript.ts'
 import { Truth } from './truth.ts'
@@ -35,7 +36,7 @@ const writeUnitsMax = 150
 /** And then keep its leader for so many, or replace it within so many. */
 const endingElections = 8
 
-export interface Report extends Readonly<Configurations['counts']> {
+export interface Report extends Readonly<Configurations['counts']>, Readonly<Sights['counts']> {
   readonly seed: number
   /** Equal seeds, equal hashes. */
   readonly hash: number
@@ -75,6 +76,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   readonly nodes = new Map<NodeId, SimulatedNode>()
   readonly network: Network<WireRpc | Uint8Array>
   faulty = true
+  readonly sights = new Sights()
   readonly #seed: number
   readonly #say: ((line: string) => void) | null
   #hash = 0
@@ -120,6 +122,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       committed: this.checkers.committed.length,
       crashes: this.#crashes,
       ...this.checkers.configurations.counts,
+      ...this.sights.counts,
       broken,
     }
   }
@@ -154,6 +157,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
 
   onTurn(node: SimulatedNode, life: Life): void {
     this.checkers.onTurn(node, life)
+    this.sights.elections(this.checkers.leadersSeen)
     this.#trace(node.number, life.state.appliedIndex, life.state.revision)
   }
 

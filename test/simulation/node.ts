@@ -379,7 +379,8 @@ export class SimulatedNode {
 
   #home(): Home {
     return this.#disks.home(this.id, this.#logHooks, this.#stateHooks, {
-      random: this.#world.random,
+      ...{ random: this.#world.random, sights: this.#world.sights },
+      freeBytes: () => this.freeBytes - spaceLow,
       after: (delay, run) => this.#after(delay, run),
       step: (name) => this.#step(name),
     })
