@@ -19,6 +19,8 @@ export class Progress {
   commitSent: Index = 0
   /** Answered since the last check of the quorum. */
   active = true
+  /** Since it was last heard; infinite before, and from the loss of the link to it until then. */
+  ticksSilent: number = Number.POSITIVE_INFINITY
   /**
    * `probe`: one append at a time until one is accepted. `replicate`: a window of them. `snapshot`: what it
    * needs was cut away, and until it holds `snapshot` it gets no appends.
@@ -38,6 +40,12 @@ export class Progress {
 
   constructor(nextIndex: Index) {
     this.nextIndex = nextIndex
+  }
+
+  /** It has answered, whatever. */
+  heard(): void {
+    this.active = true
+    this.ticksSilent = 0
   }
 
   canSend(appendsInFlightMax: number): boolean {
@@ -125,6 +133,7 @@ export class Progress {
 
   /** Nothing was answered for `ticksMax` ticks: it is lost. */
   tick(ticksMax: number): void {
+    this.ticksSilent++
     this.#tickSnapshot(ticksMax)
     if (this.#inFlight.length === 0) return
     this.#ticksUnanswered++
@@ -136,6 +145,12 @@ export class Progress {
     if (this.mode !== 'snapshot') this.probe(this.matchIndex + 1)
     this.#inFlight = []
     this.#ticksUnanswered = 0
+  }
+
+  /** What was on its way is lost, and perhaps it is gone itself. */
+  linkLost(): void {
+    this.lost()
+    this.ticksSilent = Number.POSITIVE_INFINITY
   }
 
   /** Whoever is gone, or cannot take it, must not have the log kept for ever: it gets the newest, if it returns. */

@@ -6,7 +6,7 @@
 import { packEntries } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
-import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
+import { configurationOf, encodeConfiguration, type MembershipAt } from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
 import type { Entry, Membership, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
@@ -102,10 +102,12 @@ export function openNode(home: Home, dice: Dice): Opened {
 export function bootstrap(opened: Opened, clusterId: string, members: Membership): void {
   const { clusterId: known, address } = opened.identity
   assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
-  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  const founding = configurationOf(members)
+  const bytes = encodeConfiguration(founding)
+  const first: Entry = { index: 1, term: 1, type: 'membership', bytes }
   opened.identity = { ...opened.identity, clusterId }
   opened.log.bootstrap(opened.identity, first, packEntries([first]))
-  opened.memberships = [{ index: 1, members }]
+  opened.memberships = [{ index: 1, ...founding }]
 }
 
 /** All that a turn needs, over what was opened. */

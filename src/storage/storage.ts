@@ -23,7 +23,7 @@ import type {
   WireRpc,
 } from '../messages.ts'
 import { assert, unreachable } from '../raft/assert.ts'
-import { decodeMembership } from '../raft/membership.ts'
+import { decodeConfiguration } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
@@ -187,7 +187,7 @@ export class Storage {
     for (const entry of entries) {
       space.spend(stateBytes(entry))
       snapshots.applied(recordBytes(entry))
-      if (entry.type === 'membership') this.#view.applied(decodeMembership(entry.bytes))
+      if (entry.type === 'membership') this.#view.applied(decodeConfiguration(entry.bytes))
     }
     const applied = state.apply(entries, watchers.isEmpty ? null : watchers, log.base.index + 1)
     for (const batch of applied) {
@@ -223,7 +223,7 @@ export class Storage {
   #installed(snapshot: SnapshotMark, generation: number): void {
     const { raft, state, snapshots, proposals, watchers, incarnation } = this.#parts
     raft.restored(snapshot)
-    this.#view.applied(state.membership.members)
+    this.#view.applied(state.membership)
     snapshots.installed(snapshot)
     watchers.restored()
     this.#ports.network.post({ type: 'stateReplaced', generation })

@@ -1,7 +1,7 @@
 /** A disk in memory, for a single core: holds exactly what was written. */
 import { assert } from '../../src/raft/assert.ts'
 import type { LogReader } from '../../src/raft/log.ts'
-import { decodeMembership, type MembershipAt } from '../../src/raft/membership.ts'
+import { decodeConfiguration, type MembershipAt } from '../../src/raft/membership.ts'
 import type { LogWrite } from '../../src/raft/turn.ts'
 import type { Entry, HardState, Index, LogPosition, Term } from '../../src/raft/types.ts'
 
@@ -39,7 +39,7 @@ export class SimulatedDisk implements LogReader {
   memberships(): readonly MembershipAt[] {
     return this.#entries
       .filter(({ type }) => type === 'membership')
-      .map(({ index, bytes }) => ({ index, members: decodeMembership(bytes) }))
+      .map(({ index, bytes }) => ({ index, ...decodeConfiguration(bytes) }))
   }
 
   /** A snapshot stands for everything up to there. */

@@ -1,7 +1,14 @@
 /** A single real core, driven by hand: what a test sends it, and everything it answers. */
 import assert from 'node:assert/strict'
-import { encodeMembership, type MembershipAt, sortMembers } from '../../src/raft/membership.ts'
+import {
+  configurationOf,
+  encodeConfiguration,
+  type MembershipAt,
+  sortMembers,
+  type Target,
+} from '../../src/raft/membership.ts'
 import { Raft } from '../../src/raft/raft.ts'
+import type { ChangeOutcome } from '../../src/raft/reconfiguration.ts'
 import type { Append, Outgoing, Rpc } from '../../src/raft/rpc.ts'
 import type { SnapshotReader } from '../../src/raft/snapshot.ts'
 import type { LogWrite, ReadyRead } from '../../src/raft/turn.ts'
@@ -134,6 +141,14 @@ export class TestServer {
     return this
   }
 
+  /** Asks it for these members; learners among them are to be promoted, unless it is said otherwise. */
+  change(
+    members: readonly Member[],
+    promotions: Target['promotions'] = configurationOf(members).promotions,
+  ): ChangeOutcome | null {
+    return this.raft.changeMembership({ members, promotions })
+  }
+
   /** Indexes of all that can be applied by now. */
   applied(): readonly Index[] {
     const indexes: Index[] = []
@@ -151,7 +166,7 @@ export class TestServer {
 
   #founders(): MembershipAt {
     const { voters = ['a', 'b', 'c'], learners = [] } = this.#setup
-    return { index: 1, members: sortMembers(membersOf(voters, learners)) }
+    return { index: 1, ...configurationOf(sortMembers(membersOf(voters, learners))) }
   }
 
   #open(): Raft {
@@ -192,8 +207,8 @@ export function snapshotAt(
   term: Term,
   voters: readonly NodeId[] = ['a', 'b', 'c'],
 ): SnapshotMark {
-  const members = sortMembers(membersOf(voters))
-  return { index, term, membership: { index: 1, members }, bytes: 100, hash: `${index}` }
+  const membership = { index: 1, ...configurationOf(sortMembers(membersOf(voters))) }
+  return { index, term, membership, bytes: 100, hash: `${index}` }
 }
 
 export function batch(index: Index, term: Term, size: number = 1): Entry {
@@ -213,7 +228,7 @@ export function membershipEntry(
   voters: readonly NodeId[],
   learners: readonly NodeId[] = [],
 ): Entry {
-  const bytes = encodeMembership(membersOf(voters, learners))
+  const bytes = encodeConfiguration(configurationOf(membersOf(voters, learners)))
   return { index, term, type: 'membership', bytes }
 }
 

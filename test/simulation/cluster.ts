@@ -6,10 +6,11 @@
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
 import { AssertionError, assert } from '../../src/raft/assert.ts'
-import { sortMembers } from '../../src/raft/membership.ts'
+import { configurationOf, sortMembers } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
 import type { Member, NodeId } from '../../src/raft/types.ts'
 import { Checkers } from './checkers.ts'
+import type { Configurations } from './configurations.ts'
 import { checkEnd } from './ending.ts'
 import { Faults, type FaultyWorld } from './faults.ts'
 import type { Write } from './memory.ts'
@@ -22,7 +23,7 @@ import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
 import { sayRpc, sayWrites } from './transcript.ts'
 import { Truth } from './truth.ts'
 import { Violation } from './violation.ts'
-import type { Life, NodeWorld } from './world.ts'
+import { copyOf, type Life, type NodeWorld } from './world.ts'
 
 /**
  * After everything has healed, the cluster must work again within so many of its longest election timeouts,
@@ -35,7 +36,7 @@ const writeUnitsMax = 150
 /** And then keep its leader for so many, or replace it within so many. */
 const endingElections = 8
 
-export interface Report extends Readonly<Sights['counts']> {
+export interface Report extends Readonly<Configurations['counts']>, Readonly<Sights['counts']> {
   readonly seed: number
   /** Equal seeds, equal hashes. */
   readonly hash: number
@@ -120,6 +121,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       leaders: this.checkers.leadersSeen,
       committed: this.checkers.committed.length,
       crashes: this.#crashes,
+      ...this.checkers.configurations.counts,
       ...this.sights.counts,
       broken,
     }
@@ -180,7 +182,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #found(): void {
     const founders = Array.from({ length: this.swarm.nodes }, () => this.#newNode())
     const members = founders.map(({ id, address }): Member => ({ id, address, role: 'voter' }))
-    this.checkers.membership = members
+    this.checkers.configurations.current = configurationOf(members)
     for (const node of founders) node.start(sortMembers(members))
   }
 
@@ -195,6 +197,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     if (node.life !== null || node.wiped) return
     this.say(() => `${node.id} starts again`)
     node.start()
+    this.checkers.onStart(node)
     this.network.connect(node.id, [...this.nodes.keys()])
   }
 
@@ -301,7 +304,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     return nodes.filter(({ wiped }) => !wiped)
   }
 
-  /** Every caller has its answer, every member has applied all there is, and a voter leads. */
+  /** Every caller has its answer, every member has applied all there is, and is what it is to be; a voter leads. */
   #recovered(): boolean {
     const last = this.checkers.committed.length
     const level = this.#members().every(({ life }) => life?.state.appliedIndex === last)
@@ -309,7 +312,9 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',
     )
-    return this.#unanswered() === 0 && level && voterLeads && second === undefined
+    const hasChanged = this.checkers.configurations.isSettled(this.#members().map(({ id }) => id))
+    const isLed = voterLeads && second === undefined
+    return this.#unanswered() === 0 && level && hasChanged && isLed
   }
 
   /** How it ends: in peace, with a follower that the leader cannot reach and that comes back, or with a deaf leader. */
@@ -357,7 +362,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     const { term } = leader.status
     this.schedule.runUntil(this.schedule.now + endingElections * this.#electionUnits)
     // A wish of before, that was long on its way.
-    if (this.checkers.membership.every(({ id }) => id !== leader.id)) return
+    if (!this.checkers.membership.some(({ id, role }) => id === leader.id && role === 'voter'))
+      return
     if (!leader.isLeader || leader.status.term !== term)
       throw new Violation('a healthy cluster keeps its leader', `${leader.id} led in term ${term}`)
   }
@@ -391,10 +397,4 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     for (const number of numbers) hash = Math.imul(hash ^ number, 0x85ebca6b) ^ (hash >>> 15)
     this.#hash = hash
   }
-}
-
-function copyOf(rpc: WireRpc): WireRpc {
-  if (rpc.type === 'append') return { ...rpc, entries: Uint8Array.from(rpc.entries) }
-  if (rpc.type === 'forward') return { ...rpc, batch: Uint8Array.from(rpc.batch) }
-  return rpc
 }

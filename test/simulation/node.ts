@@ -163,7 +163,8 @@ export class SimulatedNode {
   join(via: PeerAddress | null): void {
     this.joins = via
     const { id, address } = this
-    if (via !== null) this.life?.main.change({ type: 'add', member: id, address }, via)
+    if (via !== null)
+      this.life?.main.change({ type: 'add', member: id, address, role: 'voter' }, via)
   }
 
   wipe(): void {

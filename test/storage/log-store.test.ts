@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { packEntries } from '../../src/codec/record.ts'
-import { encodeMembership } from '../../src/raft/membership.ts'
+import { configurationOf, encodeConfiguration, noMembership } from '../../src/raft/membership.ts'
 import type { Entry, SnapshotMark } from '../../src/raft/types.ts'
 import {
   keyNumber,
@@ -113,7 +113,9 @@ test('founding writes the cluster id and the first entry together, into an empty
     starts: 1,
   }
   const members = [{ id: identity.nodeId, address: identity.address, role: 'voter' as const }]
-  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  const founding = configurationOf(members)
+  const bytes = encodeConfiguration(founding)
+  const first: Entry = { index: 1, term: 1, type: 'membership', bytes }
   assert.throws(() => log.bootstrap(identity, first, new Uint8Array([1, 2, 3])))
   assert.deepEqual([log.identity, log.lastIndex], [null, 0], 'neither without the other')
   log.bootstrap(identity, first, packEntries([first]))
@@ -123,7 +125,7 @@ test('founding writes the cluster id and the first entry together, into an empty
   defer(t, () => store.close())
   assert.deepEqual(store.identity, identity)
   assert.deepEqual(store.hardState, { term: 1, votedFor: null })
-  assert.deepEqual(memberships, [{ index: 1, members }])
+  assert.deepEqual(memberships, [{ index: 1, ...founding }])
 })
 
 /** Does something to a closed log by hand. */
@@ -185,7 +187,7 @@ test('a term that goes back is found when the log is opened', async (t) => {
 
 // ── cut and replaced ────────────────────────────────────────────────────────────────────────────────
 
-const membership = { index: 1, members: [] }
+const membership = { ...noMembership, index: 1 }
 
 function markOf(index: number, term = 1): SnapshotMark {
   return { index, term, membership, bytes: 100, hash: `${index}`.padStart(64, '0') }
@@ -324,18 +326,18 @@ test('members are those of the oldest snapshot, and of all entries behind it', a
   const change = (index: number, ...ids: string[]): Entry => ({
     ...noop(index),
     type: 'membership',
-    bytes: encodeMembership(of(...ids)),
+    bytes: encodeConfiguration(configurationOf(of(...ids))),
   })
   append(log, [change(1, 'a'), noop(2), change(3, 'a', 'b'), noop(4), change(5, 'a', 'b', 'c')])
-  const older = { ...markOf(2), membership: { index: 1, members: of('a') } }
-  const newer = { ...markOf(4), membership: { index: 3, members: of('a', 'b') } }
+  const older = { ...markOf(2), membership: { index: 1, ...configurationOf(of('a')) } }
+  const newer = { ...markOf(4), membership: { index: 3, ...configurationOf(of('a', 'b')) } }
   log.recordSnapshots([newer, older], { index: 2, term: 1 })
   await log.close()
   const { store, memberships } = LogStore.open(openLogEnvironment(at), at)
   defer(t, () => store.close())
   assert.deepEqual(memberships, [
-    { index: 1, members: of('a') },
-    { index: 3, members: of('a', 'b') },
-    { index: 5, members: of('a', 'b', 'c') },
+    { index: 1, ...configurationOf(of('a')) },
+    { index: 3, ...configurationOf(of('a', 'b')) },
+    { index: 5, ...configurationOf(of('a', 'b', 'c')) },
   ])
 })

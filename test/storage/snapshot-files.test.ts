@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { noMembership } from '../../src/raft/membership.ts'
 import type { SnapshotMark } from '../../src/raft/types.ts'
 import { type Directory, directoryAt } from '../../src/storage/directory.ts'
 import { openStateEnvironment } from '../../src/storage/environment.ts'
@@ -174,7 +175,7 @@ test('a chunk that goes beyond the end is not taken', async (t) => {
 })
 
 function mark(index: number): SnapshotMark {
-  const membership = { index: 1, members: [] }
+  const membership = { ...noMembership, index: 1 }
   return { index, term: 1, membership, bytes: 100, hash: `${index}`.padStart(64, '0') }
 }
 

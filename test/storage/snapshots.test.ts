@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { packEntries, recordBytes } from '../../src/codec/record.ts'
+import { noMembership } from '../../src/raft/membership.ts'
 import type { SnapshotMark } from '../../src/raft/types.ts'
 import { LogStore } from '../../src/storage/log-store.ts'
 import { type SnapshotFiles, Snapshots, type TakenSnapshot } from '../../src/storage/snapshots.ts'
@@ -11,7 +12,7 @@ import { batchEntry } from '../support/batches.ts'
 
 function nothing(): void {}
 const quiet: Hooks = { begin: nothing, commit: nothing, done: nothing }
-const membership = { index: 1, members: [] }
+const membership = { ...noMembership, index: 1 }
 const entryBytes = recordBytes(batchEntry(1, [['put', 'k', 'x'.repeat(100)]]))
 
 function markOf(index: number, bytes = 100): SnapshotMark {
