@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { SkiffErrorCode } from '../../src/errors.ts'
 import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
-import { encodeMembership } from '../../src/raft/membership.ts'
+import { configurationOf, encodeConfiguration } from '../../src/raft/membership.ts'
 import type { Entry, SnapshotMark } from '../../src/raft/types.ts'
 import { StateMachine } from '../../src/storage/state-machine.ts'
 import { type Hooks, MemoryFile } from '../simulation/memory.ts'
@@ -18,11 +18,16 @@ const quiet: Hooks = { begin: nothing, commit: nothing, done: nothing }
 function snapshotOf(entries: readonly Entry[]): { snapshot: SnapshotMark; bytes: Buffer } {
   const file = new MemoryFile()
   const state = new StateMachine(file.open(quiet))
-  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  const first: Entry = {
+    index: 1,
+    term: 1,
+    type: 'membership',
+    bytes: encodeConfiguration(configurationOf(members)),
+  }
   state.apply([first, ...entries], null)
   const bytes = file.dump()
   const hash = createHash('sha256').update(bytes).digest('hex')
-  const membership = { index: 1, members }
+  const membership = { index: 1, ...configurationOf(members) }
   const { appliedIndex: index } = state
   return { snapshot: { index, term: 1, membership, bytes: bytes.length, hash }, bytes }
 }
