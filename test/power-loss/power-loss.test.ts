@@ -32,6 +32,7 @@ test('after a power cut a node opens, with all that was acknowledged and nothing
   for (const workload of Object.keys(workloads))
     for (const fate of fates) assert.ok((counts.get(`${workload}, ${fate}`) ?? 0) > 10)
   assert.ok((counts.get('state believed') ?? 0) > 0, 'no state was closed cleanly')
+  assert.ok((counts.get('within a snapshot') ?? 0) > 10, 'no snapshot was under way')
 })
 
 for (const lie of ['files', 'fdatasync'] as const) {
