@@ -8,12 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, createCluster, type Node } from '../../src/index.ts'
 import { Random } from '../simulation/random.ts'
 import type { Happened } from './cluster-marker.ts'
-import { allVote, callers, Load } from './load.ts'
+import { allVote, Load } from './load.ts'
 import { markAsOfAnotherStart, placesIn } from './workload.ts'
 
 const nodes = 3
 const lives = 2
 const snapshotLogBytes = 6_000
+const callers = 3
 const waitMsMax = 60_000
 const pollMs = 5
 

@@ -7,6 +7,7 @@ import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
 import { replicationBugs } from './replication.ts'
+import { snapshotBugs } from './snapshots.ts'
 import { logBugs, stateBugs, turnBugs } from './storage.ts'
 
 /** Every bug that `npm run mutants` plants. */
@@ -19,6 +20,7 @@ export const allMutants: readonly Mutant[] = [
   ...turnBugs,
   ...logBugs,
   ...stateBugs,
+  ...snapshotBugs,
   ...callerBugs,
   ...clientBugs,
   ...networkBugs,
