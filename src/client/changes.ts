@@ -59,6 +59,19 @@ export class Changes {
     await this.#ask({ type: 'add', member, address }, seed, {}, this.#parts.progress)
   }
 
+  /**
+   * Has `to` lead, or any but the one that leads.
+   * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
+   */
+  async transfer(to: NodeId | null, options?: CallOptions): Promise<void> {
+    const rest = shareDeadline(options, this.#parts.timeoutMs)
+    await this.#parts.catchUp(rest())
+    const leader = await this.#parts.views.leader(rest())
+    const change: MembershipChange =
+      to === null ? { type: 'relieve', member: leader } : { type: 'transfer', member: to }
+    await this.#ask(change, null, rest())
+  }
+
   refused(id: number, reason: string): void {
     this.#refused.get(id)?.(reason)
   }
@@ -97,20 +110,24 @@ export class Changes {
   }
 }
 
-function isDone({ members }: NodeView, change: MembershipChange): boolean {
+function isDone({ members, leaderId }: NodeView, change: MembershipChange): boolean {
+  if (change.type === 'transfer') return leaderId === change.member
+  if (change.type === 'relieve') return leaderId !== null && leaderId !== change.member
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove') return known === undefined
   return known?.role === 'voter' && known.address === change.address
 }
 
 function late(change: MembershipChange): SkiffError {
-  const what =
-    change.type === 'add'
-      ? `${change.member} at ${change.address} does not vote yet`
-      : `${change.member} is still a member`
+  const what = {
+    add: 'does not vote yet',
+    remove: 'is still a member',
+    transfer: 'does not lead yet',
+    relieve: 'still leads',
+  }[change.type]
   return new SkiffError(
     'SKIFF_TIMEOUT',
     'unknown',
-    `${what}; the change may still happen. Is there a leader, and do the members reach each other?`,
+    `${change.member} ${what}; the change may still happen. Is there a leader, and do the members reach each other?`,
   )
 }

@@ -56,6 +56,12 @@ const codes = {
   changeRefused: 18,
   snapshot: 19,
   snapshotReply: 20,
+  timeoutNow: 21,
+  timeoutNowDeclined: 22,
+  transferVote: 23,
+  forwardRefused: 24,
+  changeTransfer: 25,
+  changeRelieve: 26,
 } as const
 
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
@@ -76,8 +82,10 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return [codes.preVote, rpc.term, rpc.lastIndex, rpc.lastTerm]
     case 'preVoteReply':
       return [codes.preVoteReply, rpc.term, rpc.granted]
-    case 'vote':
-      return [codes.vote, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    case 'vote': {
+      const code = rpc.isTransfer ? codes.transferVote : codes.vote
+      return [code, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    }
     case 'voteReply':
       return [codes.voteReply, rpc.term, rpc.granted]
     case 'append': {
@@ -98,8 +106,14 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return snapshotElements(rpc)
     case 'snapshotReply':
       return [codes.snapshotReply, rpc.term, rpc.index, rpc.heldBytes]
+    case 'timeoutNow':
+      return [codes.timeoutNow, rpc.term, rpc.lastIndex]
+    case 'timeoutNowDeclined':
+      return [codes.timeoutNowDeclined, rpc.term]
     case 'forward':
       return [codes.forward, rpc.batch]
+    case 'forwardRefused':
+      return [codes.forwardRefused, rpc.reason.slice(0, reasonLengthMax)]
     case 'change':
       return changeElements(rpc.id, rpc.change)
     case 'changeReply':
@@ -128,6 +142,13 @@ function changeElements(id: number, change: MembershipChange): unknown[] {
       return [codes.changeAdd, id, change.member, change.address]
     case 'remove':
       return [codes.changeRemove, id, change.member]
+    case 'transfer':
+    case 'relieve':
+      return [
+        change.type === 'transfer' ? codes.changeTransfer : codes.changeRelieve,
+        id,
+        change.member,
+      ]
     default:
       return unreachable(change)
   }
@@ -175,7 +196,8 @@ interface Reader {
 const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.preVote, { fields: 3, read: (from) => ({ type: 'preVote', ...candidacy(from) }) }],
   [codes.preVoteReply, { fields: 2, read: (from) => ({ type: 'preVoteReply', ...ballot(from) }) }],
-  [codes.vote, { fields: 3, read: (from) => ({ type: 'vote', ...candidacy(from) }) }],
+  [codes.vote, { fields: 3, read: voteReader(false) }],
+  [codes.transferVote, { fields: 3, read: voteReader(true) }],
   [codes.voteReply, { fields: 2, read: (from) => ({ type: 'voteReply', ...ballot(from) }) }],
   [codes.append, { fields: 6, read: readAppend }],
   [codes.appendAccepted, { fields: 2, read: readAppendAccepted }],
@@ -186,9 +208,14 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.readIndexReply, { fields: 3, read: readReadIndexReply }],
   [codes.snapshot, { fields: 9, read: readSnapshot }],
   [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
+  [codes.timeoutNow, { fields: 2, read: readTimeoutNow }],
+  [codes.timeoutNowDeclined, { fields: 1, read: readTimeoutNowDeclined }],
   [codes.forward, { fields: 1, read: readForward }],
+  [codes.forwardRefused, { fields: 1, read: readForwardRefused }],
   [codes.changeAdd, { fields: 3, read: readChangeAdd }],
-  [codes.changeRemove, { fields: 2, read: readChangeRemove }],
+  [codes.changeRemove, { fields: 2, read: changeReader('remove') }],
+  [codes.changeTransfer, { fields: 2, read: changeReader('transfer') }],
+  [codes.changeRelieve, { fields: 2, read: changeReader('relieve') }],
   [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
   [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
   [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
@@ -201,6 +228,10 @@ function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTe
     lastIndex: from.integer('lastIndex'),
     lastTerm: from.integer('lastTerm'),
   }
+}
+
+function voteReader(isTransfer: boolean): Reader['read'] {
+  return (from) => ({ type: 'vote', ...candidacy(from), isTransfer })
 }
 
 function ballot(from: FieldReader): { term: number; granted: boolean } {
@@ -304,10 +335,22 @@ function readSnapshotReply(from: FieldReader): WireRpc {
   }
 }
 
+function readTimeoutNow(from: FieldReader): WireRpc {
+  return { type: 'timeoutNow', term: from.integer('term'), lastIndex: from.integer('lastIndex') }
+}
+
+function readTimeoutNowDeclined(from: FieldReader): WireRpc {
+  return { type: 'timeoutNowDeclined', term: from.integer('term') }
+}
+
 function readForward(from: FieldReader): WireRpc {
   const batch = from.bytes('batch')
   checkBatch(batch)
   return { type: 'forward', batch }
+}
+
+function readForwardRefused(from: FieldReader): WireRpc {
+  return { type: 'forwardRefused', reason: from.reason('reason') }
 }
 
 function readChangeAdd(from: FieldReader): WireRpc {
@@ -316,9 +359,11 @@ function readChangeAdd(from: FieldReader): WireRpc {
   return { type: 'change', id, change: { type: 'add', member, address: from.address('address') } }
 }
 
-function readChangeRemove(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  return { type: 'change', id, change: { type: 'remove', member: from.nodeId('member') } }
+function changeReader(type: 'remove' | 'transfer' | 'relieve'): Reader['read'] {
+  return (from) => {
+    const id = from.integer('id')
+    return { type: 'change', id, change: { type, member: from.nodeId('member') } }
+  }
 }
 
 function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): Reader['read'] {

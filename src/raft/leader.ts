@@ -3,10 +3,9 @@
  *
  * Nothing is sent at once: messages and proposals only change what is known, and `flush`, once a turn,
  * sends what is due. So one turn makes at most one append per server, however much came in.
- *
- * Lacks the transfer of leadership, which comes with a later release.
  */
 import { assert, unreachable } from './assert.ts'
+import { beginSnapshot, sendChunks } from './chunks.ts'
 import { Follower } from './follower.ts'
 import { checkChange, encodeMembership, type MembershipAt } from './membership.ts'
 import { Progress } from './progress.ts'
@@ -14,14 +13,16 @@ import { majority, majorityIndex } from './quorum.ts'
 import { ReadRounds } from './reads.ts'
 import type { AppendReply, HeartbeatReply, Rpc, SnapshotReply } from './rpc.ts'
 import type { Role, Server } from './server.ts'
+import { type ChangeOutcome, Transfer } from './transfer.ts'
 import type { EntryType, Index, Member, Membership, NodeId, SnapshotMark } from './types.ts'
 import { considerVote } from './voting.ts'
 
-/** What became of a request to change the membership. */
-export type ChangeOutcome =
-  | { readonly type: 'accepted' }
-  | { readonly type: 'busy'; readonly reason: string }
-  | { readonly type: 'refused'; readonly reason: string }
+export type { ChangeOutcome } from './transfer.ts'
+
+const notReady: ChangeOutcome = {
+  type: 'busy',
+  reason: 'the leader has not committed an entry of its term yet',
+}
 
 /** A learner this close behind the end of the log is made a voter: one more append reaches it. */
 const promotionLagMax = 64
@@ -34,6 +35,7 @@ export class Leader implements Role {
   /** Removed members, until they have heard of it or the time is up. */
   readonly #leaving = new Map<NodeId, { removedAt: Index; address: string; ticksLeft: number }>()
   readonly #reads = new ReadRounds()
+  readonly #transfer: Transfer
   /** Our own no-op; nothing of older terms counts as committed before it (paper §5.4.2). */
   readonly #noopIndex: Index
   /** Bytes of each entry of ours that is not committed yet, in order, and their sum. */
@@ -46,6 +48,7 @@ export class Leader implements Role {
     this.#server = server
     this.leaderId = server.id
     this.#ticksToQuorumCheck = server.limits.electionTicksMin
+    this.#transfer = new Transfer(server, this.#progress)
     for (const id of server.peers) this.#progress.set(id, new Progress(server.log.lastIndex + 1))
     this.#noopIndex = server.log.lastIndex + 1
     this.#append('noop', new Uint8Array(0))
@@ -67,11 +70,21 @@ export class Leader implements Role {
     return [...this.#leaving].map(([id, { address }]) => ({ id, address }))
   }
 
-  /** Adds an entry. False: too much is uncommitted already; try again later. */
+  /** Adds an entry. False: too much is uncommitted already, or another is to lead; try again later. */
   propose(bytes: Uint8Array): boolean {
+    if (this.isTransferring) return false
     if (this.#uncommittedBytes > this.#server.limits.uncommittedBytesMax) return false
     this.#append('batch', bytes)
     return true
+  }
+
+  /** It hands over its leadership, and takes no proposals meanwhile. */
+  get isTransferring(): boolean {
+    return this.#transfer.isUnderWay
+  }
+
+  transferLeadership(to: NodeId | null): ChangeOutcome {
+    return this.isReady ? this.#transfer.begin(to) : notReady
   }
 
   read(from: NodeId, id: number): void {
@@ -84,8 +97,8 @@ export class Leader implements Role {
    */
   changeMembership(members: Membership): ChangeOutcome {
     const { membership, commitIndex } = this.#server
-    if (!this.isReady)
-      return { type: 'busy', reason: 'the leader has not committed an entry of its term yet' }
+    if (!this.isReady) return notReady
+    if (this.isTransferring) return { type: 'busy', reason: 'the leader hands over' }
     if (membership.latest.index > commitIndex)
       return { type: 'busy', reason: 'another change is under way' }
     const reason = checkChange(membership.members, members)
@@ -108,9 +121,13 @@ export class Leader implements Role {
       case 'vote':
         considerVote(this.#server, from, rpc)
         return this
+      case 'timeoutNowDeclined':
+        this.#transfer.declined(from)
+        return this
       case 'append':
       case 'heartbeat':
       case 'snapshot':
+      case 'timeoutNow':
         assert(false, `two leaders in term ${this.#server.term}: ${this.#server.id}, ${from}`)
         return this
       case 'readIndexReply':
@@ -126,6 +143,7 @@ export class Leader implements Role {
   tick(): Role {
     for (const progress of this.#progress.values())
       progress.tick(this.#server.limits.electionTicksMin)
+    this.#transfer.tick()
     this.#tickLeaving()
     this.#ticksToHeartbeat--
     if (this.#ticksToHeartbeat <= 0) this.#sendHeartbeats()
@@ -139,7 +157,8 @@ export class Leader implements Role {
 
   /** The link to `peer` broke: what was on its way is lost. */
   linkLost(peer: NodeId): void {
-    this.#progress.get(peer)?.lost()
+    this.#progress.get(peer)?.linkLost()
+    this.#transfer.linkLost(peer)
   }
 
   /** Snapshots on their way; the log behind each is needed until its receiver has it. */
@@ -153,7 +172,8 @@ export class Leader implements Role {
     this.#releaseReads()
     this.#promoteLearner()
     this.#sendAppends()
-    this.#sendChunks()
+    sendChunks(this.#server, this.#progress)
+    this.#transfer.flush()
     this.#spreadCommit()
   }
 
@@ -186,7 +206,7 @@ export class Leader implements Role {
   #appendReply(from: NodeId, rpc: AppendReply): Role {
     const progress = this.#progress.get(from)
     if (progress === undefined) return this
-    progress.active = true
+    progress.heard()
     if (rpc.accepted) {
       assert(
         rpc.matchIndex <= this.#server.log.lastIndex,
@@ -207,14 +227,13 @@ export class Leader implements Role {
   #snapshotReply(from: NodeId, rpc: SnapshotReply): Role {
     const progress = this.#progress.get(from)
     if (progress === undefined) return this
-    progress.active = true
+    progress.heard()
     progress.chunkHeld(rpc.index, rpc.heldBytes)
     return this
   }
 
   #heartbeatReply(from: NodeId, rpc: HeartbeatReply): Role {
-    const progress = this.#progress.get(from)
-    if (progress !== undefined) progress.active = true
+    this.#progress.get(from)?.heard()
     this.#reads.confirm(from, rpc.round)
     return this
   }
@@ -269,7 +288,7 @@ export class Leader implements Role {
   /** A learner that has caught up becomes a voter by itself (thesis §4.2.1). */
   #promoteLearner(): void {
     const { membership, log, commitIndex } = this.#server
-    if (!this.isReady || membership.latest.index > commitIndex) return
+    if (!this.isReady || this.isTransferring || membership.latest.index > commitIndex) return
     const ready = membership.members.find(({ id, role }) => {
       const progress = this.#progress.get(id)
       if (role !== 'learner' || progress === undefined || progress.matchIndex === 0) return false
@@ -292,7 +311,7 @@ export class Leader implements Role {
       const mustProbe = progress.mode === 'probe'
       if (!(hasNews || mustProbe) || !progress.canSend(limits.appendsInFlightMax)) continue
       if (progress.nextIndex <= log.base.index) {
-        this.#beginSnapshot(progress)
+        beginSnapshot(this.#server, progress)
         continue
       }
       const group = groups.get(progress.nextIndex)
@@ -300,24 +319,6 @@ export class Leader implements Role {
       else group.push(id)
     }
     for (const [nextIndex, ids] of groups) this.#appendTo(ids, nextIndex)
-  }
-
-  /** What it needs was cut away; then there is a snapshot that stands for it. */
-  #beginSnapshot(progress: Progress): void {
-    const { newest } = this.#server.snapshots
-    assert(newest !== null, `no snapshot, but the log begins at ${this.#server.log.firstIndex}`)
-    progress.sendSnapshot(newest)
-  }
-
-  #sendChunks(): void {
-    const { term, snapshots } = this.#server
-    for (const [id, progress] of this.#progress) {
-      const { snapshot, heldBytes: offset } = progress
-      if (snapshot === null || !progress.canSendChunk) continue
-      const chunk = snapshots.chunk(snapshot, offset)
-      this.#server.sendEarly([id], { type: 'snapshot', term, snapshot, offset, chunk })
-      progress.chunkSent()
-    }
   }
 
   #appendTo(ids: readonly NodeId[], nextIndex: Index): void {

@@ -14,6 +14,8 @@ export class Progress {
   commitSent: Index = 0
   /** Answered since the last check of the quorum. */
   active = true
+  /** Since it was last heard; infinite from the loss of the link to it until then. */
+  ticksSilent = 0
   /**
    * `probe`: one append at a time until one is accepted. `replicate`: a window of them. `snapshot`: what it
    * needs was cut away, and until it holds `snapshot` it gets no appends.
@@ -29,6 +31,12 @@ export class Progress {
 
   constructor(nextIndex: Index) {
     this.nextIndex = nextIndex
+  }
+
+  /** It has answered, whatever. */
+  heard(): void {
+    this.active = true
+    this.ticksSilent = 0
   }
 
   canSend(appendsInFlightMax: number): boolean {
@@ -102,6 +110,7 @@ export class Progress {
 
   /** Nothing was answered for `ticksMax` ticks: it is lost. */
   tick(ticksMax: number): void {
+    this.ticksSilent++
     if (this.#inFlight.length === 0) return
     this.#ticksUnanswered++
     if (this.#ticksUnanswered >= ticksMax) this.lost()
@@ -112,6 +121,12 @@ export class Progress {
     if (this.mode !== 'snapshot') this.probe(this.matchIndex + 1)
     this.#inFlight = []
     this.#ticksUnanswered = 0
+  }
+
+  /** What was on its way is lost, and perhaps it is gone itself. */
+  linkLost(): void {
+    this.lost()
+    this.ticksSilent = Number.POSITIVE_INFINITY
   }
 
   get #hasSnapshot(): boolean {

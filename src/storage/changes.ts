@@ -3,7 +3,7 @@
  * we lead. A request is idempotent and asked again and again; whoever asked sees from its own log that it
  * is done (client/changes.ts), and then cancels it.
  */
-import type { ChangeAnswer, MembershipChange, PeerAddress } from '../messages.ts'
+import type { ChangeAnswer, LeaderChange, MembershipChange, PeerAddress } from '../messages.ts'
 import { membersMax } from '../options.ts'
 import { sortMembers } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
@@ -104,10 +104,22 @@ export class Changes {
   #decide(change: MembershipChange): ChangeAnswer {
     const { members } = this.#raft.membership
     if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }
+    if (change.type === 'transfer' || change.type === 'relieve') return this.#handOver(change)
     const next = apply(members, change)
     if (typeof next === 'string') return { type: 'refused', reason: next }
     if (next === members) return { type: 'accepted' }
+    // It is its successor that removes a leader, so that nobody has to wait for an election.
+    const removesLeader = change.type === 'remove' && change.member === this.#raft.id
+    if (removesLeader && this.#raft.transferLeadership(null)?.type === 'accepted')
+      return { type: 'busy', reason: 'the leader is to be removed, and hands over first' }
     return this.#raft.changeMembership(next) ?? { type: 'redirected', leader: null }
+  }
+
+  #handOver({ type, member }: LeaderChange): ChangeAnswer {
+    const leads = member === this.#raft.id
+    if (leads === (type === 'transfer')) return { type: 'accepted' }
+    const outcome = this.#raft.transferLeadership(type === 'transfer' ? member : null)
+    return outcome ?? { type: 'redirected', leader: null }
   }
 
   #ask(
@@ -138,7 +150,10 @@ export class Changes {
 }
 
 /** The members after the change; the same object when there is nothing to change; or why it cannot be. */
-function apply(members: Membership, change: MembershipChange): Membership | string {
+function apply(
+  members: Membership,
+  change: Exclude<MembershipChange, LeaderChange>,
+): Membership | string {
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove')
     return known === undefined ? members : members.filter((member) => member !== known)
