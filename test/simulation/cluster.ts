@@ -13,7 +13,7 @@ import { Checkers } from './checkers.ts'
 import { checkEnd } from './ending.ts'
 import { Faults, type FaultyWorld } from './faults.ts'
 import type { Write } from './memory.ts'
-import { Network } from './network.ts'
+import { delaySlowMax, Network } from './network.ts'
 import { plentyBytes, SimulatedNode } from './node.ts'
 import { Random } from './random.ts'
 import { Schedule } from './schedule.ts'
@@ -21,7 +21,7 @@ import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
 import { sayRpc, sayWrites } from './transcript.ts'
 import { Truth } from './truth.ts'
 import { Violation } from './violation.ts'
-import type { Life, NodeWorld } from './world.ts'
+import { copyOf, type Life, type NodeWorld } from './world.ts'
 
 /**
  * After everything has healed, the cluster must work again within so many of its longest election timeouts,
@@ -80,6 +80,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #crashes = 0
   #readsServed = 0
   #watches = 0
+  /** When a leader has last asked another to take over. */
+  #transferredAt = Number.NEGATIVE_INFINITY
 
   constructor(seed: number, say: ((line: string) => void) | null) {
     this.#seed = seed
@@ -142,6 +144,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   onSend(node: SimulatedNode, to: NodeId, rpc: WireRpc): void {
     const term = 'term' in rpc ? rpc.term : 0
     this.#trace(node.number, (this.nodes.get(to)?.number ?? 0) * 64 + rpc.type.length, term)
+    if (rpc.type === 'timeoutNow') this.#transferredAt = this.schedule.now
     this.checkers.onSend(node, to, rpc)
   }
 
@@ -351,9 +354,11 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   /** Without a fault at a majority there is no reason for an election, whoever was removed and not told. */
   #checkStable(leader: Raft): void {
     const { term } = leader.status
+    const begin = this.schedule.now - delaySlowMax
     this.schedule.runUntil(this.schedule.now + endingElections * this.#electionUnits)
-    // A wish of before, that was long on its way.
+    // Wishes of before, that were long on their way.
     if (this.checkers.membership.every(({ id }) => id !== leader.id)) return
+    if (this.#transferredAt > begin) return
     if (!leader.isLeader || leader.status.term !== term)
       throw new Violation('a healthy cluster keeps its leader', `${leader.id} led in term ${term}`)
   }
@@ -387,10 +392,4 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     for (const number of numbers) hash = Math.imul(hash ^ number, 0x85ebca6b) ^ (hash >>> 15)
     this.#hash = hash
   }
-}
-
-function copyOf(rpc: WireRpc): WireRpc {
-  if (rpc.type === 'append') return { ...rpc, entries: Uint8Array.from(rpc.entries) }
-  if (rpc.type === 'forward') return { ...rpc, batch: Uint8Array.from(rpc.batch) }
-  return rpc
 }

@@ -3,7 +3,12 @@
  * and who hold every answer against the truth.
  */
 import { BatchWriter } from '../../src/codec/command.ts'
-import type { MembershipChange, PeerAddress, StorageToNetwork } from '../../src/messages.ts'
+import type {
+  MembershipChange,
+  NodeView,
+  PeerAddress,
+  StorageToNetwork,
+} from '../../src/messages.ts'
 import { unreachable } from '../../src/raft/assert.ts'
 import type { Index, Membership, NodeId } from '../../src/raft/types.ts'
 import { readKeyRecord } from '../../src/storage/layout.ts'
@@ -100,13 +105,12 @@ export class SimulatedMain {
     this.#changes.set(id, change)
     this.#node.post({ type: 'change', id, change, via })
     // Who wants to enter asks until it is in, or refused.
-    if (change.type === 'remove')
-      this.#world.schedule.after(changeUnitsMax, () => this.#endChange(id))
+    if (change.type !== 'add') this.#world.schedule.after(changeUnitsMax, () => this.#endChange(id))
   }
 
   /** What was asked for is not asked any more. */
   giveUpChanges(): void {
-    for (const [id, { type }] of [...this.#changes]) if (type === 'remove') this.#endChange(id)
+    for (const [id, { type }] of [...this.#changes]) if (type !== 'add') this.#endChange(id)
   }
 
   #cancel(): void {
@@ -205,7 +209,7 @@ export class SimulatedMain {
         this.#changes.delete(message.id)
         return
       case 'view':
-        this.#view(message.view.members, message.peers)
+        this.#view(message.view, message.peers)
         return
       case 'failed':
       // Reads here look at the state itself.
@@ -293,14 +297,12 @@ export class SimulatedMain {
     return revision > 0 && base !== undefined && revision <= truth.revisionAt(base.index)
   }
 
-  #view(members: Membership, peers: readonly PeerAddress[]): void {
+  #view(view: NodeView, peers: readonly PeerAddress[]): void {
+    const { members } = view
     this.peers = new Set(peers.map(({ id }) => id))
     this.members = members
     if (members.some(({ id }) => id === this.#node.id)) this.#node.joins = null
-    for (const [id, { type, member }] of [...this.#changes]) {
-      const isMember = members.some((each) => each.id === member)
-      if (isMember === (type === 'add')) this.#endChange(id)
-    }
+    for (const [id, change] of [...this.#changes]) if (isDone(change, view)) this.#endChange(id)
   }
 
   #endChange(id: number): void {
@@ -310,6 +312,12 @@ export class SimulatedMain {
   #broken(rule: string, details: unknown): never {
     throw new Violation(rule, `${this.#node.id}: ${details}`)
   }
+}
+
+function isDone({ type, member }: MembershipChange, { members, leaderId }: NodeView): boolean {
+  if (type === 'transfer') return leaderId === member
+  if (type === 'relieve') return leaderId !== null && leaderId !== member
+  return members.some(({ id }) => id === member) === (type === 'add')
 }
 
 function say(record: { modRevision: number; value: Uint8Array | null } | null): string {

@@ -12,8 +12,9 @@ import { decodeWrites } from './mirror.ts'
 export function sayRpc(rpc: WireRpc): string {
   switch (rpc.type) {
     case 'preVote':
+      return `preVote t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}`
     case 'vote':
-      return `${rpc.type} t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}`
+      return `vote t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}${rpc.isTransfer ? ', as the leader wants' : ''}`
     case 'preVoteReply':
     case 'voteReply':
       return `${rpc.type} t${rpc.term} ${rpc.granted ? 'granted' : 'refused'}`
@@ -37,6 +38,12 @@ export function sayRpc(rpc: WireRpc): string {
       return `snapshot t${rpc.term} of ${rpc.snapshot.index}@t${rpc.snapshot.term}, ${rpc.chunk.length} bytes from ${rpc.offset} of ${rpc.snapshot.bytes}`
     case 'snapshotReply':
       return `snapshotReply t${rpc.term} of ${rpc.index}, holds ${rpc.heldBytes}`
+    case 'timeoutNow':
+      return `timeoutNow t${rpc.term} last ${rpc.lastIndex}`
+    case 'timeoutNowDeclined':
+      return `timeoutNowDeclined t${rpc.term}`
+    case 'forwardRefused':
+      return `forwardRefused ${rpc.reason}`
     case 'forward':
       return `forward ${sayBatch(rpc.batch)}`
     case 'change':

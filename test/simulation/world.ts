@@ -50,3 +50,9 @@ export interface Life {
   readonly board: BoardReader
   readonly main: SimulatedMain
 }
+
+export function copyOf(rpc: WireRpc): WireRpc {
+  if (rpc.type === 'append') return { ...rpc, entries: Uint8Array.from(rpc.entries) }
+  if (rpc.type === 'forward') return { ...rpc, batch: Uint8Array.from(rpc.batch) }
+  return rpc
+}
