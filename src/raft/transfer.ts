@@ -88,6 +88,7 @@ export class Transfer {
   }
 
   declined(by: NodeId): void {
+    this.#progress.get(by)?.heard()
     if (by === this.#successor) this.#failed(by, true)
   }
 

@@ -2,12 +2,13 @@
  * When another is to lead because our disk is low, or this node closes. What the callers of other nodes send
  * for our log while leadership is handed over waits here: if it stays with us, nobody has to send it again.
  */
+import { handOverMsMax, tickMs } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { NodeId } from '../raft/types.ts'
 import type { DiskSpace } from './disk-space.ts'
 
-/** A node that closes waits so many of the shortest election timeouts for a successor; one may fail, another take over. */
+/** So many of the shortest election timeouts: one may fail to take over, and another still can. */
 const leaveElectionsMax = 2
 /** Bytes of batches that wait; behind them they are dropped, and sent again by their owners. */
 const heldBytesMax = 64 * 2 ** 20
@@ -20,7 +21,7 @@ interface Held {
 export class Succession {
   readonly #raft: Raft
   readonly #space: DiskSpace
-  readonly #electionTicks: number
+  readonly #leaveTicksMax: number
   #held: Held[] = []
   #heldBytes = 0
   /** With too little disk to lead, and nobody to take over. */
@@ -30,13 +31,13 @@ export class Succession {
   constructor(raft: Raft, space: DiskSpace, electionTicks: number) {
     this.#raft = raft
     this.#space = space
-    this.#electionTicks = electionTicks
+    this.#leaveTicksMax = Math.min(leaveElectionsMax * electionTicks, handOverMsMax / tickMs)
   }
 
   /** Hands over. `done`, from a later turn: another leads, or it is not to be had. */
   leave(done: () => void): void {
     assert(this.#leaving === null, 'a node closes once')
-    this.#leaving = { done, ticksLeft: leaveElectionsMax * this.#electionTicks }
+    this.#leaving = { done, ticksLeft: this.#leaveTicksMax }
   }
 
   tick(): void {
