@@ -7,6 +7,7 @@ import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
 import { replicationBugs } from './replication.ts'
 import { logBugs, stateBugs, turnBugs } from './storage.ts'
+import { transferBugs } from './transfers.ts'
 
 /** Every bug that `npm run mutants` plants. */
 export const allMutants: readonly Mutant[] = [
@@ -14,6 +15,7 @@ export const allMutants: readonly Mutant[] = [
   ...replicationBugs,
   ...readBugs,
   ...membershipBugs,
+  ...transferBugs,
   ...turnBugs,
   ...logBugs,
   ...stateBugs,
