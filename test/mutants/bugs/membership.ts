@@ -7,8 +7,8 @@ export const membershipBugs: readonly Mutant[] = [
   plant(
     'leader.ts',
     'members change before an entry of the term is committed',
-    'if (!this.isReady)\n      return',
-    'if (!this.isReady && membership.members.length === 0)\n      return',
+    'if (!this.isReady) return notReady',
+    '',
   ),
   plant(
     'leader.ts',
