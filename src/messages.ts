@@ -26,7 +26,7 @@ import type {
   Vote,
   VoteReply,
 } from './raft/rpc.ts'
-import type { Index, Member, NodeId, RoleName, Term } from './raft/types.ts'
+import type { Index, Member, MemberRole, NodeId, RoleName, Term } from './raft/types.ts'
 
 // ── codec ↔ network: frames, unread ─────────────────────────────────────────────────────────────
 
@@ -104,8 +104,21 @@ export interface Change {
 }
 
 export type MembershipChange =
-  | { readonly type: 'add'; readonly member: NodeId; readonly address: string }
+  /** As a `voter` it enters as a learner, and votes once it has caught up. */
+  | {
+      readonly type: 'add'
+      readonly member: NodeId
+      readonly address: string
+      readonly role: MemberRole
+    }
   | { readonly type: 'remove'; readonly member: NodeId }
+  /** `member` takes the place of `old`. */
+  | {
+      readonly type: 'replace'
+      readonly old: NodeId
+      readonly member: NodeId
+      readonly address: string
+    }
   | LeaderChange
 
 /** `transfer`: this member is to lead. `relieve`: any but this one. */
@@ -199,6 +212,8 @@ export interface NodeView {
   readonly role: RoleName
   readonly term: Term
   readonly leaderId: NodeId | null
-  /** As applied here: committed. */
+  /** As applied here: committed. While a change of voters is under way, all whose majorities count. */
   readonly members: readonly Member[]
+  /** Is such a change under way? */
+  readonly isJoint: boolean
 }

@@ -56,7 +56,7 @@ export class Changes {
    * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_TIMEOUT`
    */
   async join(member: NodeId, address: string, seed: PeerAddress): Promise<void> {
-    await this.#ask({ type: 'add', member, address }, seed, {}, this.#parts.progress)
+    await this.#ask({ type: 'add', member, address, role: 'voter' }, seed, {}, this.#parts.progress)
   }
 
   /**
@@ -110,24 +110,40 @@ export class Changes {
   }
 }
 
-function isDone({ members, leaderId }: NodeView, change: MembershipChange): boolean {
+/** While it is joint, who leaves is needed still. */
+function isDone({ members, isJoint, leaderId }: NodeView, change: MembershipChange): boolean {
   if (change.type === 'transfer') return leaderId === change.member
   if (change.type === 'relieve') return leaderId !== null && leaderId !== change.member
+  if (isJoint) return false
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove') return known === undefined
-  return known?.role === 'voter' && known.address === change.address
+  if (known?.address !== change.address) return false
+  if (change.type === 'add') return known.role === change.role
+  return members.every(({ id }) => id !== change.old)
 }
 
 function late(change: MembershipChange): SkiffError {
-  const what = {
-    add: 'does not vote yet',
-    remove: 'is still a member',
-    transfer: 'does not lead yet',
-    relieve: 'still leads',
-  }[change.type]
+  const what = missing(change)
   return new SkiffError(
     'SKIFF_TIMEOUT',
     'unknown',
-    `${change.member} ${what}; the change may still happen. Is there a leader, and do the members reach each other?`,
+    `${what}; the change may still happen. Is there a leader, and do the members reach each other?`,
   )
+}
+
+function missing(change: MembershipChange): string {
+  switch (change.type) {
+    case 'add':
+      return change.role === 'voter'
+        ? `${change.member} at ${change.address} does not vote yet`
+        : `${change.member} at ${change.address} is no learner yet`
+    case 'remove':
+      return `${change.member} is still a member`
+    case 'replace':
+      return `${change.member} at ${change.address} has not taken the place of ${change.old} yet`
+    case 'transfer':
+      return `${change.member} does not lead yet`
+    case 'relieve':
+      return `${change.member} still leads`
+  }
 }

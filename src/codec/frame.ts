@@ -6,11 +6,13 @@
  * Who sent a frame, and whether it may, is known from its link (network/), not from here.
  */
 import { Packr } from 'msgpackr'
-import type { ChangeAnswer, MembershipChange, PeerAddress, WireRpc } from '../messages.ts'
+import type { WireRpc } from '../messages.ts'
 import { appendEntriesMax, frameBytesMax } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
-import { encodeMembership } from '../raft/membership.ts'
+import { encodeConfiguration } from '../raft/membership.ts'
 import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
+import { changeElements, changeReaders, changeReplyElements } from './change.ts'
+import { codes, type Reader } from './codes.ts'
 import { checkBatch } from './command.ts'
 import { FieldReader, reasonLengthMax } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
@@ -33,36 +35,6 @@ const hashLength = 64
 
 // Without extensions: byte strings stay byte strings, and decoded ones are views into the frame.
 const packr = new Packr({ useRecords: false })
-
-/** Numbers on the wire: never reused, never renumbered within a wire version. */
-const codes = {
-  preVote: 1,
-  preVoteReply: 2,
-  vote: 3,
-  voteReply: 4,
-  append: 5,
-  appendAccepted: 6,
-  appendRejected: 7,
-  heartbeat: 8,
-  heartbeatReply: 9,
-  readIndex: 10,
-  readIndexReply: 11,
-  forward: 12,
-  changeAdd: 13,
-  changeRemove: 14,
-  changeAccepted: 15,
-  changeRedirected: 16,
-  changeBusy: 17,
-  changeRefused: 18,
-  snapshot: 19,
-  snapshotReply: 20,
-  timeoutNow: 21,
-  timeoutNowDeclined: 22,
-  transferVote: 23,
-  forwardRefused: 24,
-  changeTransfer: 25,
-  changeRelieve: 26,
-} as const
 
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -131,42 +103,9 @@ function appendReplyElements(reply: AppendReply): unknown[] {
 
 function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unknown[] {
   const { index, term: lastTerm, membership, bytes, hash } = snapshot
-  const members = encodeMembership(membership.members)
+  const members = encodeConfiguration(membership)
   const mark = [index, lastTerm, membership.index, members, bytes, Buffer.from(hash, 'hex')]
   return [codes.snapshot, term, ...mark, offset, chunk]
-}
-
-function changeElements(id: number, change: MembershipChange): unknown[] {
-  switch (change.type) {
-    case 'add':
-      return [codes.changeAdd, id, change.member, change.address]
-    case 'remove':
-      return [codes.changeRemove, id, change.member]
-    case 'transfer':
-    case 'relieve':
-      return [
-        change.type === 'transfer' ? codes.changeTransfer : codes.changeRelieve,
-        id,
-        change.member,
-      ]
-    default:
-      return unreachable(change)
-  }
-}
-
-function changeReplyElements(id: number, answer: ChangeAnswer): unknown[] {
-  switch (answer.type) {
-    case 'accepted':
-      return [codes.changeAccepted, id]
-    case 'redirected':
-      return [codes.changeRedirected, id, answer.leader?.id ?? null, answer.leader?.address ?? null]
-    case 'busy':
-      return [codes.changeBusy, id, answer.reason.slice(0, reasonLengthMax)]
-    case 'refused':
-      return [codes.changeRefused, id, answer.reason.slice(0, reasonLengthMax)]
-    default:
-      return unreachable(answer)
-  }
 }
 
 // ── in ──────────────────────────────────────────────────────────────────────────────────────────
@@ -184,13 +123,6 @@ export function decodeFrame(frame: Uint8Array): WireRpc {
   demand(fields === reader.fields, `frame of type ${code} with ${fields} fields`)
   const [, ...values] = packr.unpack(frame.subarray(versionBytes)) as unknown[]
   return reader.read(new FieldReader(values))
-}
-
-interface Reader {
-  /** How many the frame must have. */
-  readonly fields: number
-  /** Takes them in the order of the encoding above. */
-  read(from: FieldReader): WireRpc
 }
 
 const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
@@ -212,14 +144,7 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.timeoutNowDeclined, { fields: 1, read: readTimeoutNowDeclined }],
   [codes.forward, { fields: 1, read: readForward }],
   [codes.forwardRefused, { fields: 1, read: readForwardRefused }],
-  [codes.changeAdd, { fields: 3, read: readChangeAdd }],
-  [codes.changeRemove, { fields: 2, read: changeReader('remove') }],
-  [codes.changeTransfer, { fields: 2, read: changeReader('transfer') }],
-  [codes.changeRelieve, { fields: 2, read: changeReader('relieve') }],
-  [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
-  [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
-  [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
-  [codes.changeRefused, { fields: 2, read: answerReader(readRefused) }],
+  ...changeReaders,
 ])
 
 function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTerm: number } {
@@ -310,7 +235,7 @@ function readSnapshot(from: FieldReader): WireRpc {
   const index = from.integer('snapshot.index')
   const lastTerm = from.integer('snapshot.term')
   const membershipIndex = from.integer('snapshot.membership.index')
-  const members = checkMembership(from.bytes('snapshot.membership'))
+  const configuration = checkMembership(from.bytes('snapshot.membership'))
   const bytes = from.integer('snapshot.bytes')
   const hash = Buffer.from(from.bytes('snapshot.hash')).toString('hex')
   const offset = from.integer('offset')
@@ -321,7 +246,7 @@ function readSnapshot(from: FieldReader): WireRpc {
     offset + chunk.length <= bytes,
     `chunk that ends behind the ${bytes} bytes of its snapshot`,
   )
-  const membership = { index: membershipIndex, members }
+  const membership = { index: membershipIndex, ...configuration }
   const snapshot = { index, term: lastTerm, membership, bytes, hash }
   return { type: 'snapshot', term, snapshot, offset, chunk }
 }
@@ -351,37 +276,4 @@ function readForward(from: FieldReader): WireRpc {
 
 function readForwardRefused(from: FieldReader): WireRpc {
   return { type: 'forwardRefused', reason: from.reason('reason') }
-}
-
-function readChangeAdd(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  const member = from.nodeId('member')
-  return { type: 'change', id, change: { type: 'add', member, address: from.address('address') } }
-}
-
-function changeReader(type: 'remove' | 'transfer' | 'relieve'): Reader['read'] {
-  return (from) => {
-    const id = from.integer('id')
-    return { type: 'change', id, change: { type, member: from.nodeId('member') } }
-  }
-}
-
-function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): Reader['read'] {
-  return (from) => ({ type: 'changeReply', id: from.integer('id'), answer: readAnswer(from) })
-}
-
-function readRedirected(from: FieldReader): ChangeAnswer {
-  return { type: 'redirected', leader: from.absent('leader', 2) ? null : readPeer(from) }
-}
-
-function readPeer(from: FieldReader): PeerAddress {
-  return { id: from.nodeId('leader.id'), address: from.address('leader.address') }
-}
-
-function readBusy(from: FieldReader): ChangeAnswer {
-  return { type: 'busy', reason: from.reason('reason') }
-}
-
-function readRefused(from: FieldReader): ChangeAnswer {
-  return { type: 'refused', reason: from.reason('reason') }
 }

@@ -7,15 +7,11 @@
  * Any voter that answers may succeed. Reads go on meanwhile, for each is confirmed by a majority; were there
  * leases, ours would have to end before `timeoutNow` leaves.
  */
+import { votersOf } from './membership.ts'
 import type { Progress } from './progress.ts'
+import type { ChangeOutcome } from './reconfiguration.ts'
 import type { Server } from './server.ts'
 import type { Index, NodeId } from './types.ts'
-
-/** What became of the wish for a change: of the members, or of the leader. */
-export type ChangeOutcome =
-  | { readonly type: 'accepted' }
-  | { readonly type: 'busy'; readonly reason: string }
-  | { readonly type: 'refused'; readonly reason: string }
 
 /** Entries that the successor may lack at the beginning: writes wait while it catches up. */
 const transferLagMax = 1_024
@@ -35,6 +31,7 @@ export class Transfer {
   /** Where our log ended when the successor was last told; it obeys only while its own ends there. */
   #toldIndex: Index | null = null
   #ticksToTell = 0
+  #ticksLed = 0
   readonly #failures = new Map<NodeId, Failure>()
 
   constructor(server: Server, progress: ReadonlyMap<NodeId, Progress>) {
@@ -63,6 +60,7 @@ export class Transfer {
   }
 
   tick(): void {
+    this.#ticksLed++
     for (const [id, failure] of this.#failures) {
       failure.ticksLeft--
       if (failure.ticksLeft <= 0) this.#failures.delete(id)
@@ -101,8 +99,13 @@ export class Transfer {
     this.#successor = null
   }
 
+  /** Who votes among the newest members, and will when a change that is under way is done. */
+  get #others(): readonly NodeId[] {
+    return votersOf(this.#server.membership.members).filter((id) => id !== this.#server.id)
+  }
+
   #mostCaughtUp(): NodeId | null {
-    const fit = this.#server.otherVoters.filter((id) => this.#obstacle(id) === null)
+    const fit = this.#others.filter((id) => this.#obstacle(id) === null)
     const held = (id: NodeId): Index => this.#progress.get(id)?.matchIndex ?? 0
     const silence = (id: NodeId): number => this.#progress.get(id)?.ticksSilent ?? 0
     fit.sort((a, b) => held(b) - held(a) || silence(a) - silence(b))
@@ -110,7 +113,7 @@ export class Transfer {
   }
 
   #nobody(): ChangeOutcome {
-    const obstacles = this.#server.otherVoters.flatMap((id) => this.#obstacle(id) ?? [])
+    const obstacles = this.#others.flatMap((id) => this.#obstacle(id) ?? [])
     const reasons = obstacles.flatMap((each) => ('reason' in each ? each.reason : []))
     if (reasons.length === 0) return { type: 'refused', reason: 'there is no other voter' }
     const type = obstacles.some((each) => each.type === 'busy') ? 'busy' : 'refused'
@@ -119,14 +122,17 @@ export class Transfer {
 
   /** Why not this one; `null`: nothing speaks against it. */
   #obstacle(id: NodeId): ChangeOutcome | null {
-    const { membership, otherVoters, log, limits } = this.#server
+    const { membership, log, limits } = this.#server
     const progress = this.#progress.get(id)
-    if (!otherVoters.includes(id) || progress === undefined) {
+    if (!this.#others.includes(id) || progress === undefined) {
       const isMember = membership.members.some((member) => member.id === id)
       return { type: 'refused', reason: `${id} is ${isMember ? 'no voter' : 'no member'}` }
     }
-    if (progress.ticksSilent >= limits.electionTicksMin)
-      return { type: 'refused', reason: `${id} does not answer` }
+    if (progress.ticksSilent >= limits.electionTicksMin) {
+      // Who is there is known only after all have had the time to answer.
+      const isNew = progress.matchIndex === 0 && this.#ticksLed < limits.electionTicksMin
+      return { type: isNew ? 'busy' : 'refused', reason: `${id} does not answer` }
+    }
     const failure = this.#failures.get(id)
     if (failure?.declined === true) return { type: 'refused', reason: `the disk of ${id} is low` }
     if (failure !== undefined) return { type: 'busy', reason: `${id} has just failed to take over` }

@@ -4,10 +4,10 @@
  * is done (client/changes.ts), and then cancels it.
  */
 import type { ChangeAnswer, LeaderChange, MembershipChange, PeerAddress } from '../messages.ts'
-import { membersMax } from '../options.ts'
-import { sortMembers } from '../raft/membership.ts'
+import { everyone, votersOf } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { Membership, NodeId } from '../raft/types.ts'
+import type { NodeId } from '../raft/types.ts'
+import { judge } from './wishes.ts'
 
 interface Request {
   readonly id: number
@@ -102,17 +102,19 @@ export class Changes {
 
   /** What we, as far as we lead, say to a change. */
   #decide(change: MembershipChange): ChangeAnswer {
-    const { members } = this.#raft.membership
+    const { membership } = this.#raft
     if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }
     if (change.type === 'transfer' || change.type === 'relieve') return this.#handOver(change)
-    const next = apply(members, change)
-    if (typeof next === 'string') return { type: 'refused', reason: next }
-    if (next === members) return { type: 'accepted' }
+    const wish = judge(membership, change)
+    if (wish === null) return { type: 'accepted' }
+    if (typeof wish === 'string') return { type: 'refused', reason: wish }
+    const outcome = this.#raft.considerMembers(wish.after.members)
+    if (outcome?.type !== 'accepted') return outcome ?? { type: 'redirected', leader: null }
     // It is its successor that removes a leader, so that nobody has to wait for an election.
-    const removesLeader = change.type === 'remove' && change.member === this.#raft.id
-    if (removesLeader && this.#raft.transferLeadership(null)?.type === 'accepted')
-      return { type: 'busy', reason: 'the leader is to be removed, and hands over first' }
-    return this.#raft.changeMembership(next) ?? { type: 'redirected', leader: null }
+    const stays = votersOf(wish.after.members).includes(this.#raft.id)
+    if (!stays && this.#raft.transferLeadership(null)?.type === 'accepted')
+      return { type: 'busy', reason: 'the leader is to leave, and hands over first' }
+    return this.#raft.changeMembership(wish.first) ?? { type: 'redirected', leader: null }
   }
 
   #handOver({ type, member }: LeaderChange): ChangeAnswer {
@@ -144,27 +146,7 @@ export class Changes {
 
   #leader(): PeerAddress | null {
     const { leaderId } = this.#raft.status
-    const leader = this.#raft.membership.members.find(({ id }) => id === leaderId)
+    const leader = everyone(this.#raft.membership).find(({ id }) => id === leaderId)
     return leader === undefined ? null : { id: leader.id, address: leader.address }
   }
-}
-
-/** The members after the change; the same object when there is nothing to change; or why it cannot be. */
-function apply(
-  members: Membership,
-  change: Exclude<MembershipChange, LeaderChange>,
-): Membership | string {
-  const known = members.find(({ id }) => id === change.member)
-  if (change.type === 'remove')
-    return known === undefined ? members : members.filter((member) => member !== known)
-  if (known !== undefined) {
-    return known.address === change.address
-      ? members
-      : `${known.id} is a member at ${known.address}; addresses of members cannot change yet, remove it first`
-  }
-  const atAddress = members.find(({ address }) => address === change.address)
-  if (atAddress !== undefined)
-    return `${change.address} is the address of member ${atAddress.id}; remove that one first`
-  if (members.length >= membersMax) return `a cluster has at most ${membersMax} members`
-  return sortMembers([...members, { id: change.member, address: change.address, role: 'learner' }])
 }

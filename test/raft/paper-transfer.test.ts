@@ -66,14 +66,14 @@ describe('thesis §3.10: the leader hands over', () => {
     server.raft.transferLeadership('b')
     assert.ok(server.raft.isTransferring)
     assert.equal(server.raft.propose(payload), false)
-    const outcome = server.raft.changeMembership(membersOf(['a', 'b']))
+    const outcome = server.change(membersOf(['a', 'b']))
     assert.deepEqual(outcome, { type: 'busy', reason: 'the leader hands over' })
     assert.equal(server.raft.status.lastIndex, 2)
   })
 
   test('no learner is promoted meanwhile: the end of the log would move', () => {
     const server = leader()
-    server.raft.changeMembership(membersOf(['a', 'b', 'c'], ['d']))
+    server.change(membersOf(['a', 'b', 'c'], ['d']))
     server.turn()
     server.acknowledge(['b', 'c'])
     server.raft.transferLeadership('b')
@@ -161,9 +161,11 @@ describe('thesis §3.10: who may succeed', () => {
     assert.equal(refusal(server, null), `refused: nobody can take over: ${both}`)
   })
 
-  test('nobody who has a snapshot to wait for, or has yet to meet the log of the leader', () => {
+  test('nobody of whom the leader does not know yet how far it is', () => {
     const server = new TestServer().lead('b').acknowledge(['b'])
     server.turn()
+    assert.equal(refusal(server, 'c'), 'busy: c does not answer')
+    hear(server, 'c')
     assert.equal(refusal(server, 'c'), 'busy: c has yet to catch up')
     server.acknowledge(['c'])
     assert.deepEqual(refusal(server, 'c'), { type: 'accepted' })

@@ -6,10 +6,11 @@
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
 import { AssertionError, assert } from '../../src/raft/assert.ts'
-import { sortMembers } from '../../src/raft/membership.ts'
+import { configurationOf, sortMembers, votersOf } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
 import type { Member, NodeId } from '../../src/raft/types.ts'
 import { Checkers } from './checkers.ts'
+import type { Configurations } from './configurations.ts'
 import { checkEnd } from './ending.ts'
 import { Faults, type FaultyWorld } from './faults.ts'
 import type { Write } from './memory.ts'
@@ -17,8 +18,9 @@ import { delaySlowMax, Network } from './network.ts'
 import { plentyBytes, SimulatedNode } from './node.ts'
 import { Random } from './random.ts'
 import { Schedule } from './schedule.ts'
+import { Sights } from './sights.ts'
 import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
-import { sayRpc, sayWrites } from './transcript.ts'
+import { sayNode, sayRpc, sayWrites } from './transcript.ts'
 import { Truth } from './truth.ts'
 import { Violation } from './violation.ts'
 import { copyOf, type Life, type NodeWorld } from './world.ts'
@@ -34,7 +36,7 @@ const writeUnitsMax = 150
 /** And then keep its leader for so many, or replace it within so many. */
 const endingElections = 8
 
-export interface Report {
+export interface Report extends Readonly<Configurations['counts']>, Readonly<Sights['counts']> {
   readonly seed: number
   /** Equal seeds, equal hashes. */
   readonly hash: number
@@ -74,6 +76,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   readonly nodes = new Map<NodeId, SimulatedNode>()
   readonly network: Network<WireRpc | Uint8Array>
   faulty = true
+  readonly sights = new Sights()
   readonly #seed: number
   readonly #say: ((line: string) => void) | null
   #hash = 0
@@ -120,6 +123,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       leaders: this.checkers.leadersSeen,
       committed: this.checkers.committed.length,
       crashes: this.#crashes,
+      ...this.checkers.configurations.counts,
+      ...this.sights.counts,
       broken,
     }
   }
@@ -155,6 +160,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
 
   onTurn(node: SimulatedNode, life: Life): void {
     this.checkers.onTurn(node, life)
+    this.sights.elections(this.checkers.leadersSeen)
     this.#trace(node.number, life.state.appliedIndex, life.state.revision)
   }
 
@@ -179,7 +185,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #found(): void {
     const founders = Array.from({ length: this.swarm.nodes }, () => this.#newNode())
     const members = founders.map(({ id, address }): Member => ({ id, address, role: 'voter' }))
-    this.checkers.membership = members
+    this.checkers.configurations.current = configurationOf(members)
     for (const node of founders) node.start(sortMembers(members))
   }
 
@@ -194,6 +200,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     if (node.life !== null || node.wiped) return
     this.say(() => `${node.id} starts again`)
     node.start()
+    this.checkers.onStart(node)
     this.network.connect(node.id, [...this.nodes.keys()])
   }
 
@@ -300,7 +307,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     return nodes.filter(({ wiped }) => !wiped)
   }
 
-  /** Every caller has its answer, every member has applied all there is, and a voter leads. */
+  /** Every caller has its answer, every member has applied all there is, and is what it is to be; a voter leads. */
   #recovered(): boolean {
     const last = this.checkers.committed.length
     const level = this.#members().every(({ life }) => life?.state.appliedIndex === last)
@@ -308,7 +315,9 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',
     )
-    return this.#unanswered() === 0 && level && voterLeads && second === undefined
+    const hasChanged = this.checkers.configurations.isSettled(this.#members().map(({ id }) => id))
+    const isLed = voterLeads && second === undefined
+    return this.#unanswered() === 0 && level && hasChanged && isLed
   }
 
   /** How it ends: in peace, with a follower that the leader cannot reach and that comes back, or with a deaf leader. */
@@ -357,8 +366,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     const begin = this.schedule.now - delaySlowMax
     this.schedule.runUntil(this.schedule.now + endingElections * this.#electionUnits)
     // Wishes of before, that were long on their way.
-    if (this.checkers.membership.every(({ id }) => id !== leader.id)) return
-    if (this.#transferredAt > begin) return
+    const isVoter = votersOf(this.checkers.membership).includes(leader.id)
+    if (!isVoter || this.#transferredAt > begin) return
     if (!leader.isLeader || leader.status.term !== term)
       throw new Violation('a healthy cluster keeps its leader', `${leader.id} led in term ${term}`)
   }
@@ -377,11 +386,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   }
 
   #describe(): string {
-    const nodes = [...this.nodes.values()].map(({ id, life, wiped }) => {
-      if (life === null) return `${id} ${wiped ? 'wiped' : 'down'}`
-      const { role, term, commitIndex, lastIndex } = life.raft.status
-      return `${id} ${role} t${term} applied ${life.state.appliedIndex} of ${commitIndex} of ${lastIndex}, unanswered ${life.main.unanswered}`
-    })
+    const nodes = [...this.nodes.values()].map(sayNode)
     const members = this.checkers.membership.map(({ id, role }) => `${id} ${role}`)
     return `committed ${this.checkers.committed.length}; members ${members}\n${nodes.join('\n')}`
   }

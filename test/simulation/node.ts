@@ -150,16 +150,13 @@ export class SimulatedNode {
   stop(): void {
     if (this.life === null || this.#dying !== null || this.#busyLeft > 0) return
     if (!this.life.raft.isLeader) this.#close()
-    else if (!this.#leaves) this.life.storage.handOver(() => this.#after(0, () => this.#close()))
+    else if (!this.#leaves)
+      this.life.storage.handOver(() => this.#after(this.#lag, () => this.#close()))
     this.#leaves = true
   }
 
   #close(): void {
     if (this.life === null || this.#dying !== null) return
-    if (this.#busyLeft > 0) {
-      this.#after(this.#busyLeft, () => this.#close())
-      return
-    }
     const { storage, opened } = this.life
     storage.stop()
     void opened.state.close()
@@ -173,7 +170,8 @@ export class SimulatedNode {
   join(via: PeerAddress | null): void {
     this.joins = via
     const { id, address } = this
-    if (via !== null) this.life?.main.change({ type: 'add', member: id, address }, via)
+    if (via !== null)
+      this.life?.main.change({ type: 'add', member: id, address, role: 'voter' }, via)
   }
 
   wipe(): void {
@@ -387,7 +385,8 @@ export class SimulatedNode {
 
   #home(): Home {
     return this.#disks.home(this.id, this.#logHooks, this.#stateHooks, {
-      random: this.#world.random,
+      ...{ random: this.#world.random, sights: this.#world.sights },
+      freeBytes: () => this.freeBytes - spaceLow,
       after: (delay, run) => this.#after(delay, run),
       step: (name) => this.#step(name),
     })

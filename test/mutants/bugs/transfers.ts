@@ -14,7 +14,7 @@ export const transferBugs: readonly Mutant[] = [
   plant(
     'transfer.ts',
     'a learner is asked to succeed',
-    'if (!otherVoters.includes(id) || progress === undefined) {',
+    'if (!this.#others.includes(id) || progress === undefined) {',
     'if (progress === undefined) {',
   ),
   plant(
@@ -60,16 +60,16 @@ export const transferBugs: readonly Mutant[] = [
     '',
   ),
   plant(
-    'leader.ts',
+    'reconfiguration.ts',
     'members change during a transfer',
-    "if (this.isTransferring) return { type: 'busy', reason: 'the leader hands over' }\n",
+    "if (this.#leader.isTransferring()) return { type: 'busy', reason: 'the leader hands over' }\n",
     '',
   ),
   plant(
-    'leader.ts',
-    'a learner is promoted during a transfer',
-    'if (!this.isReady || this.isTransferring ||',
-    'if (!this.isReady ||',
+    'reconfiguration.ts',
+    'a change goes on during a transfer, and moves the end of the log',
+    'if (this.#leader.isTransferring()) return\n',
+    '',
   ),
   plant('follower.ts', 'a learner obeys timeoutNow', 'if (isVoter && hasRoom) {', 'if (hasRoom) {'),
   plant('follower.ts', 'who has no room takes over', 'if (isVoter && hasRoom) {', 'if (isVoter) {'),
