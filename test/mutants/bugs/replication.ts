@@ -168,7 +168,7 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'leader.ts',
     'what a broken link has lost waits for a timeout',
-    'this.#progress.get(peer)?.lost()',
+    'this.#progress.get(peer)?.linkLost()',
     'this.#progress.get(peer)',
   ),
 ]
