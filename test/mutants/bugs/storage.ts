@@ -76,8 +76,8 @@ export const turnBugs: readonly Mutant[] = [
   plant(
     'view.ts',
     'members that are not committed are shown',
-    'leaderId, members: applied }',
-    'leaderId, members: latest }',
+    'const members = everyone(applied)',
+    'const members = everyone(latest)',
   ),
 ]
 
