@@ -54,8 +54,9 @@ export function makeDirectory(path: string): void {
   }
 }
 
-/** Whether there is a state of any generation. */
-export function hasState(directory: Directory): boolean {
+/** Whether there is a state of this generation; `null`: of any. */
+export function hasState(directory: Directory, generation: number | null = null): boolean {
+  if (generation !== null) return existsSync(join(directory.state(generation), 'data.mdb'))
   return existsSync(directory.path) && stateGenerations(directory).length > 0
 }
 

@@ -30,8 +30,8 @@ export interface Home {
   bootId(): string
   openLog(): Environment
   openState(generation: number): Environment
-  /** One of any generation. */
-  hasState(): boolean
+  /** Of this generation; `null`: of any. */
+  hasState(generation: number | null): boolean
   /** All but this one. */
   discardStates(kept: number | null): void
   readonly snapshots: SnapshotFiles
@@ -165,7 +165,7 @@ export function markClean(home: Home, { log, stateMark }: Opened): void {
  * promised: taken for a new directory, it would found another cluster.
  */
 function checkLogIsThere(home: Home, log: LogStore): void {
-  if (log.identity !== null || !home.hasState()) return
+  if (log.identity !== null || !home.hasState(null)) return
   const reason = `there is a state in ${home.path}, but its log is empty or was removed`
   throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${reason}. ${logRemedy}`)
 }
@@ -188,14 +188,15 @@ function install(home: Home, opened: Opened, snapshot: SnapshotMark): number | n
 }
 
 /**
- * Trusts the state only if no power was lost since it was written; else it is made of the newest snapshot that
+ * Trusts the state only if it is there and no power was lost since it was written; else it is made of the newest snapshot that
  * is whole, or of nothing, and the log does the rest.
  */
 function prepareState(home: Home, log: LogStore): StateMark {
   const bootId = home.bootId()
   const mark = log.stateMark
   const generation = mark?.generation ?? 0
-  const isTrusted = mark !== null && (mark.clean || mark.bootId === bootId)
+  const isOfThisBoot = mark !== null && (mark.clean || mark.bootId === bootId)
+  const isTrusted = isOfThisBoot && home.hasState(generation)
   home.discardStates(isTrusted ? generation : null)
   if (!isTrusted) restoreState(home, log, generation)
   // Durable before the first write: a clean mark must never stand beside a state that is in use.

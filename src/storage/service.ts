@@ -292,7 +292,7 @@ export function homeAt(directory: Directory, snapshots: SnapshotFiles): Home {
       return openLogEnvironment(directory.log)
     },
     openState: (generation) => openStateEnvironment(directory.state(generation)),
-    hasState: () => hasState(directory),
+    hasState: (generation) => hasState(directory, generation),
     discardStates: (kept) => discardStates(directory, kept),
     snapshots,
     syncNames: () => syncNames(directory),

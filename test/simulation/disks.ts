@@ -45,7 +45,8 @@ export class Disks {
         this.#generation = generation
         return this.#state(generation).open(stateHooks)
       },
-      hasState: () => this.#states.size > 0,
+      hasState: (generation) =>
+        generation === null ? this.#states.size > 0 : this.#states.has(generation),
       discardStates: (kept) => {
         for (const generation of [...this.#states.keys()])
           if (generation !== kept) this.#states.delete(generation)

@@ -206,7 +206,7 @@ export const stateBugs: readonly Mutant[] = [
     'opening.ts',
     'a state is trusted after the loss of power',
     'mark !== null && (mark.clean || mark.bootId === bootId)',
-    "mark !== null && mark.bootId !== ''",
+    'mark !== null',
   ),
   plant(
     'opening.ts',
