@@ -24,7 +24,8 @@ async function leftBehind(t: TestContext, change: (mark: StateMark) => StateMark
   store.saveStateMark(change(store.stateMark ?? assert.fail()))
   await store.close()
   const state = new StateMachine(openStateEnvironment(join(dir, 'node-1', 'state-0')))
-  const position = writePosition({ appliedIndex: state.appliedIndex, revision: state.revision })
+  const { appliedIndex, revision, hash } = state
+  const position = writePosition({ appliedIndex, revision, hash })
   state.apply([batchEntry(state.appliedIndex + 1, [['put', 'b/ghost', 1]], { sequence: 1 })], null)
   state.tables.meta.putSync(positionKey, position)
   await state.close()
