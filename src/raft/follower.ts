@@ -135,12 +135,12 @@ export class Follower implements Role {
 
   /**
    * What we lack was cut from the leader's log (paper §7). A snapshot of what stands in our log has nothing to
-   * bring: it only says that this much is committed.
+   * bring, unless the state was lost: it only says that this much is committed.
    */
   #snapshot(from: NodeId, { snapshot, offset, chunk }: SnapshotChunk): void {
-    const { log, term } = this.#server
+    const { log, term, stateLost } = this.#server
     const { index } = snapshot
-    if (log.holds(index, snapshot.term)) {
+    if (!stateLost && log.holds(index, snapshot.term)) {
       this.#server.commit(index)
       const reply = { type: 'appendReply', term, accepted: true, matchIndex: index } as const
       this.#server.sendLate([from], reply)

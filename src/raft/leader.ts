@@ -3,8 +3,6 @@
  *
  * Nothing is sent at once: messages and proposals only change what is known, and `flush`, once a turn,
  * sends what is due. So one turn makes at most one append per server, however much came in.
- *
- * Lacks the transfer of leadership, which comes with a later release.
  */
 import { assert, unreachable } from './assert.ts'
 import { Follower } from './follower.ts'
@@ -145,6 +143,12 @@ export class Leader implements Role {
   /** Snapshots on their way; the log behind each is needed until its receiver has it. */
   get snapshotsInUse(): readonly SnapshotMark[] {
     return [...this.#progress.values()].flatMap(({ snapshot }) => snapshot ?? [])
+  }
+
+  /** To one that has lost its state, though it may hold the log. */
+  sendSnapshot(to: NodeId): void {
+    const progress = this.#progress.get(to)
+    if (progress?.snapshot === null) this.#beginSnapshot(progress)
   }
 
   flush(): void {

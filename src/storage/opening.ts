@@ -8,7 +8,7 @@ import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
-import type { Entry, Membership, RaftLimits, SnapshotMark } from '../raft/types.ts'
+import type { Entry, Index, Membership, NodeId, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
 import { Changes } from './changes.ts'
 import type { DiskSpace } from './disk-space.ts'
@@ -16,6 +16,7 @@ import { type Environment, logRemedy } from './environment.ts'
 import { type Identity, LogStore, type StateMark } from './log-store.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
+import { isTrue } from './scrub.ts'
 import { type SnapshotFiles, Snapshots } from './snapshots.ts'
 import { StateMachine } from './state-machine.ts'
 import type { StorageParts } from './storage.ts'
@@ -77,6 +78,10 @@ export interface NodeSettings {
 /** How far an incarnation counts the starts; below are random bits that tell copies apart. */
 const incarnationRandom = 2 ** 20
 
+/** Applied again in one transaction. */
+const replayedEntriesMax = 1_024
+const replayedBytesMax = 4 * 2 ** 20
+
 /** Range of the first question's number (reads.ts); what is left above it is never used up. */
 const questionsRandom = 2 ** 47
 
@@ -89,6 +94,7 @@ export function openNode(home: Home, dice: Dice): Opened {
     log.saveIdentity(identity)
     home.syncNames()
     const stateMark = prepareState(home, log)
+    if (stateMark.lost) checkOthersHaveIt(home, identity.nodeId, memberships)
     const state = openState(home, log, stateMark)
     const incarnation = identity.starts * incarnationRandom + dice.below(incarnationRandom)
     return { log, state, stateMark, identity, incarnation, memberships }
@@ -115,7 +121,7 @@ export function assembleNode(
   settings: NodeSettings,
   dice: Dice,
 ): StorageParts {
-  const { log, state, memberships, identity, incarnation } = opened
+  const { log, state, stateMark, memberships, identity, incarnation } = opened
   const { limits, watcherBytesMax, board, space, schedule, wake } = settings
   const { snapshotLogBytes: logBytes, snapshotChunkBytes: chunkBytes } = settings
   const snapshots = new Snapshots({ files: home.snapshots, log, state, logBytes, chunkBytes, wake })
@@ -127,16 +133,20 @@ export function assembleNode(
     snapshots,
     hardState: log.hardState,
     memberships,
-    appliedIndex: state.appliedIndex,
+    appliedIndex: stateMark.lost ? log.base.index : state.appliedIndex,
     assumesLeader: true,
   })
+  if (stateMark.lost) raft.loseState()
   return {
     raft,
     log,
     state,
     snapshots,
     incarnation,
-    install: (snapshot) => install(home, opened, snapshot),
+    auditTicks: limits.electionTicksMin,
+    install: (snapshot) => install(home, opened, snapshot, raft),
+    remake: (isRight) => remakeState(home, opened, raft.appliedIndex, isRight),
+    distrust: () => log.saveStateMark({ ...opened.stateMark, bootId: '', clean: false }),
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
     changes: new Changes(raft, limits.heartbeatTicks),
@@ -166,18 +176,81 @@ function checkLogIsThere(home: Home, log: LogStore): void {
   throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${reason}. ${logRemedy}`)
 }
 
+/** A state that is lost is to come from another member; where there is none, nobody will bring it. */
+function checkOthersHaveIt(home: Home, self: NodeId, memberships: readonly MembershipAt[]): void {
+  if (memberships.at(-1)?.members.some(({ id }) => id !== self) === true) return
+  const reason = `the state in ${home.path} is lost, no snapshot of it is whole, and the log begins behind its first entry`
+  throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${reason}. ${logRemedy}`)
+}
+
 /**
  * A snapshot takes the place of log and state. The first step decides it: from then on the state is one that
  * cannot be trusted, and whoever dies before the last step has it made of the snapshot at the next start.
  */
-function install(home: Home, opened: Opened, snapshot: SnapshotMark): number {
+function install(home: Home, opened: Opened, snapshot: SnapshotMark, raft: Raft): number {
   const { log, state } = opened
+  const keepsLog = raft.holds(snapshot)
   const generation = opened.stateMark.generation + 1
-  const untrusted: StateMark = { bootId: '', clean: false, generation }
-  log.install(snapshot, untrusted)
+  const untrusted: StateMark = { bootId: '', clean: false, lost: false, generation }
+  if (keepsLog) log.adopt(snapshot, untrusted)
+  else log.install(snapshot, untrusted)
   opened.stateMark = prepareState(home, log)
   void state.replace(home.openState(generation)).close()
   assert(state.appliedIndex === snapshot.index, `the snapshot holds entry ${state.appliedIndex}`)
+  if (keepsLog) replay(log, state, raft.appliedIndex)
+  if (keepsLog) raft.stateRestored(snapshot, state.appliedIndex)
+  else raft.restored(snapshot)
+  return generation
+}
+
+/** Entries that were applied once already, by a state that is no more: nobody waits for what comes of them. */
+function replay(log: LogStore, state: StateMachine, upTo: Index): void {
+  while (state.appliedIndex < upTo) {
+    const entriesMax = Math.min(replayedEntriesMax, upTo - state.appliedIndex)
+    const entries = log.entries(state.appliedIndex + 1, entriesMax, replayedBytesMax)
+    state.apply(entries, null, log.base.index + 1)
+  }
+}
+
+/**
+ * The state is not what it should be: throws it away and makes it anew, of the newest snapshot that is what it
+ * says and from which the log leads to what `isRight`, or of the log alone, where all of it is there. Returns its
+ * generation. `null`: there is none such, and the state is lost; durably, for what is here would mislead the
+ * next start just the same.
+ */
+function remakeState(
+  home: Home,
+  opened: Opened,
+  upTo: Index,
+  isRight: (state: StateMachine) => boolean,
+): number | null {
+  const { log, state } = opened
+  const sources = log.base.index === 0 ? [...log.snapshots, null] : log.snapshots
+  for (const snapshot of sources) {
+    const generation = beginState(home, opened, false)
+    if (snapshot !== null && !home.snapshots.restore(snapshot, generation)) continue
+    const environment = home.openState(generation)
+    void state.replace(environment).close()
+    if (!isTrue(environment) || state.appliedIndex < log.base.index) continue
+    replay(log, state, upTo)
+    if (!isRight(state)) continue
+    // What was found to be wrong must not be used again, here or by those to whom it would be sent.
+    const from = snapshot === null ? log.snapshots.length : log.snapshots.indexOf(snapshot)
+    if (from > 0) log.recordSnapshots(log.snapshots.slice(from), log.base)
+    opened.stateMark = { bootId: home.bootId(), clean: false, lost: false, generation }
+    log.saveStateMark(opened.stateMark)
+    return generation
+  }
+  void state.replace(home.openState(beginState(home, opened, true))).close()
+  return null
+}
+
+/** Another generation, with nothing in it yet, that no start would trust. */
+function beginState(home: Home, opened: Opened, lost: boolean): number {
+  const generation = opened.stateMark.generation + 1
+  opened.stateMark = { bootId: '', clean: false, lost, generation }
+  opened.log.saveStateMark(opened.stateMark)
+  home.discardStates(null)
   return generation
 }
 
@@ -191,26 +264,23 @@ function prepareState(home: Home, log: LogStore): StateMark {
   const generation = mark?.generation ?? 0
   const isTrusted = mark !== null && (mark.clean || mark.bootId === bootId)
   home.discardStates(isTrusted ? generation : null)
-  if (!isTrusted) restoreState(home, log, generation)
+  const lost = mark?.lost === true || (!isTrusted && !restoreState(home, log, generation))
   // Durable before the first write: a clean mark must never stand beside a state that is in use.
-  const used: StateMark = { bootId, clean: false, generation }
+  const used: StateMark = { bootId, clean: false, lost, generation }
   log.saveStateMark(used)
   return used
 }
 
-function restoreState(home: Home, log: LogStore, generation: number): void {
-  if (log.snapshots.some((snapshot) => home.snapshots.restore(snapshot, generation))) return
-  if (log.base.index === 0) return
-  throw new SkiffError(
-    'SKIFF_STORAGE',
-    'not-applied',
-    `the state in ${home.path} was lost, no snapshot of it is whole, and the log begins behind entry ${log.base.index}. ${logRemedy}`,
-  )
+/** False: no snapshot is whole, and the log does not reach back to the first entry. */
+function restoreState(home: Home, log: LogStore, generation: number): boolean {
+  if (log.snapshots.some((snapshot) => home.snapshots.restore(snapshot, generation))) return true
+  return log.base.index === 0
 }
 
-function openState(home: Home, log: LogStore, { generation }: StateMark): StateMachine {
+function openState(home: Home, log: LogStore, { generation, lost }: StateMark): StateMachine {
   const state = new StateMachine(home.openState(generation))
   const { appliedIndex } = state
+  if (lost) return state
   if (appliedIndex >= log.base.index && appliedIndex <= log.lastIndex) return state
   void state.close()
   throw new SkiffError(

@@ -22,7 +22,14 @@ import { messageOf } from '../errors.ts'
 import type { SnapshotMark } from '../raft/types.ts'
 import { type Directory, freeBytes, readPart, syncPath, withFile } from './directory.ts'
 import { type Environment, openStateCopy } from './environment.ts'
-import { membershipKey, positionKey, readMembership, readPosition } from './layout.ts'
+import {
+  membershipKey,
+  openStateTables,
+  positionKey,
+  readMembership,
+  readPosition,
+} from './layout.ts'
+import { isTrueCopy } from './scrub.ts'
 import type { SnapshotFiles, TakenSnapshot } from './snapshots.ts'
 
 export class SnapshotFolder implements SnapshotFiles {
@@ -90,10 +97,14 @@ export class SnapshotFolder implements SnapshotFiles {
     mkdirSync(taking, { recursive: true })
     await state.backup(taking)
     const copy = openStateCopy(taking)
-    const meta = copy.openTable('meta')
+    const tables = openStateTables(copy)
+    const { meta } = tables
     const { appliedIndex: index } = readPosition(meta.get(positionKey))
     const membership = readMembership(meta.get(membershipKey))
+    // The log is cut on the strength of it.
+    const isWhole = await isTrueCopy(tables)
     await copy.close()
+    if (!isWhole) throw new Error('the state is damaged: its rows are not those that were written')
     const file = join(taking, 'data.mdb')
     const bytes = statSync(file).size
     const hash = await hashOf(file)

@@ -29,10 +29,16 @@ const seeds: Readonly<Record<HashedTable, number>> = {
   sessions: 0x1b873593,
 }
 
+/** Hears of every change of a row, and what it adds to the sum. */
+export interface RowObserver {
+  changed(table: HashedTable, key: Uint8Array, low: number, high: number): void
+}
+
 /** The sum as it grows and shrinks. */
 export class StateHash implements Lanes {
   low: number
   high: number
+  observer: RowObserver | null = null
 
   constructor({ low, high }: Lanes) {
     this.low = low
@@ -45,14 +51,19 @@ export class StateHash implements Lanes {
 
   add(table: HashedTable, key: Uint8Array, value: Uint8Array): void {
     hashRow(seeds[table], key, value)
-    this.low = (this.low + rowLow) | 0
-    this.high = (this.high + rowHigh) | 0
+    this.change(rowLow, rowHigh)
+    this.observer?.changed(table, key, rowLow, rowHigh)
   }
 
   remove(table: HashedTable, key: Uint8Array, value: Uint8Array): void {
     hashRow(seeds[table], key, value)
-    this.low = (this.low - rowLow) | 0
-    this.high = (this.high - rowHigh) | 0
+    this.change(-rowLow, -rowHigh)
+    this.observer?.changed(table, key, -rowLow, -rowHigh)
+  }
+
+  change(low: number, high: number): void {
+    this.low = (this.low + low) | 0
+    this.high = (this.high + high) | 0
   }
 
   equals({ low, high }: Lanes): boolean {

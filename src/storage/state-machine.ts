@@ -32,6 +32,7 @@ import {
   writeMembership,
   writePosition,
 } from './layout.ts'
+import { Scrub } from './scrub.ts'
 import { digestOf, type Lanes, RecentDigests, StateHash } from './state-hash.ts'
 
 export interface AppliedBatch {
@@ -149,6 +150,13 @@ export class StateMachine {
   digestAt(index: Index): number | null {
     if (index === this.appliedIndex) return digestOf(this.#hash, this.revision)
     return this.#recent.at(index)
+  }
+
+  /** Whether the rows are still those that were written: goes through them while they change. */
+  beginScrub(): Scrub {
+    const scrub = new Scrub(this.#tables)
+    this.#hash.observer = scrub
+    return scrub
   }
 
   /** The newest members applied. */

@@ -40,6 +40,10 @@ export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
   [{ type: 'heartbeatReply', term: 3, round: 9 }, '0193090309'],
   [{ type: 'readIndex', term: 3, id: 1 }, '01930a0301'],
   [{ type: 'readIndexReply', term: 3, id: 1, index: 8 }, '01940b030108'],
+  [{ type: 'audit', index: 8 }, '01921f08'],
+  [{ type: 'auditReply', index: 8, digest: 2 ** 53 - 1 }, '01932008cb433fffffffffffff'],
+  [{ type: 'verdict', index: 8, digest: 5 }, '0193210805'],
+  [{ type: 'stateWanted', base: 7 }, '01922207'],
   [
     { type: 'forward', batch: sampleBatch() },
     '01920cc426010123456789abcdef00000000000000010000000000000002000000010100016b00000001c3',

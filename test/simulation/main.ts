@@ -208,6 +208,7 @@ export class SimulatedMain {
         this.#view(message.view.members, message.peers)
         return
       case 'failed':
+      case 'stateFound':
       // Reads here look at the state itself.
       case 'stateReplaced':
         return

@@ -25,6 +25,13 @@ export interface Hooks {
   done(): void
 }
 
+/** Of a disk without faults. */
+export const quiet: Hooks = {
+  begin: () => undefined,
+  commit: () => undefined,
+  done: () => undefined,
+}
+
 interface Undo {
   readonly table: Rows
   readonly name: string

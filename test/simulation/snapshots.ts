@@ -10,8 +10,9 @@ import {
   readMembership,
   readPosition,
 } from '../../src/storage/layout.ts'
+import { isTrue } from '../../src/storage/scrub.ts'
 import type { SnapshotFiles, TakenSnapshot } from '../../src/storage/snapshots.ts'
-import { MemoryFile } from './memory.ts'
+import { MemoryFile, quiet } from './memory.ts'
 import type { Random } from './random.ts'
 
 /** Units of time that copying, or checking, takes at most. */
@@ -83,13 +84,14 @@ export class MemorySnapshots {
     }
   }
 
-  #keepTaken(file: Buffer): TakenSnapshot {
+  #keepTaken(file: Buffer): TakenSnapshot | Error {
     const copy = new MemoryFile()
     copy.load(file)
     const value = (key: Buffer) => copy.value('meta', key.toString('latin1'))
     const { appliedIndex: index } = readPosition(value(positionKey))
     const membership = readMembership(value(membershipKey))
     const hash = hashOf(file)
+    if (!isTrue(copy.open(quiet))) return new Error('the state is damaged')
     this.#files.set(nameOf({ index, hash }), file)
     return { mark: { index, membership, bytes: file.length, hash } }
   }

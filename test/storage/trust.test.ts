@@ -33,7 +33,12 @@ async function leftBehind(t: TestContext, change: (mark: StateMark) => StateMark
 }
 
 test('a state left by another start of the machine, unclean, is made anew from the log', async (t) => {
-  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: false, generation: 0 }))
+  const dir = await leftBehind(t, () => ({
+    bootId: 'another',
+    clean: false,
+    lost: false,
+    generation: 0,
+  }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real'])
   assert.deepEqual(await cluster.prefixes(), ['a/'])
@@ -43,13 +48,23 @@ test('a state left by another start of the machine, unclean, is made anew from t
 })
 
 test('a state of this start of the machine is believed, though its process was killed', async (t) => {
-  const dir = await leftBehind(t, ({ bootId }) => ({ bootId, clean: false, generation: 0 }))
+  const dir = await leftBehind(t, ({ bootId }) => ({
+    bootId,
+    clean: false,
+    lost: false,
+    generation: 0,
+  }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real', 'b/ghost'])
 })
 
 test('a state that was closed cleanly is believed after another start of the machine', async (t) => {
-  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: true, generation: 0 }))
+  const dir = await leftBehind(t, () => ({
+    bootId: 'another',
+    clean: true,
+    lost: false,
+    generation: 0,
+  }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real', 'b/ghost'])
 })
