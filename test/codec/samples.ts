@@ -155,6 +155,10 @@ export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
   record({ type: is('readIndex'), term: number, id: number }),
   record({ type: is('readIndexReply'), term: number, id: number, index: number }),
   anyForward,
+  record({ type: is('audit'), index: number }),
+  record({ type: is('auditReply'), index: number, digest: number }),
+  record({ type: is('verdict'), index: number, digest: number }),
+  record({ type: is('stateWanted'), base: number }),
   record({ type: is('change'), id: number, change }),
   record({ type: is('changeReply'), id: number, answer }),
 )

@@ -301,11 +301,12 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #recovered(): boolean {
     const last = this.checkers.committed.length
     const level = this.#members().every(({ life }) => life?.state.appliedIndex === last)
+    const sound = [...this.nodes.values()].every(({ disks }) => !disks.isDamaged)
     const [leader, second] = this.#leaders().map(({ id }) => id)
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',
     )
-    return this.#unanswered() === 0 && level && voterLeads && second === undefined
+    return this.#unanswered() === 0 && level && sound && voterLeads && second === undefined
   }
 
   /** How it ends: in peace, with a follower that the leader cannot reach and that comes back, or with a deaf leader. */

@@ -57,7 +57,7 @@ export class SimulatedNode {
   joins: PeerAddress | null = null
   freeBytes: number = plentyBytes
   readonly #world: NodeWorld
-  readonly #disks = new Disks()
+  readonly disks: Disks = new Disks()
   /** Counts its lives; what an earlier one had planned does not happen. */
   #lives = 0
   #busyUntil = 0
@@ -82,10 +82,6 @@ export class SimulatedNode {
     this.#world = world
   }
 
-  get stateHash(): number {
-    return this.#disks.stateHash
-  }
-
   /** Starts; with `members` it founds a cluster, with them as its first members. */
   start(members: Membership | null = null): void {
     assert(this.life === null && !this.wiped, `${this.id} runs already, or never again`)
@@ -93,6 +89,7 @@ export class SimulatedNode {
     this.#lives++
     this.#lag = 0
     this.#dying = null
+    this.disks.beforeStart(random)
     const opened = openNode(this.#home(), this.#dice)
     opened.identity = { ...opened.identity, address: this.address }
     opened.log.saveIdentity(opened.identity)
@@ -296,7 +293,7 @@ export class SimulatedNode {
 
   #endWithMachine(): void {
     const { random, swarm } = this.#world
-    if (random.chance(swarm.powerLoss)) this.#disks.losePower(random, random.chance(swarm.rot))
+    if (random.chance(swarm.powerLoss)) this.disks.losePower(random, random.chance(swarm.rot))
     this.#end()
   }
 
@@ -371,13 +368,13 @@ export class SimulatedNode {
       if (this.#inTurn && faulty && random.chance(swarm.diskFailure)) throw new Error('EIO')
     },
     done: () => {
-      this.#disks.stateWritten()
+      this.disks.stateWritten()
       this.#step('applied')
     },
   }
 
   #home(): Home {
-    return this.#disks.home(this.id, this.#logHooks, this.#stateHooks, {
+    return this.disks.home(this.id, this.#logHooks, this.#stateHooks, {
       random: this.#world.random,
       after: (delay, run) => this.#after(delay, run),
       step: (name) => this.#step(name),

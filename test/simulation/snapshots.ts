@@ -46,6 +46,12 @@ export class MemorySnapshots {
       )
   }
 
+  /** A disk that is dying. */
+  rot(): void {
+    for (const [name, file] of this.#files)
+      this.#files.set(name, Buffer.concat([file.subarray(1), Buffer.alloc(1)]))
+  }
+
   open(world: SnapshotWorld, state: (generation: number | null) => MemoryFile): SnapshotFiles {
     const { random } = world
     return {
