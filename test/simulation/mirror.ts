@@ -42,6 +42,8 @@ export class LogMirror {
     if (removedFrom !== null) this.#entries.length = removedFrom - 1
     for (const entry of canonical) this.#entries[entry.index - 1] = entry
     if (base === null) return
+    // A snapshot that came instead of the log: what was here is not what it stands for.
+    if (this.term(base.index) !== base.term) this.#entries.length = 0
     this.base = base
     this.#entries.length = Math.max(this.#entries.length, base.index)
   }
