@@ -151,7 +151,9 @@ export class Snapshots implements SnapshotReader {
     const { log, files } = this.#options
     this.#takingBytes = 0
     const snapshot = this.#record(taken, inUse)
-    files.keep([...log.snapshots, ...inUse])
+    // One that has come whole, and waits for the next step to be installed, is needed, too.
+    const coming = this.#incoming === null ? [] : [this.#incoming.snapshot]
+    files.keep([...log.snapshots, ...inUse, ...coming])
     for (const answer of this.#askedBefore) answer(snapshot)
     this.#askedBefore = []
   }
