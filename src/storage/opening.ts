@@ -273,8 +273,10 @@ function prepareState(home: Home, log: LogStore): StateMark {
 
 /** False: no snapshot is whole, and the log does not reach back to the first entry. */
 function restoreState(home: Home, log: LogStore, generation: number): boolean {
-  if (log.snapshots.some((snapshot) => home.snapshots.restore(snapshot, generation))) return true
-  return log.base.index === 0
+  const whole = log.snapshots.findIndex((each) => home.snapshots.restore(each, generation))
+  // One that is damaged must not be sent to others, either.
+  if (whole > 0) log.recordSnapshots(log.snapshots.slice(whole), log.base)
+  return whole >= 0 || log.base.index === 0
 }
 
 function openState(home: Home, log: LogStore, { generation, lost }: StateMark): StateMachine {

@@ -105,7 +105,7 @@ export class Checkers {
     if (role === 'leader' && (before?.role !== 'leader' || before.term !== term))
       this.#checkLeader(id, term)
     // Of one that a fault has damaged nothing is asked, but that it is found.
-    if (appliedIndex !== before?.appliedIndex && !node.disks.isDamaged)
+    if (appliedIndex !== before?.appliedIndex && !node.isDamaged)
       this.#checkState(node, appliedIndex, state.revision)
   }
 

@@ -301,7 +301,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #recovered(): boolean {
     const last = this.checkers.committed.length
     const level = this.#members().every(({ life }) => life?.state.appliedIndex === last)
-    const sound = [...this.nodes.values()].every((node) => node.wiped || !node.disks.isDamaged)
+    const sound = [...this.nodes.values()].every((node) => node.wiped || !node.isDamaged)
     const [leader, second] = this.#leaders().map(({ id }) => id)
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',

@@ -14,6 +14,13 @@ import { MemorySnapshots, type SnapshotWorld } from './snapshots.ts'
 /** Tables in which equal logs leave equal rows. Of the revisions each node forgets those its log has lost. */
 const stateTables = ['kv', 'prefixes', 'sessions']
 
+/** A row that no log has made, with a hash as if one had. */
+export interface Forged {
+  /** Each byte a character. */
+  readonly key: string
+  readonly row: Buffer
+}
+
 export class Disks {
   readonly #log = new MemoryFile()
   readonly #states = new Map<number, MemoryFile>()
@@ -28,9 +35,11 @@ export class Disks {
     return this.#state(null).hash(stateTables)
   }
 
-  /** The state in use holds a row that the log has not made. */
-  get isDamaged(): boolean {
-    return this.#state(null).isDamaged
+  /** The state in use holds a row that the log has not made, perhaps one of these, which came by a snapshot. */
+  isDamaged(forged: readonly Forged[]): boolean {
+    const state = this.#state(null)
+    const holds = ({ key, row }: Forged): boolean => state.value('kv', key)?.equals(row) === true
+    return state.isDamaged || forged.some(holds)
   }
 
   /** A row of the state in use has another bit, or is gone. */
@@ -53,12 +62,12 @@ export class Disks {
     this.#diverges = true
   }
 
-  beforeStart(random: Random): void {
-    if (this.#diverges) this.#diverge(random)
+  beforeStart(random: Random, forged: Forged[]): void {
+    if (this.#diverges) this.#diverge(random, forged)
     this.#diverges = false
   }
 
-  #diverge(random: Random): void {
+  #diverge(random: Random, forged: Forged[]): void {
     const state = this.#state(null)
     const key = drawKey(state, random)
     const name = positionKey.toString('latin1')
@@ -71,7 +80,7 @@ export class Disks {
     hash.add('kv', Buffer.from(key, 'latin1'), other)
     state.put('kv', key, other)
     state.put('meta', name, writePosition({ ...position, hash }))
-    state.isDamaged = true
+    forged.push({ key, row: other })
   }
 
   /** In the page cache, that is. */

@@ -87,7 +87,7 @@ export class Faults {
     const { random, swarm, checkers, nodes, say } = this.#world
     const node = this.#drawUp()
     const voters = checkers.membership.filter(({ role }) => role === 'voter').length
-    const damaged = [...nodes.values()].filter(({ disks }) => disks.isDamaged).length
+    const damaged = [...nodes.values()].filter((each) => each.isDamaged).length
     const minority = Math.floor((voters - 1) / 2)
     if (node === null || damaged >= Math.max(1, minority)) return
     const hasPeers = minority > 0 && swarm.membershipEvery === 0

@@ -132,7 +132,7 @@ export class SimulatedMain {
   }
 
   #changeWatches(): void {
-    if (this.#node.disks.isDamaged) return
+    if (this.#node.isDamaged) return
     const { random } = this.#world
     const ids = [...this.#watches.keys()]
     if (ids.length < watchesMax && random.chance(0.7)) {
@@ -230,7 +230,7 @@ export class SimulatedMain {
   #applied(batch: number, revisions: Float64Array): void {
     const proposal = this.#take(batch)
     const known = proposal.revisions
-    if (this.#node.disks.isDamaged && known !== null) return
+    if (this.#node.isDamaged && known !== null) return
     if (known === null || known.join() !== revisions.join())
       this.#broken('an acknowledgement is true', `batch ${proposal.id}: ${revisions}, is ${known}`)
     this.#world.truth.acknowledged++
@@ -263,7 +263,7 @@ export class SimulatedMain {
   #look(floor: Index): void {
     const { truth } = this.#world
     const state = this.#node.life?.state
-    if (state === undefined || this.#node.isDying || this.#node.disks.isDamaged) return
+    if (state === undefined || this.#node.isDying || this.#node.isDamaged) return
     const { appliedIndex } = state
     if (appliedIndex < floor)
       this.#broken('a read sees what was told before', `at ${appliedIndex}, known was ${floor}`)

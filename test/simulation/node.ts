@@ -82,6 +82,10 @@ export class SimulatedNode {
     this.#world = world
   }
 
+  get isDamaged(): boolean {
+    return this.disks.isDamaged(this.#world.truth.forged)
+  }
+
   /** Starts; with `members` it founds a cluster, with them as its first members. */
   start(members: Membership | null = null): void {
     assert(this.life === null && !this.wiped, `${this.id} runs already, or never again`)
@@ -89,7 +93,7 @@ export class SimulatedNode {
     this.#lives++
     this.#lag = 0
     this.#dying = null
-    this.disks.beforeStart(random)
+    this.disks.beforeStart(random, this.#world.truth.forged)
     const opened = openNode(this.#home(), this.#dice)
     opened.identity = { ...opened.identity, address: this.address }
     opened.log.saveIdentity(opened.identity)
