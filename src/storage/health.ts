@@ -39,6 +39,8 @@ export interface HealthParts {
   readonly snapshots: Snapshots
   /** Between two questions of a leader, and between two of a node that has lost its state. */
   readonly auditTicks: number
+  /** Its rows were found to be those that were written. */
+  readonly proven: () => void
   /** See `remakeState` of opening.ts. */
   readonly remake: (isRight: (state: StateMachine) => boolean) => number | null
 }
@@ -126,7 +128,8 @@ export class Health {
     if (!this.#scrub.step(scrubbedRowsMax)) return
     const isTrue = this.#scrub.sum.equals(state.hash)
     this.#scrub = state.beginScrub()
-    if (!isTrue) this.#mend('its rows are not those that were written', null)
+    if (isTrue) this.#parts.proven()
+    else this.#mend('its rows are not those that were written', null)
   }
 
   // ── comparing ─────────────────────────────────────────────────────────────────────────────────

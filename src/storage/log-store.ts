@@ -43,6 +43,8 @@ export interface StateMark {
   readonly clean: boolean
   /** It is none, and cannot be made of what is here: it is to come from the leader. */
   readonly lost: boolean
+  /** Starts since its rows were last found to be those that were written. */
+  readonly unproven: number
   /** Which of the directories it may be in; raised whenever a snapshot takes its place. */
   readonly generation: number
 }

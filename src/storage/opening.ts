@@ -78,6 +78,10 @@ export interface NodeSettings {
 /** How far an incarnation counts the starts; below are random bits that tell copies apart. */
 const incarnationRandom = 2 ** 20
 
+/** What no start would trust. */
+const noState = { bootId: '', clean: false, lost: false, unproven: 0 } as const
+const unprovenStartsMax = 4
+
 /** Applied again in one transaction. */
 const replayedEntriesMax = 1_024
 const replayedBytesMax = 4 * 2 ** 20
@@ -93,9 +97,8 @@ export function openNode(home: Home, dice: Dice): Opened {
     const identity = nextStart(log.identity, dice)
     log.saveIdentity(identity)
     home.syncNames()
-    const stateMark = prepareState(home, log)
+    const { state, stateMark } = openState(home, log)
     if (stateMark.lost) checkOthersHaveIt(home, identity.nodeId, memberships)
-    const state = openState(home, log, stateMark)
     const incarnation = identity.starts * incarnationRandom + dice.below(incarnationRandom)
     return { log, state, stateMark, identity, incarnation, memberships }
   } catch (error) {
@@ -146,6 +149,7 @@ export function assembleNode(
     auditTicks: limits.electionTicksMin,
     install: (snapshot) => install(home, opened, snapshot, raft),
     remake: (isRight) => remakeState(home, opened, raft.appliedIndex, isRight),
+    proven: () => prove(opened),
     distrust: () => log.saveStateMark({ ...opened.stateMark, bootId: '', clean: false }),
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
@@ -191,7 +195,7 @@ function install(home: Home, opened: Opened, snapshot: SnapshotMark, raft: Raft)
   const { log, state } = opened
   const keepsLog = raft.holds(snapshot)
   const generation = opened.stateMark.generation + 1
-  const untrusted: StateMark = { bootId: '', clean: false, lost: false, generation }
+  const untrusted: StateMark = { ...noState, generation }
   if (keepsLog) log.adopt(snapshot, untrusted)
   else log.install(snapshot, untrusted)
   opened.stateMark = prepareState(home, log)
@@ -237,7 +241,7 @@ function remakeState(
     // What was found to be wrong must not be used again, here or by those to whom it would be sent.
     const from = snapshot === null ? log.snapshots.length : log.snapshots.indexOf(snapshot)
     if (from > 0) log.recordSnapshots(log.snapshots.slice(from), log.base)
-    opened.stateMark = { bootId: home.bootId(), clean: false, lost: false, generation }
+    opened.stateMark = { ...noState, bootId: home.bootId(), generation }
     log.saveStateMark(opened.stateMark)
     return generation
   }
@@ -245,10 +249,17 @@ function remakeState(
   return null
 }
 
+/** Its rows are those that were written. */
+function prove(opened: Opened): void {
+  if (opened.stateMark.unproven === 0) return
+  opened.stateMark = { ...opened.stateMark, unproven: 0 }
+  opened.log.saveStateMark(opened.stateMark)
+}
+
 /** Another generation, with nothing in it yet, that no start would trust. */
 function beginState(home: Home, opened: Opened, lost: boolean): number {
   const generation = opened.stateMark.generation + 1
-  opened.stateMark = { bootId: '', clean: false, lost, generation }
+  opened.stateMark = { ...noState, lost, generation }
   opened.log.saveStateMark(opened.stateMark)
   home.discardStates(null)
   return generation
@@ -256,17 +267,20 @@ function beginState(home: Home, opened: Opened, lost: boolean): number {
 
 /**
  * Trusts the state only if no power was lost since it was written; else it is made of the newest snapshot that
- * is whole, or of nothing, and the log does the rest.
+ * is whole, or of nothing, and the log does the rest. Nor is one trusted that several starts did not survive for
+ * long enough to look at its rows: LMDB ends the process where it meets a page that makes no sense.
  */
 function prepareState(home: Home, log: LogStore): StateMark {
   const bootId = home.bootId()
   const mark = log.stateMark
   const generation = mark?.generation ?? 0
-  const isTrusted = mark !== null && (mark.clean || mark.bootId === bootId)
+  const isProven = mark !== null && mark.unproven < unprovenStartsMax
+  const isTrusted = isProven && (mark.clean || mark.bootId === bootId)
   home.discardStates(isTrusted ? generation : null)
   const lost = mark?.lost === true || (!isTrusted && !restoreState(home, log, generation))
   // Durable before the first write: a clean mark must never stand beside a state that is in use.
-  const used: StateMark = { bootId, clean: false, lost, generation }
+  const unproven = isTrusted ? mark.unproven + 1 : 1
+  const used: StateMark = { bootId, clean: false, lost, unproven, generation }
   log.saveStateMark(used)
   return used
 }
@@ -279,17 +293,47 @@ function restoreState(home: Home, log: LogStore, generation: number): boolean {
   return whole >= 0 || log.base.index === 0
 }
 
-function openState(home: Home, log: LogStore, { generation, lost }: StateMark): StateMachine {
-  const state = new StateMachine(home.openState(generation))
+/** Of one that is deleted, cut short or rubbish, another is made, as after the loss of power. */
+function openState(home: Home, log: LogStore): { state: StateMachine; stateMark: StateMark } {
+  const stateMark = prepareState(home, log)
+  const state = tryState(home, log, stateMark)
+  if (state !== null) return { state, stateMark }
+  log.saveStateMark({ ...noState, generation: stateMark.generation + 1 })
+  const another = prepareState(home, log)
+  const made = tryState(home, log, another)
+  assert(made !== null, `the state that was made in ${home.path} cannot be opened`)
+  return { state: made, stateMark: another }
+}
+
+function tryState(home: Home, log: LogStore, { generation, lost }: StateMark): StateMachine | null {
+  const state = openTables(home, generation)
+  if (state === null || lost) return state
   const { appliedIndex } = state
-  if (lost) return state
   if (appliedIndex >= log.base.index && appliedIndex <= log.lastIndex) return state
   void state.close()
+  if (appliedIndex < log.base.index) return null
   throw new SkiffError(
     'SKIFF_STORAGE',
     'not-applied',
     `the state in ${home.path} holds entry ${appliedIndex}, its log goes from ${log.base.index + 1} to ${log.lastIndex}: the log was damaged or replaced`,
   )
+}
+
+/** `null`: this is no database, or its first pages are damaged. */
+function openTables(home: Home, generation: number): StateMachine | null {
+  try {
+    return new StateMachine(home.openState(generation))
+  } catch (error) {
+    // What the process may not do here, it may not do with another, either.
+    if (isRefused(error)) throw error
+    return null
+  }
+}
+
+/** By the system: permissions, limits. Files say so by `errno`, lmdb by a number that is not negative. */
+function isRefused(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return 'errno' in error || ('code' in error && typeof error.code === 'number' && error.code > 0)
 }
 
 function nextStart(known: Identity | null, dice: Dice): Identity {

@@ -30,8 +30,8 @@ export class Restoring {
   constructor(parts: StorageParts, around: Surroundings) {
     this.#parts = parts
     this.#around = around
-    const { raft, log, state, snapshots, remake, auditTicks } = parts
-    const health = { raft, log, state, snapshots, remake, auditTicks }
+    const { raft, log, state, snapshots, remake, proven, auditTicks } = parts
+    const health = { raft, log, state, snapshots, remake, proven, auditTicks }
     this.#health = new Health(health, {
       send: (to, rpc) => around.send(to, rpc),
       found: (reason) => this.#found(reason),

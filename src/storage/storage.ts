@@ -69,6 +69,7 @@ export interface StorageParts {
   readonly install: (snapshot: SnapshotMark) => number
   /** Makes the state anew of what is here. Returns its generation; `null`: it is lost. */
   readonly remake: (isRight: (state: StateMachine) => boolean) => number | null
+  readonly proven: () => void
   /** The next start is to make the state anew: this one could not be written. */
   readonly distrust: () => void
   /** Between two comparisons of the members' states. */

@@ -37,6 +37,7 @@ test('a state left by another start of the machine, unclean, is made anew from t
     bootId: 'another',
     clean: false,
     lost: false,
+    unproven: 0,
     generation: 0,
   }))
   const cluster = await openCluster(t, { dir })
@@ -52,6 +53,7 @@ test('a state of this start of the machine is believed, though its process was k
     bootId,
     clean: false,
     lost: false,
+    unproven: 0,
     generation: 0,
   }))
   const cluster = await openCluster(t, { dir })
@@ -63,6 +65,7 @@ test('a state that was closed cleanly is believed after another start of the mac
     bootId: 'another',
     clean: true,
     lost: false,
+    unproven: 0,
     generation: 0,
   }))
   const cluster = await openCluster(t, { dir })
