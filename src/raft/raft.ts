@@ -255,7 +255,7 @@ export class Raft {
   takeCommitted(entriesMax: number, bytesMax: number): readonly Entry[] {
     const { log, commitIndex } = this.#server
     const upTo = Math.min(commitIndex, log.durableIndex)
-    if (!this.hasCommitted) return []
+    if (upTo <= this.#appliedIndex || this.#server.stateLost) return []
     const entries = log.slice(
       this.#appliedIndex + 1,
       Math.min(entriesMax, upTo - this.#appliedIndex),

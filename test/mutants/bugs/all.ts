@@ -2,6 +2,7 @@ import type { Mutant } from '../mutant.ts'
 import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
+import { healthBugs } from './health.ts'
 import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
@@ -17,6 +18,7 @@ export const allMutants: readonly Mutant[] = [
   ...turnBugs,
   ...logBugs,
   ...stateBugs,
+  ...healthBugs,
   ...callerBugs,
   ...clientBugs,
   ...networkBugs,
