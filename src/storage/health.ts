@@ -14,7 +14,8 @@
  */
 import { SkiffError } from '../errors.ts'
 import type { WireRpc } from '../messages.ts'
-import { majority } from '../raft/quorum.ts'
+import { votersOf } from '../raft/membership.ts'
+import { Quorum } from '../raft/quorum.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { Index, NodeId } from '../raft/types.ts'
 import { logRemedy } from './environment.ts'
@@ -88,7 +89,7 @@ export class Health {
     }
   }
 
-  step(from: NodeId, rpc: Extract<WireRpc, { type: HealthRpc }>): void {
+  step(from: NodeId, rpc: HealthRpc): void {
     const { raft } = this.#parts
     switch (rpc.type) {
       case 'audit':
@@ -150,11 +151,13 @@ export class Health {
     const { answers } = this.#audit
     if (answers.get(from) === digest) return
     answers.set(from, digest)
-    const voters = raft.membership.members.filter(({ role }) => role === 'voter')
-    const counted = voters.flatMap(({ id }) => answers.get(id) ?? [])
-    const right = mostOf(counted, majority(voters.length))
-    if (right !== null) this.#judge({ index, digest: right })
-    else if (counted.length === voters.length) this.#undecided(index)
+    const { members, outgoing } = raft.membership
+    const quorum = new Quorum(votersOf(members), votersOf(outgoing))
+    const right = [...answers.values()].find((each) =>
+      quorum.isQuorum((id) => answers.get(id) === each),
+    )
+    if (right !== undefined) this.#judge({ index, digest: right })
+    else if (quorum.voters.every((id) => answers.has(id))) this.#undecided(index)
   }
 
   /** A majority has this one. */
@@ -217,16 +220,17 @@ export class Health {
   }
 }
 
-export type HealthRpc = 'audit' | 'auditReply' | 'verdict' | 'stateWanted'
+export type HealthRpc = Extract<
+  WireRpc,
+  { type: 'audit' | 'auditReply' | 'verdict' | 'stateWanted' }
+>
+
+export function isHealthRpc<Other extends WireRpc>(rpc: Other | HealthRpc): rpc is HealthRpc {
+  return ['audit', 'auditReply', 'verdict', 'stateWanted'].includes(rpc.type)
+}
 
 /** One that was applied too long ago says nothing against it. */
 function isRight(state: StateMachine, right: Digest | null): boolean {
   if (right === null) return true
   return (state.digestAt(right.index) ?? right.digest) === right.digest
-}
-
-/** The value that there is at least so many times, or `null`. */
-function mostOf(values: readonly number[], least: number): number | null {
-  const found = values.find((value) => values.filter((other) => other === value).length >= least)
-  return found ?? null
 }

@@ -6,7 +6,7 @@
 import { packEntries } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
-import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
+import { configurationOf, encodeConfiguration, type MembershipAt } from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
 import type { Entry, Index, Membership, NodeId, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
@@ -20,6 +20,7 @@ import { isTrue } from './scrub.ts'
 import { type SnapshotFiles, Snapshots } from './snapshots.ts'
 import { StateMachine } from './state-machine.ts'
 import type { StorageParts } from './storage.ts'
+import { Succession } from './succession.ts'
 import { Watchers } from './watchers.ts'
 
 /** A data directory, as far as it matters what is in it. */
@@ -111,10 +112,12 @@ export function openNode(home: Home, dice: Dice): Opened {
 export function bootstrap(opened: Opened, clusterId: string, members: Membership): void {
   const { clusterId: known, address } = opened.identity
   assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
-  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  const founding = configurationOf(members)
+  const bytes = encodeConfiguration(founding)
+  const first: Entry = { index: 1, term: 1, type: 'membership', bytes }
   opened.identity = { ...opened.identity, clusterId }
   opened.log.bootstrap(opened.identity, first, packEntries([first]))
-  opened.memberships = [{ index: 1, members }]
+  opened.memberships = [{ index: 1, ...founding }]
 }
 
 /** All that a turn needs, over what was opened. */
@@ -154,6 +157,7 @@ export function assembleNode(
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
     changes: new Changes(raft, limits.heartbeatTicks),
+    succession: new Succession(raft, space, limits.electionTicksMin),
     watchers: new Watchers(state, log, watcherBytesMax),
     board: new BoardWriter(board),
     space,
@@ -188,19 +192,21 @@ function checkOthersHaveIt(home: Home, self: NodeId, memberships: readonly Membe
 }
 
 /**
- * A snapshot takes the place of log and state. The first step decides it: from then on the state is one that
- * cannot be trusted, and whoever dies before the last step has it made of the snapshot at the next start.
+ * A snapshot takes the place of log and state. The state is made of it aside; then one step of the log decides,
+ * and what was made before is thrown away: at once, or at the next start, whichever of the two it is.
+ * `null`: the snapshot is damaged, and nothing has happened.
  */
-function install(home: Home, opened: Opened, snapshot: SnapshotMark, raft: Raft): number {
+function install(home: Home, opened: Opened, snapshot: SnapshotMark, raft: Raft): number | null {
   const { log, state } = opened
   const keepsLog = raft.holds(snapshot)
   const generation = opened.stateMark.generation + 1
-  const untrusted: StateMark = { ...noState, generation }
-  if (keepsLog) log.adopt(snapshot, untrusted)
-  else log.install(snapshot, untrusted)
-  opened.stateMark = prepareState(home, log)
+  if (!home.snapshots.restore(snapshot, generation)) return null
+  opened.stateMark = { ...noState, bootId: home.bootId(), generation }
+  if (keepsLog) log.adopt(snapshot, opened.stateMark)
+  else log.install(snapshot, opened.stateMark)
   void state.replace(home.openState(generation)).close()
   assert(state.appliedIndex === snapshot.index, `the snapshot holds entry ${state.appliedIndex}`)
+  home.discardStates(generation)
   if (keepsLog) replay(log, state, raft.appliedIndex)
   if (keepsLog) raft.stateRestored(snapshot, state.appliedIndex)
   else raft.restored(snapshot)
@@ -274,8 +280,8 @@ function prepareState(home: Home, log: LogStore): StateMark {
   const bootId = home.bootId()
   const mark = log.stateMark
   const generation = mark?.generation ?? 0
-  const isProven = mark !== null && mark.unproven < unprovenStartsMax
-  const isTrusted = isProven && (mark.clean || mark.bootId === bootId)
+  const isTrusted =
+    mark !== null && (mark.clean || mark.bootId === bootId) && mark.unproven < unprovenStartsMax
   home.discardStates(isTrusted ? generation : null)
   const lost = mark?.lost === true || (!isTrusted && !restoreState(home, log, generation))
   // Durable before the first write: a clean mark must never stand beside a state that is in use.

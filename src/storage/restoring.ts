@@ -53,7 +53,7 @@ export class Restoring {
     this.#health.tick()
   }
 
-  step(from: NodeId, rpc: Extract<WireRpc, { type: HealthRpc }>): void {
+  step(from: NodeId, rpc: HealthRpc): void {
     this.#health.step(from, rpc)
   }
 
@@ -76,20 +76,23 @@ export class Restoring {
     const received = snapshots.takeReceived()
     if (received === null) return
     const { from, snapshot, isWhole } = received
-    if (!isWhole) raft.chunkStored(from, snapshot, 0)
-    else if (raft.wants(snapshot)) this.#install(snapshot)
+    if (isWhole && !raft.wants(snapshot)) return
+    if (!isWhole || !this.#install(snapshot)) raft.chunkStored(from, snapshot, 0)
   }
 
-  #install(snapshot: SnapshotMark): void {
+  /** False: it is damaged. */
+  #install(snapshot: SnapshotMark): boolean {
     const { raft, snapshots, watchers } = this.#parts
     const wasLost = raft.stateLost
-    snapshots.stateReplaced()
     const generation = this.#parts.install(snapshot)
+    if (generation === null) return false
+    snapshots.stateReplaced()
     snapshots.installed(snapshot)
     if (wasLost) watchers.resume()
     watchers.restored()
     this.#health.replaced()
     this.#announce(generation)
+    return true
   }
 
   #found(reason: string): void {
@@ -110,7 +113,7 @@ export class Restoring {
 
   #announce(generation: number): void {
     const { raft, state, proposals, incarnation } = this.#parts
-    this.#around.view.applied(state.membership.members)
+    this.#around.view.applied(state.membership)
     this.#around.network.post({ type: 'stateReplaced', generation })
     for (const batch of proposals.skipTo(state.lastSequence(raft.id, incarnation)))
       this.#around.lost(batch)

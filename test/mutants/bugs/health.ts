@@ -68,14 +68,14 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'health.ts',
     'a leader is always right',
-    'if (right !== null) this.#judge({ index, digest: right })',
-    'if (right !== null) this.#judge({ index, digest: answers.get(raft.id) ?? right })',
+    'if (right !== undefined) this.#judge({ index, digest: right })',
+    'if (right !== undefined) this.#judge({ index, digest: answers.get(raft.id) ?? right })',
   ),
   plant(
     'health.ts',
     'half of the voters decide whose state is right',
-    'mostOf(counted, majority(voters.length))',
-    'mostOf(counted, majority(voters.length - 1))',
+    'quorum.isQuorum((id) => answers.get(id) === each)',
+    'quorum.voters.filter((id) => answers.get(id) === each).length * 2 >= quorum.voters.length',
   ),
   plant(
     'opening.ts',
