@@ -86,6 +86,13 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
+/** Its process has, though nobody told it to. */
+export class MemberEnded extends Error {
+  constructor(pid: number) {
+    super(`the process ${pid} of a member has ended`)
+  }
+}
+
 export class LoadedMember {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, Waiting>()
@@ -98,8 +105,7 @@ export class LoadedMember {
     child.on('message', (answer: AnswerMessage) => this.#hear(answer))
     this.#exited = once(child, 'exit').then(() => {
       this.#hasExited = true
-      for (const { reject } of this.#waiting.values())
-        reject(new Error(`member ${this.pid} has ended`))
+      for (const { reject } of this.#waiting.values()) reject(new MemberEnded(this.pid))
       this.#waiting.clear()
     })
   }
@@ -123,7 +129,7 @@ export class LoadedMember {
     ...args: Parameters<MemberCalls[Name]>
   ): Promise<Answer<Name>> {
     return new Promise((resolve, reject) => {
-      if (this.#hasExited) throw new Error(`member ${this.pid} has ended`)
+      if (this.#hasExited) throw new MemberEnded(this.pid)
       const id = this.#calls++
       this.#waiting.set(id, { resolve: (value) => resolve(value as Answer<Name>), reject })
       const message: CallMessage = { id, name, args }

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { offencesIn } from '../../bench/ledger.ts'
-import type { Contents } from '../../bench/member.ts'
+import { type Contents, MemberEnded } from '../../bench/member.ts'
 import type { Mark } from '../../bench/plot.ts'
 import { type Occupancy, occupancy, stateGeneration } from './files.ts'
 import { progressOf } from './report.ts'
@@ -72,18 +72,11 @@ export class Soak {
 
   async run(): Promise<SoakReport> {
     try {
-      await this.#begin()
-      const { ms } = this.#options
-      await this.#untilMs(ms / 6)
-      const fromMs = this.#nowMs
-      await this.#untilMs(ms / 3)
-      this.#phase('before', fromMs)
-      if (this.#slots.length === 1) await this.#beginAnew()
-      else await this.#awayAndBack()
-      const afterMs = this.#nowMs
-      await this.#untilMs(ms)
-      this.#phase('after', afterMs)
+      await this.#course()
       await this.#checkEnding()
+    } catch (error) {
+      if (!(error instanceof MemberEnded)) throw error
+      this.#broken.push(error.message)
     } finally {
       await Promise.all(this.#slots.map((slot) => slot.destroy()))
     }
@@ -100,6 +93,20 @@ export class Soak {
   }
 
   // ── course ────────────────────────────────────────────────────────────────────────────────────
+
+  async #course(): Promise<void> {
+    await this.#begin()
+    const { ms } = this.#options
+    await this.#untilMs(ms / 6)
+    const fromMs = this.#nowMs
+    await this.#untilMs(ms / 3)
+    this.#phase('before', fromMs)
+    if (this.#slots.length === 1) await this.#beginAnew()
+    else await this.#awayAndBack()
+    const afterMs = this.#nowMs
+    await this.#untilMs(ms)
+    this.#phase('after', afterMs)
+  }
 
   async #begin(): Promise<void> {
     const [first] = this.#slots

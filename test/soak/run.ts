@@ -83,9 +83,13 @@ async function main(): Promise<number> {
     const folder = keep(report, findings, options, out)
     print(report, findings, options)
     console.log(`curves and numbers: ${folder}`)
-    return verdict(report, findings, isLenient)
-  } finally {
+    const code = verdict(report, findings, isLenient)
+    if (code === 0) scratch.remove()
+    else console.error(`the members' files: ${scratch.dir}`)
+    return code
+  } catch (error) {
     scratch.remove()
+    throw error
   }
 }
 
