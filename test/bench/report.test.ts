@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { noLife } from '../../bench/life-report.ts'
 import {
   type BenchReport,
   type Row,
@@ -33,6 +34,7 @@ const rows = [
 ]
 
 const report: BenchReport = {
+  life: noLife,
   machine: {
     cpu: 'Abacus 2000',
     cores: 2,
