@@ -22,11 +22,15 @@ const operationsPerRead = 8
 /** After a failure, so that a node that refuses everything is not asked all the time. */
 const refusedMs = 50
 const failuresMax = 20
+/** How a failure begins that no machine excuses. */
+export const wrongRead = 'wrong read'
 
 export type LoadReport = Omit<Report, 'memory' | 'status'>
 
+type Written = Pick<Store, 'put' | 'get' | 'delete'>
+
 export class Callers {
-  readonly #store: Store
+  readonly #store: Written
   readonly #workload: Workload
   readonly #ledger: Ledger
   readonly #random: (below: number) => number
@@ -37,7 +41,7 @@ export class Callers {
   #acknowledgedAt = performance.now()
   #recent = nothingYet()
 
-  constructor(store: Store, workload: Workload, ledger: Ledger, seed: number) {
+  constructor(store: Written, workload: Workload, ledger: Ledger, seed: number) {
     this.#store = store
     this.#workload = workload
     this.#ledger = ledger
@@ -121,7 +125,7 @@ export class Callers {
       operation === null
         ? 'a strange value'
         : offencesIn(this.#workload, ofThis, Uint32Array.of(operation))[0]
-    if (offence !== undefined) this.#fail(`wrong read of key ${key}: ${offence}`)
+    if (offence !== undefined) this.#fail(`${wrongRead} of key ${key}: ${offence}`)
   }
 
   #fail(reason: string): void {

@@ -24,6 +24,13 @@ export interface FailoverOptions {
   readonly onNote: (note: string) => void
 }
 
+interface Gap {
+  readonly gapMs: number
+  readonly failedWrites: number
+  /** The first that failed. */
+  readonly failure: string | null
+}
+
 const nodes = 3
 const callers = 64
 const workload = { writer: 0, keys: 10_000, values: 100 } as const
@@ -35,8 +42,8 @@ const patienceMs = 60_000
 export async function runFailoverSuite(options: FailoverOptions): Promise<FailoverRow[]> {
   const trio = await Trio.open(join(options.scratch, 'failover'))
   try {
-    const killed = await measure('leader killed', trio, options.repeats)
-    const transferred = await measure('leadership transferred', trio, options.repeats)
+    const killed = await measure('leader killed', trio, options)
+    const transferred = await measure('leadership transferred', trio, options)
     if (transferred.repeats > 0) return [killed, transferred]
     options.onNote('this version of the library cannot hand over the leadership')
     return [killed]
@@ -53,6 +60,7 @@ async function measure(how: FailoverRow['how'], trio: Trio, repeats: number): Pr
     if (outcome === null) break
     gapsMs.push(outcome.gapMs)
     failedWrites += outcome.failedWrites
+    if (outcome.failure !== null) onNote(`${how}: ${outcome.failure}`)
   }
   const sorted = gapsMs.toSorted((a, b) => a - b)
   return {
@@ -86,7 +94,7 @@ class Trio {
   }
 
   /** `null` where the library cannot do it. */
-  async gap(how: FailoverRow['how']): Promise<{ gapMs: number; failedWrites: number } | null> {
+  async gap(how: FailoverRow['how']): Promise<Gap | null> {
     const leader = await this.#settledLeader()
     const follower = this.#at((leader + 1) % nodes)
     await follower.call('begin', workload, emptyLedger(workload), callers, leader + 1)
@@ -98,9 +106,9 @@ class Trio {
     await pause(calmMs)
     // The load ends only once every caller was answered, so the gap has ended too.
     await follower.call('end')
-    const { longestGapMs, failureCount } = await follower.call('report')
+    const { longestGapMs, failureCount, failures } = await follower.call('report')
     if (how === 'leader killed') await this.#restart(leader)
-    return { gapMs: longestGapMs, failedWrites: failureCount }
+    return { gapMs: longestGapMs, failedWrites: failureCount, failure: failures[0] ?? null }
   }
 
   async destroy(): Promise<void> {

@@ -11,6 +11,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { wrongRead } from '../../bench/callers.ts'
 import { renderPlot } from '../../bench/plot.ts'
 import { openScratch } from '../../src/cli/scratch.ts'
 import { numberFrom, readArguments, wholeFrom } from '../support/arguments.ts'
@@ -133,8 +134,10 @@ function keep(
 
 function verdict(report: SoakReport, findings: readonly Finding[], isLenient: boolean): number {
   const judged = findings.filter(({ isTime }) => !isTime || !isLenient)
+  const failures = report.failures.filter((line) => !isLenient || line.startsWith(wrongRead))
   const broken = [
     ...report.broken,
+    ...failures.map((line) => `an operation failed: ${line}`),
     ...judged
       .filter(isBroken)
       .map(({ rule, found, most }) => `${rule}: ${found.toFixed(2)} > ${most}`),

@@ -42,8 +42,8 @@ const logIntervalsMax = 5
 const statePerSnapshotMax = 3
 /** Two are kept, and one is being taken. */
 const snapshotsMax = 3
-/** While a member comes back, another is being sent or received. */
-const snapshotsReturningMax = 4
+/** While a member is away or comes back, the leader keeps the one that it sends to it. */
+const snapshotsSentMax = 4
 const p99TimesMax = 3
 /** Of the last third of the life of a process to its middle third. */
 const memoryTimesMax = 1.25
@@ -69,10 +69,12 @@ function fileFindings(numbers: SoakNumbers): Finding[] {
   const { samples, phases } = numbers
   const snapshot = largest(samples.map(({ files }) => files.snapshotBytes))
   const interval = Math.max(numbers.snapshotLogBytes, snapshot)
-  const returning = phases.flatMap((phase) =>
-    phase.name === 'returning' ? samplesOf(phase, samples) : [],
+  const sent = new Set(
+    phases.flatMap((phase) =>
+      phase.name === 'away' || phase.name === 'returning' ? samplesOf(phase, samples) : [],
+    ),
   )
-  const others = samples.filter((sample) => !returning.includes(sample))
+  const others = samples.filter((sample) => !sent.has(sample))
   const file = (
     rule: string,
     bytes: readonly number[],
@@ -102,7 +104,7 @@ function fileFindings(numbers: SoakNumbers): Finding[] {
       statePerSnapshotMax,
     ),
     file('snapshots, in the largest', folder(others), taken, snapshotsMax),
-    file('the same while one returns', folder(returning), taken, snapshotsReturningMax),
+    file('the same while one is away or returns', folder([...sent]), taken, snapshotsSentMax),
   ]
 }
 
