@@ -40,7 +40,7 @@ const calls: MemberCalls = {
     await node().snapshot()
     return node().status().snapshotIndex
   },
-  transfer,
+  transfer: () => node().transferLeadership(),
   contents,
   close: async () => opened?.close(),
 }
@@ -79,13 +79,6 @@ async function fill(workload: Workload): Promise<Ledger> {
     ledger.acknowledged[key] = 1
   })
   return ledger
-}
-
-async function transfer(): Promise<boolean> {
-  const store: Cluster & { transferLeadership?: () => Promise<void> } = node()
-  if (store.transferLeadership === undefined) return false
-  await store.transferLeadership()
-  return true
 }
 
 /** The scan reads one moment; nothing was applied while it did if the index is the same before and after. */

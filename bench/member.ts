@@ -63,8 +63,8 @@ export type MemberCalls = {
   /** Ends the load; returns what came of it once every operation has ended. */
   end(): Promise<Ledger>
   snapshot(): Promise<number>
-  /** Hands over the leadership; false where the library cannot. */
-  transfer(): Promise<boolean>
+  /** Hands over the leadership to whoever is ready. */
+  transfer(): Promise<void>
   contents(workloads: readonly Workload[]): Promise<Contents>
   close(): Promise<void>
 }

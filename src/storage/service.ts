@@ -15,7 +15,7 @@ import type {
 } from '../messages.ts'
 import { snapshotChunkBytes } from '../options.ts'
 import { assert } from '../raft/assert.ts'
-import type { MembershipAt } from '../raft/membership.ts'
+import { everyone, type MembershipAt } from '../raft/membership.ts'
 import type { Membership, NodeId, RaftLimits } from '../raft/types.ts'
 import {
   bootId,
@@ -84,6 +84,8 @@ export type StorageControl = {
   start(): void
   /** Takes a snapshot now. Returns its last entry. */
   snapshot(): Promise<number>
+  /** Has another lead, if we do and another can; not for longer than a few elections take. */
+  handOver(): Promise<void>
   /** Flushed and marked clean. */
   close(): Promise<void>
   /** As a crash would leave it. */
@@ -139,6 +141,7 @@ class StorageService {
     bootstrap: () => this.#bootstrap(),
     start: () => this.#start(),
     snapshot: () => this.#snapshot(),
+    handOver: () => this.#handOver(),
     close: () => this.#close(true),
     kill: () => this.#close(false),
   }
@@ -205,6 +208,13 @@ class StorageService {
     })
   }
 
+  #handOver(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#storage === null) resolve()
+      else this.#storage.handOver(resolve)
+    })
+  }
+
   /** Says why, to those who wait, and ends the actor. The disk is left as it is. */
   #fail(data: SkiffErrorData): void {
     this.#ports.network.post({ type: 'failed', error: data })
@@ -260,7 +270,7 @@ class StorageService {
 
 function describe({ identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
   const { nodeId, clusterId, address } = identity
-  const isIn = ({ members }: MembershipAt): boolean => members.some(({ id }) => id === nodeId)
+  const isIn = (at: MembershipAt): boolean => everyone(at).some(({ id }) => id === nodeId)
   return {
     nodeId,
     incarnation,
