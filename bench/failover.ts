@@ -33,7 +33,8 @@ interface Gap {
 
 const nodes = 3
 const callers = 64
-const workload = { writer: 0, keys: 10_000, values: 100 } as const
+const keys = 10_000
+const valueBytes = 100
 /** Before and after each. */
 const calmMs = 1_000
 const pollMs = 20
@@ -76,6 +77,7 @@ async function measure(
 class Trio {
   readonly #scratch: string
   readonly #members: LoadedMember[] = []
+  #loads = 0
 
   private constructor(scratch: string) {
     this.#scratch = scratch
@@ -96,7 +98,9 @@ class Trio {
   async gap(how: FailoverRow['how']): Promise<Gap> {
     const leader = await this.#settledLeader()
     const follower = this.#at((leader + 1) % nodes)
-    await follower.call('begin', workload, emptyLedger(workload), callers, leader + 1)
+    // Keys of its own, of which nothing is known but what it writes.
+    const workload = { writer: this.#loads++, keys, values: valueBytes }
+    await follower.call('begin', workload, emptyLedger(workload), callers, 1)
     await pause(calmMs)
     await follower.call('report')
     if (how === 'leader killed') await this.#at(leader).kill()

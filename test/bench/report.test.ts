@@ -133,3 +133,20 @@ test('RESULTS.md leaves out what was not measured', () => {
   const text = renderResults({ ...report, memory: null, notes: [], rows: [], ratios: [] })
   assert.doesNotMatch(text, /## /)
 })
+
+test('a part of RESULTS.md that was not measured now stays as it was', () => {
+  const restart = {
+    keys: 10,
+    state: 'believed',
+    readyP50Ms: 1,
+    readyMaxMs: 2,
+    tailEntries: 3,
+  } as const
+  const life = { ...noLife, restart: [restart] }
+  const puts = renderResults(report)
+  const both = renderResults({ ...report, rows: [], ratios: [], memory: null, life }, puts)
+  assert.ok(both.startsWith(puts.trim()))
+  assert.match(both, /^# A long life$/m)
+  assert.match(both, /^\| believed +\| +10 \|/m)
+  assert.equal(renderResults(report, both), both)
+})
