@@ -102,10 +102,12 @@ export function openNode(home: Home, dice: Dice): Opened {
 export function bootstrap(opened: Opened, clusterId: string, members: Membership): void {
   const { clusterId: known, address } = opened.identity
   assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
-  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  const { base, hardState } = opened.log
+  const at = { index: base.index + 1, term: hardState.term + 1 }
+  const first: Entry = { ...at, type: 'membership', bytes: encodeMembership(members) }
   opened.identity = { ...opened.identity, clusterId }
   opened.log.bootstrap(opened.identity, first, packEntries([first]))
-  opened.memberships = [{ index: 1, members }]
+  opened.memberships = [{ index: at.index, members }]
 }
 
 /** All that a turn needs, over what was opened. */

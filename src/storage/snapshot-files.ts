@@ -46,7 +46,7 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   read(snapshot: SnapshotMark, offset: number, bytesMax: number): Uint8Array {
-    return readPart(this.#path(snapshot), offset, Math.min(bytesMax, snapshot.bytes - offset))
+    return readPart(this.path(snapshot), offset, Math.min(bytesMax, snapshot.bytes - offset))
   }
 
   receive(snapshot: SnapshotMark, offset: number, chunk: Uint8Array): number {
@@ -63,14 +63,20 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   restore(snapshot: SnapshotMark, generation: number): boolean {
-    const path = this.#path(snapshot)
-    if (!existsSync(path) || statSync(path).size !== snapshot.bytes) return false
-    if (hashSync(path, snapshot.bytes) !== snapshot.hash) return false
+    if (!this.isWhole(snapshot)) return false
+    const path = this.path(snapshot)
     const state = this.#directory.state(generation)
     rmSync(state, { recursive: true, force: true })
     mkdirSync(state, { recursive: true })
     copyFileSync(path, join(state, 'data.mdb'), fsConstants.COPYFILE_FICLONE)
     return true
+  }
+
+  /** Is it here, as it was made? */
+  isWhole(snapshot: SnapshotMark): boolean {
+    const path = this.path(snapshot)
+    if (!existsSync(path) || statSync(path).size !== snapshot.bytes) return false
+    return hashSync(path, snapshot.bytes) === snapshot.hash
   }
 
   keep(snapshots: readonly SnapshotMark[]): void {
@@ -109,7 +115,7 @@ export class SnapshotFolder implements SnapshotFiles {
     const isWhole = (await hashOf(part)) === snapshot.hash
     if (isWhole) {
       syncPath(part)
-      renameSync(part, this.#path(snapshot))
+      renameSync(part, this.path(snapshot))
     } else {
       rmSync(part)
     }
@@ -132,12 +138,12 @@ export class SnapshotFolder implements SnapshotFiles {
     return this.#directory.snapshots
   }
 
-  #path(snapshot: SnapshotMark): string {
+  path(snapshot: SnapshotMark): string {
     return join(this.#folder, nameOf(snapshot))
   }
 
   #part(snapshot: SnapshotMark): string {
-    return `${this.#path(snapshot)}.part`
+    return `${this.path(snapshot)}.part`
   }
 }
 

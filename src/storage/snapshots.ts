@@ -69,6 +69,8 @@ export class Snapshots implements SnapshotReader {
   /** From whom, and which. */
   #incoming: { from: NodeId; snapshot: SnapshotMark; state: 'coming' | 'checking' } | null = null
   #checked: boolean | Error | null = null
+  /** Their files are being copied. */
+  #held: readonly SnapshotMark[] = []
 
   constructor(options: SnapshotsOptions) {
     this.#options = options
@@ -97,6 +99,16 @@ export class Snapshots implements SnapshotReader {
   ask(answer: Answer): void {
     this.#asking.push(answer)
     this.#ticksToWait = 0
+  }
+
+  /** Its file stays until it is released, once for each time it was held, whatever becomes of the snapshot. */
+  hold(snapshot: SnapshotMark): void {
+    this.#held = [...this.#held, snapshot]
+  }
+
+  release(snapshot: SnapshotMark): void {
+    const at = this.#held.findIndex((held) => isSameSnapshot(held, snapshot))
+    this.#held = this.#held.filter((_, n) => n !== at)
   }
 
   // ── taking ────────────────────────────────────────────────────────────────────────────────────
@@ -142,7 +154,7 @@ export class Snapshots implements SnapshotReader {
     const { log, files } = this.#options
     this.#takingBytes = 0
     const snapshot = this.#record(taken, inUse)
-    files.keep([...log.snapshots, ...inUse])
+    files.keep([...log.snapshots, ...inUse, ...this.#held])
     for (const answer of this.#askedBefore) answer(snapshot)
     this.#askedBefore = []
   }
@@ -213,6 +225,6 @@ export class Snapshots implements SnapshotReader {
     const { log, files } = this.#options
     assert(this.newest !== null && isSameSnapshot(this.newest, snapshot), 'another was installed')
     this.#appliedBytes = 0
-    files.keep(log.snapshots)
+    files.keep([...log.snapshots, ...this.#held])
   }
 }

@@ -11,7 +11,7 @@ import { type BatchOwner, batchOwner, type Command, readCommands } from '../code
 import { assert } from '../raft/assert.ts'
 import { decodeMembership } from '../raft/membership.ts'
 import type { Entry, Index, MembershipAt, NodeId } from '../raft/types.ts'
-import { type Environment, numberKey } from './environment.ts'
+import { type Environment, numberKey, type Table } from './environment.ts'
 import { onDisk } from './failure.ts'
 import {
   type KeyRecord,
@@ -93,6 +93,8 @@ class KeyState {
 
 /** Rows of revisions whose entries are gone that one transaction removes on the way. */
 const trimmedRowsMax = 256
+/** Rows looked up in one go when all are removed. */
+const removedAtOnce = 10_000
 
 export class StateMachine {
   #environment: Environment
@@ -175,6 +177,22 @@ export class StateMachine {
       this.#membership = before.membership
       throw error
     }
+  }
+
+  /**
+   * Forgets the cluster it comes from, for another goes on with it: who was a member, whose batches were applied,
+   * and where in the log changes are found. Revisions go on behind a gap, so that none is given out twice.
+   */
+  beginAnew(revisionGap: number): void {
+    const { sessions, revisions, meta } = this.#tables
+    const revision = this.#position.revision + revisionGap
+    this.#environment.transactionSync(() => {
+      for (const table of [sessions, revisions]) removeAll(table)
+      meta.removeSync(membershipKey)
+      this.#position = { ...this.#position, revision }
+      meta.putSync(positionKey, writePosition(this.#position))
+    })
+    this.#membership = readMembership(undefined)
   }
 
   async close(): Promise<void> {
@@ -323,6 +341,14 @@ export class StateMachine {
     const bytes = Buffer.allocUnsafe(8)
     bytes.writeDoubleBE(count, 0)
     this.#tables.prefixes.putSync(key, bytes)
+  }
+}
+
+function removeAll(table: Table): void {
+  for (;;) {
+    const keys = [...table.getKeys({ limit: removedAtOnce })].map((key) => Buffer.from(key))
+    for (const key of keys) table.removeSync(key)
+    if (keys.length < removedAtOnce) return
   }
 }
 
