@@ -238,6 +238,7 @@ export const backupFields: readonly string[] = [
   'consistency',
   'timeoutMs',
 ]
+export const offlineBackupFields: readonly string[] = [...longWorkFields, 'overwrite']
 export const restoreFields: readonly string[] = [...longWorkFields, 'dir', 'revisionBump']
 export const recoverFields: readonly string[] = [...longWorkFields, 'write', 'revisionBump']
 

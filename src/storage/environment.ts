@@ -2,6 +2,8 @@
  * What storage asks of an embedded database, how LMDB gives it, and how bytes become keys. The simulator
  * gives the same from memory (test/simulation/memory.ts).
  */
+import { mkdirSync, realpathSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb'
 import { asBuffer, readUint64, writeUint64 } from '../codec/bytes.ts'
 import { checkDatabaseFile, usedBytes } from './database-file.ts'
@@ -93,6 +95,18 @@ export function openStateEnvironment(path: string): Environment {
 /** A copy of a state, to look into. */
 export function openStateCopy(path: string): Environment {
   return environmentOver(open({ ...common, path, readOnly: true }))
+}
+
+/**
+ * One that another program may have left as it is, at whatever moment; its directory is not written to. For LMDB makes
+ * a lock file beside what it opens, it is opened by way of a link in `scratch`, a folder made for it.
+ * @throws SkiffError `SKIFF_STORAGE` for what cannot be opened
+ */
+export function openUntouched(path: string, scratch: string): Environment {
+  checkDatabaseFile(path, 'It cannot be read')
+  mkdirSync(scratch)
+  symlinkSync(realpathSync(join(path, 'data.mdb')), join(scratch, 'data.mdb'))
+  return environmentOver(open({ ...common, path: scratch, readOnly: true }))
 }
 
 /** Shares the environment that the storage thread of this process has open. */
