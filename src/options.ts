@@ -133,7 +133,9 @@ export interface RestoreOptions extends LongWorkOptions {
   revisionBump?: number
 }
 
-export interface RecoverOptions extends LongWorkOptions {
+export interface RecoverOptions {
+  /** Gives up with the signal's reason; what was begun is removed. */
+  signal?: AbortSignal
   /** Data directory of a new cluster to write; made if missing, else it must be empty. Omitted: nothing is written. */
   write?: string
   /** As in {@link RestoreOptions.revisionBump}. */
@@ -240,7 +242,7 @@ export const backupFields: readonly string[] = [
 ]
 export const offlineBackupFields: readonly string[] = [...longWorkFields, 'overwrite']
 export const restoreFields: readonly string[] = [...longWorkFields, 'dir', 'revisionBump']
-export const recoverFields: readonly string[] = [...longWorkFields, 'write', 'revisionBump']
+export const recoverFields: readonly string[] = ['signal', 'write', 'revisionBump']
 
 /**
  * An option that is misspelt would be one that is not there: refused, for what it would have asked for.

@@ -212,6 +212,7 @@ test('every source file is imported by another, or is an entrance', () => {
     'workers/storage.ts',
     'workers/codec.ts',
     'src/cli/start.ts',
+    'src/command/skiff.ts',
   ])
   const imported = new Set(
     all.flatMap(({ path, imports }) =>

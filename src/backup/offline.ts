@@ -45,7 +45,7 @@ async function copyState(
   const index = surelyCommitted(reader.survivor)
   const building = join(folder, 'state')
   mkdirSync(building)
-  await reader.buildState(building, index)
+  await reader.buildState(building, index, signal)
   signal?.throwIfAborted()
   const state = openStateEnvironment(building)
   await state.backup(folder).finally(() => state.close())

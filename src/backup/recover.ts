@@ -12,7 +12,7 @@ import { checkFields, type RecoverOptions, recoverFields, text } from '../option
 import { votersOf } from '../raft/membership.ts'
 import { majority } from '../raft/quorum.ts'
 import type { Member } from '../raft/types.ts'
-import { type Founded, found } from './founding.ts'
+import { type Founded, type Founding, found } from './founding.ts'
 import { noGood, refused } from './refusals.ts'
 import { bumpOf } from './restore.ts'
 import { nodeDirectories, type Survivor, SurvivorReader } from './survivors.ts'
@@ -54,8 +54,8 @@ export async function recover(
     for (const dir of nodeDirectories(checkDirs(dirs))) readers.push(new SurvivorReader(dir))
     const recovery = judge(readers)
     if (write === null) return recovery
-    options.signal?.throwIfAborted()
-    const written = await writeAnew(readers, recovery, { dir: write, revisionBump })
+    const founding = { dir: write, revisionBump }
+    const written = await writeAnew(readers, recovery, founding, options.signal)
     return { ...recovery, written }
   } finally {
     for (const reader of readers) await reader.close()
@@ -65,13 +65,15 @@ export async function recover(
 async function writeAnew(
   readers: readonly SurvivorReader[],
   { best, notes }: Recovery,
-  founding: { dir: string; revisionBump: number },
+  founding: Founding,
+  signal: AbortSignal | undefined,
 ): Promise<Founded> {
   const reader = readers.find(({ survivor }) => survivor === best)
   if (reader === undefined) throw noGood(`nothing can be recovered: ${notes.join(' ')}`)
   const { lastIndex, lastTerm } = reader.survivor
   return found(founding, async (folder) => {
-    await reader.buildState(folder, lastIndex)
+    signal?.throwIfAborted()
+    await reader.buildState(folder, lastIndex, signal)
     return lastTerm
   })
 }

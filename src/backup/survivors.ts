@@ -5,6 +5,7 @@
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import type { Member, Membership, MembershipAt, SnapshotMark } from '../raft/types.ts'
 import { bootId, type Directory, directoryAt } from '../storage/directory.ts'
@@ -104,13 +105,15 @@ export class SurvivorReader {
    * Makes the state as of this entry, in a folder made for it.
    * @throws SkiffError `SKIFF_STORAGE` for a directory that is damaged
    */
-  async buildState(folder: string, lastIndex: number): Promise<void> {
+  async buildState(folder: string, lastIndex: number, signal?: AbortSignal): Promise<void> {
     const { damage, dir } = this.survivor
     if (damage !== null || this.#log === null) throw noGood(`${dir}: ${damage}`)
     await this.#copySource(folder)
     const state = new StateMachine(openStateEnvironment(folder))
     try {
       while (state.appliedIndex < lastIndex) {
+        await turn()
+        signal?.throwIfAborted()
         const count = Math.min(entriesAtOnce, lastIndex - state.appliedIndex)
         state.apply(this.#log.entries(state.appliedIndex + 1, count, bytesAtOnce), null)
       }
