@@ -123,8 +123,11 @@ async function writeLog(
   }
 }
 
-/** Of what an earlier attempt has left nothing counts. */
-function checkEmpty(dir: string): void {
+/**
+ * Of what an earlier attempt has left nothing counts.
+ * @throws SkiffError `SKIFF_CONFIG`
+ */
+export function checkEmpty(dir: string): void {
   const found = lstatSync(dir, { throwIfNoEntry: false })
   if (found === undefined) return
   if (!found.isDirectory()) throw refused(`${dir} is no directory`)

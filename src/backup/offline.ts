@@ -28,7 +28,8 @@ export async function backup(
   checkTarget(text(file, 'file'), options)
   const readers: SurvivorReader[] = []
   try {
-    for (const each of nodeDirectories([text(dir, 'dir')])) readers.push(new SurvivorReader(each))
+    for (const each of nodeDirectories([text(dir, 'dir')]))
+      readers.push(await SurvivorReader.open(each))
     const reader = furthest(readers)
     return await writeBackup(file, options, (folder) => copyState(reader, folder, options))
   } finally {

@@ -51,7 +51,7 @@ export async function recover(
   const revisionBump = bumpOf(options.revisionBump)
   const readers: SurvivorReader[] = []
   try {
-    for (const dir of nodeDirectories(checkDirs(dirs))) readers.push(new SurvivorReader(dir))
+    for (const dir of nodeDirectories(checkDirs(dirs))) readers.push(await SurvivorReader.open(dir))
     const recovery = judge(readers)
     if (write === null) return recovery
     const founding = { dir: write, revisionBump }
@@ -126,7 +126,7 @@ function notesOn(found: Omit<Recovery, 'survivors' | 'notes' | 'written'>): stri
   ]
   if (unconfirmedEntries > 0)
     notes.push(
-      `Of its last ${unconfirmedEntries} entries nobody here knows that they were committed: writes in them may have been reported as failed, and happen all the same.`,
+      `Whether what lies behind entry ${best.lastIndex - unconfirmedEntries} was committed nobody here knows: writes in it may have been reported as failed, and happen all the same.`,
     )
   if (missing.length > 0) {
     const names = missing.map(({ id, address }) => `${id} at ${address}`).join(', ')

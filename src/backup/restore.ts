@@ -1,5 +1,5 @@
 /** From a backup to a directory in which a new cluster begins. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import {
   checkFields,
   integer,
@@ -10,7 +10,7 @@ import {
 } from '../options.ts'
 import type { Backup } from '../store.ts'
 import { checkBackup, readBackup } from './file.ts'
-import { type Founded, found } from './founding.ts'
+import { checkEmpty, type Founded, found } from './founding.ts'
 import { noGood } from './refusals.ts'
 
 /** What a restore has made, and of what. */
@@ -34,6 +34,7 @@ export async function restore(file: string, options: RestoreOptions): Promise<Re
   const path = text(file, 'file')
   const { signal, onProgress } = options
   const work = { ...(signal && { signal }), ...(onProgress && { onProgress }) }
+  checkEmpty(resolve(dir))
   const backup = await checkBackup(path, { ...(signal && { signal }) })
   const founded = await found({ dir, revisionBump }, async (folder) => {
     const copied = await readBackup(path, join(folder, 'data.mdb'), work)

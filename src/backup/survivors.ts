@@ -2,14 +2,22 @@
  * What is left of a cluster: data directories that nobody runs, read and never written to. What each knows, and a
  * state made of it elsewhere, are all that a recovery, or a backup of a stopped node, is made from.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { messageOf } from '../errors.ts'
 import type { Member, Membership, MembershipAt, SnapshotMark } from '../raft/types.ts'
 import { bootId, type Directory, directoryAt } from '../storage/directory.ts'
-import { type Environment, openStateEnvironment, openUntouched } from '../storage/environment.ts'
+import {
+  type Environment,
+  logRemedy,
+  openStateEnvironment,
+  openUntouched,
+} from '../storage/environment.ts'
 import { positionKey, readPosition } from '../storage/layout.ts'
 import { lockHolder } from '../storage/lock.ts'
 import { LogStore, type StateMark } from '../storage/log-store.ts'
@@ -81,13 +89,22 @@ export class SurvivorReader {
   #memberships: readonly MembershipAt[] = []
   readonly survivor: Survivor
 
-  /** @throws SkiffError `SKIFF_CONFIG` if a process has it */
-  constructor(dir: string) {
+  private constructor(dir: string, damage: string | null) {
     this.#directory = directoryAt(dir)
-    checkNotRunning(dir)
     this.#stamp = this.#stampNow()
     this.#scratch = mkdtempSync(join(tmpdir(), 'skiff-look-'))
-    this.survivor = this.#look()
+    this.survivor = damage === null ? this.#look() : { ...nothingIn(dir), damage }
+  }
+
+  /** @throws SkiffError `SKIFF_CONFIG` if a process has it */
+  static async open(dir: string): Promise<SurvivorReader> {
+    checkNotRunning(dir)
+    return new SurvivorReader(dir, await tryReading(dir))
+  }
+
+  /** What {@link tryReading} does, in that process. */
+  static async tryHere(dir: string): Promise<void> {
+    await new SurvivorReader(dir, null).close()
   }
 
   /** The members that may count: those as of the applied entry, and all behind it, committed or not. */
@@ -136,15 +153,11 @@ export class SurvivorReader {
   }
 
   #look(): Survivor {
-    const nothing: Survivor = {
-      ...{ dir: this.#directory.path, damage: null, nodeId: null, clusterId: null },
-      ...{ term: 0, votedFor: null, firstIndex: 1, lastIndex: 0, lastTerm: 0 },
-      ...{ state: 'none', appliedIndex: 0, snapshotIndex: 0, members: [] },
-    }
+    const nothing = nothingIn(this.#directory.path)
     try {
       return this.#read(nothing)
     } catch (error) {
-      return { ...nothing, ...this.#identityAlone(), damage: messageOf(error) }
+      return { ...nothing, ...this.#identityAlone(), damage: damageOf(error) }
     }
   }
 
@@ -166,7 +179,7 @@ export class SurvivorReader {
     try {
       return { ...found, appliedIndex: this.#findSource(log, found.state, stateMark) }
     } catch (error) {
-      return { ...found, damage: messageOf(error) }
+      return { ...found, damage: damageOf(error) }
     }
   }
 
@@ -231,6 +244,36 @@ export class SurvivorReader {
     const found = statSync(log, { bigint: true, throwIfNoEntry: false })
     return found === undefined ? '' : `${found.ino} ${found.size} ${found.mtimeNs}`
   }
+}
+
+function nothingIn(dir: string): Survivor {
+  return {
+    ...{ dir, damage: null, nodeId: null, clusterId: null, term: 0, votedFor: null },
+    ...{ firstIndex: 1, lastIndex: 0, lastTerm: 0 },
+    ...{ state: 'none', appliedIndex: 0, snapshotIndex: 0, members: [] },
+  }
+}
+
+/**
+ * Reads the directory in a process of its own first: where a page is damaged, LMDB may take down the one that reads
+ * it. Says so, or `null`; any other trouble is found again, and told, here.
+ */
+async function tryReading(dir: string): Promise<string | null> {
+  const entrance = fileURLToPath(new URL('./look.js', import.meta.url))
+  const scratch = mkdtempSync(join(tmpdir(), 'skiff-look-'))
+  try {
+    const env = { ...process.env, TMPDIR: scratch }
+    const child = spawn(process.execPath, [entrance, dir], { env, stdio: 'ignore' })
+    const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
+    return signal === null ? null : `its files are damaged: who reads them dies (${signal})`
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+/** Without what to do about it in a cluster that goes on: here there is none. */
+function damageOf(error: unknown): string {
+  return messageOf(error).replace(`. ${logRemedy}`, '')
 }
 
 function checkNotRunning(dir: string): void {

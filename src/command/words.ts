@@ -35,7 +35,7 @@ function describeSurvivor(survivor: Survivor, isBest: boolean): string {
     `${dir}${isBest ? '   (goes furthest)' : ''}`,
     `  node ${nodeId ?? 'unknown'} of cluster ${clusterId ?? 'unknown'}`,
   ]
-  if (damage !== null) lines.push(`  DAMAGED: ${damage}`)
+  if (damage !== null) lines.push('  DAMAGED: see below')
   if (lastIndex === 0) return lines.join('\n')
   const votes = votedFor === null ? 'no vote' : `voted for ${votedFor}`
   const snapshot = snapshotIndex === 0 ? 'no snapshot' : `snapshot at ${snapshotIndex}`

@@ -2,10 +2,11 @@
  * What storage asks of an embedded database, how LMDB gives it, and how bytes become keys. The simulator
  * gives the same from memory (test/simulation/memory.ts).
  */
-import { mkdirSync, realpathSync, symlinkSync } from 'node:fs'
+import { mkdirSync, realpathSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb'
 import { asBuffer, readUint64, writeUint64 } from '../codec/bytes.ts'
+import { SkiffError } from '../errors.ts'
 import { checkDatabaseFile, usedBytes } from './database-file.ts'
 
 export interface Environment {
@@ -103,9 +104,13 @@ export function openStateCopy(path: string): Environment {
  * @throws SkiffError `SKIFF_STORAGE` for what cannot be opened
  */
 export function openUntouched(path: string, scratch: string): Environment {
+  const file = join(path, 'data.mdb')
   checkDatabaseFile(path, 'It cannot be read')
+  // To one that is to be written LMDB makes it; where it must not, it takes the process down.
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0)
+    throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${file} is empty, or not there`)
   mkdirSync(scratch)
-  symlinkSync(realpathSync(join(path, 'data.mdb')), join(scratch, 'data.mdb'))
+  symlinkSync(realpathSync(file), join(scratch, 'data.mdb'))
   return environmentOver(open({ ...common, path: scratch, readOnly: true }))
 }
 

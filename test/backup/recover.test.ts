@@ -131,9 +131,25 @@ test('a damaged log is named and not used; where nothing else is left, nothing i
   await assert.rejects(recover([at(dirs, 0)], { write }), skiff('SKIFF_STORAGE', 'not-applied'))
   truncateSync(join(at(dirs, 0), 'log', 'data.mdb'), 5_000)
   assert.match(String(at((await recover([at(dirs, 0)])).survivors, 0).damage), /cut short/)
+  truncateSync(join(at(dirs, 0), 'log', 'data.mdb'), 0)
+  assert.match(String(at((await recover([at(dirs, 0)])).survivors, 0).damage), /is empty/)
   rmSync(join(at(dirs, 0), 'log', 'data.mdb'))
-  assert.notEqual(at((await recover([at(dirs, 0)])).survivors, 0).damage, null)
+  assert.match(String(at((await recover([at(dirs, 0)])).survivors, 0).damage), /not there/)
   assert.ok(!existsSync(write))
+})
+
+test('files that take down whoever reads them are told from good ones', async (t) => {
+  const { dir, dirs } = await stopped(t)
+  const log = join(at(dirs, 0), 'log', 'data.mdb')
+  const bytes = readFileSync(log)
+  // Every page but the first two, which LMDB believes.
+  for (let page = 2 * 4_096; page < bytes.length; page += 4_096)
+    bytes.fill(0xa5, page, page + 4_096)
+  writeFileSync(log, bytes)
+  const shown = await recover([dir])
+  assert.notEqual(at(shown.survivors, 0).damage, null)
+  assert.notEqual(shown.best?.dir, dirs[0])
+  assert.equal(at(shown.survivors, 1).damage, null)
 })
 
 test('what lies behind the last entry known to be committed is kept, and said to be doubtful', async (t) => {
@@ -150,7 +166,7 @@ test('what lies behind the last entry known to be committed is kept, and said to
   const shown = await recover([leader.dir, at(followers, 0).dir])
   assert.equal(shown.best?.dir, leader.dir)
   assert.ok(shown.unconfirmedEntries >= 1)
-  assert.match(shown.notes.join('\n'), /nobody here knows that they were committed/)
+  assert.match(shown.notes.join('\n'), /was committed nobody here knows/)
   await recover([leader.dir], { write: join(folder, 'new') })
   const again = await openCluster(t, { dir: join(folder, 'new') })
   assert.equal(await again.get('sure'), 1)
