@@ -132,7 +132,7 @@ export interface ClusterStatus extends NodeStatus {
 
 /** What a backup holds. */
 export interface Backup {
-  /** Of the cluster it was taken of. A restored one gets another. */
+  /** Of the cluster it was taken of; a restored one gets another. Empty: it was restored itself, and never started. */
   readonly clusterId: string
   /** The node that took it. */
   readonly nodeId: string

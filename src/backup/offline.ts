@@ -61,13 +61,14 @@ async function copyState(
 }
 
 function furthest(readers: readonly SurvivorReader[]): SurvivorReader {
+  // One that was restored and never started has a state, and no cluster yet.
   const usable = readers.filter(({ survivor }) => {
-    return survivor.damage === null && survivor.clusterId !== null
+    return survivor.damage === null && survivor.lastIndex > 0
   })
   const [first, ...others] = usable
   if (first === undefined) {
     const reasons = readers.map(({ survivor }) => {
-      return `${survivor.dir}: ${survivor.damage ?? 'it belongs to no cluster yet'}`
+      return `${survivor.dir}: ${survivor.damage ?? 'there is nothing in it yet'}`
     })
     throw noGood(`nothing can be backed up. ${reasons.join('. ')}`)
   }
