@@ -118,7 +118,8 @@ async function describe(folder: string, origin: Origin): Promise<Backup> {
     const { appliedIndex: index, revision } = readPosition(meta.get(positionKey))
     const { members } = readMembership(meta.get(membershipKey))
     let keys = 0
-    for (const { value } of prefixes.getRange({})) keys += value.readDoubleBE(0)
+    for (const { value } of prefixes.getRange({ start: Buffer.from([0]) }))
+      keys += value.readDoubleBE(0)
     const createdAt = new Date().toISOString()
     const what = { clusterId, nodeId, index, term, revision, keys, bytes, sha256 }
     return { ...what, createdAt, members }

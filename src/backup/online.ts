@@ -17,10 +17,15 @@ import type { SnapshotMark } from '../raft/types.ts'
 import { directoryAt, freeBytes } from '../storage/directory.ts'
 import type { StorageControl } from '../storage/service.ts'
 import { SnapshotFolder } from '../storage/snapshot-files.ts'
-import type { Backup, Node } from '../store.ts'
+import type { Backup, Node, NodeStatus } from '../store.ts'
 import { copyHashed } from './copy.ts'
 import { checkTarget, type Origin, writeBackup } from './file.ts'
 import { noGood, refused } from './refusals.ts'
+
+/** The node, as far as its backups need it. */
+export type BackedUpNode = Pick<Node, 'id' | 'dir' | 'members'> & {
+  status(): Pick<NodeStatus, 'appliedIndex'>
+}
 
 /** What stands behind a node, as far as its backups need it. */
 export interface BackupSource {
@@ -31,12 +36,12 @@ export interface BackupSource {
 }
 
 export class Backups {
-  readonly #node: Node
+  readonly #node: BackedUpNode
   readonly #source: BackupSource
   readonly #ending = new AbortController()
   readonly #running = new Set<Promise<unknown>>()
 
-  constructor(node: Node, source: BackupSource) {
+  constructor(node: BackedUpNode, source: BackupSource) {
     this.#node = node
     this.#source = source
   }

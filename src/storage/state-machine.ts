@@ -345,8 +345,10 @@ export class StateMachine {
 }
 
 function removeAll(table: Table): void {
+  // Without a start lmdb leaves out the lowest.
+  const range = { start: Buffer.from([0]), limit: removedAtOnce }
   for (;;) {
-    const keys = [...table.getKeys({ limit: removedAtOnce })].map((key) => Buffer.from(key))
+    const keys = [...table.getKeys(range)].map((key) => Buffer.from(key))
     for (const key of keys) table.removeSync(key)
     if (keys.length < removedAtOnce) return
   }

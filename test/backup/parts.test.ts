@@ -1,0 +1,193 @@
+/** What backup and restore ask of storage, piece by piece. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { MessageChannel } from 'node:worker_threads'
+import { Control, serveControl } from '../../src/actor/control.ts'
+import { Backups } from '../../src/backup/online.ts'
+import { packEntries } from '../../src/codec/record.ts'
+import { SkiffError } from '../../src/errors.ts'
+import { encodeMembership } from '../../src/raft/membership.ts'
+import type { Entry, SnapshotMark } from '../../src/raft/types.ts'
+import { directoryAt } from '../../src/storage/directory.ts'
+import { openLogEnvironment, openStateEnvironment } from '../../src/storage/environment.ts'
+import { LogStore } from '../../src/storage/log-store.ts'
+import type { StorageControl } from '../../src/storage/service.ts'
+import { SnapshotFolder } from '../../src/storage/snapshot-files.ts'
+import { type SnapshotFiles, Snapshots } from '../../src/storage/snapshots.ts'
+import { StateMachine } from '../../src/storage/state-machine.ts'
+import { batchEntry, noop } from '../support/batches.ts'
+import { defer, temporaryDir } from '../support/cleanup.ts'
+import { skiff } from '../support/cluster.ts'
+import { until } from '../support/until.ts'
+
+const nodeId = '00000000000000aa'
+const member = { id: nodeId, address: '127.0.0.1:1', role: 'voter' as const }
+const membership: Entry = {
+  index: 1,
+  term: 1,
+  type: 'membership',
+  bytes: encodeMembership([member]),
+}
+
+function markAt(index: number, hash = 'h'): SnapshotMark {
+  return { index, term: 3, membership: { index: 0, members: [] }, bytes: 100, hash }
+}
+
+test('a log that begins behind a snapshot can found a cluster there, and tells the snapshot its members', async (t) => {
+  const path = join(await temporaryDir(t), 'log')
+  const { store: log } = LogStore.open(openLogEnvironment(path), path)
+  const identity = { nodeId, clusterId: null, address: null, starts: 0 }
+  const stateMark = { bootId: '', clean: true, generation: 0 }
+  log.beginBehind(markAt(40), identity, stateMark)
+  assert.throws(() => log.beginBehind(markAt(41), identity, stateMark), /only a new log/)
+  assert.deepEqual([log.base, log.lastIndex], [{ index: 40, term: 3 }, 40])
+  assert.deepEqual(log.hardState, { term: 3, votedFor: null })
+  const founder = { ...identity, clusterId: 'c'.repeat(32), address: member.address }
+  const first = { ...membership, index: 41, term: 4 }
+  log.bootstrap(founder, first, packEntries([first]))
+  assert.throws(() => log.bootstrap(founder, first, packEntries([first])), /only an empty log/)
+  await log.close()
+  const { store, memberships } = LogStore.open(openLogEnvironment(path), path)
+  defer(t, () => store.close())
+  assert.deepEqual(store.identity, founder)
+  assert.deepEqual(store.hardState, { term: 4, votedFor: null })
+  assert.deepEqual(memberships, [
+    { index: 40, members: [member] },
+    { index: 41, members: [member] },
+  ])
+  assert.deepEqual(store.snapshots[0]?.membership, { index: 40, members: [member] })
+})
+
+test('a state that begins anew keeps its keys and forgets members, sessions and where changes are', async (t) => {
+  const state = new StateMachine(openStateEnvironment(join(await temporaryDir(t), 'state')))
+  defer(t, () => state.close())
+  const batch = batchEntry(2, [
+    ['put', 'a', 1],
+    ['put', 'b/c', 2],
+  ])
+  state.apply([membership, batch], null)
+  const rowsOf = (name: 'kv' | 'prefixes' | 'sessions' | 'revisions'): number =>
+    [...state.tables[name].getKeys({ start: Buffer.from([0]) })].length
+  assert.deepEqual([rowsOf('sessions'), rowsOf('revisions')], [1, 1])
+  state.beginAnew(1_000)
+  assert.deepEqual([state.appliedIndex, state.revision], [2, 1_002])
+  assert.deepEqual(state.membership, { index: 0, members: [] })
+  assert.deepEqual([rowsOf('sessions'), rowsOf('revisions')], [0, 0])
+  assert.deepEqual([rowsOf('kv'), rowsOf('prefixes')], [2, 2])
+  const [applied] = state.apply([batchEntry(3, [['put', 'd', 1]])], null)
+  assert.deepEqual([...(applied?.revisions ?? [])], [1_003])
+})
+
+test('a snapshot that is held stays, as often as it is held, whatever is taken meanwhile', async (t) => {
+  const folder = await temporaryDir(t)
+  const { store: log } = LogStore.open(openLogEnvironment(join(folder, 'log')), 'log')
+  const state = new StateMachine(openStateEnvironment(join(folder, 'state')))
+  defer(t, () => Promise.all([log.close(), state.close()]))
+  let kept: readonly number[] = []
+  let finish: (index: number) => void = () => assert.fail('none is being taken')
+  const taking: Pick<SnapshotFiles, 'take' | 'keep' | 'hasRoom'> = {
+    take: (_, done) => {
+      finish = (index) => done({ mark: markAt(index) })
+    },
+    keep: (snapshots) => {
+      kept = [...new Set(snapshots.map(({ index }) => index))]
+    },
+    hasRoom: () => true,
+  }
+  const files = Object.assign(new SnapshotFolder(directoryAt(folder), 0), taking)
+  const limits = { logBytes: 2 ** 30, chunkBytes: 64, wake: () => undefined }
+  const snapshots = new Snapshots({ files, log, state, ...limits })
+  const take = (index: number): SnapshotMark => {
+    const entry = index === 1 ? membership : noop(index)
+    log.write({ hardState: null, truncateFrom: null, entries: [entry] }, packEntries([entry]))
+    state.apply([entry], null)
+    let taken: SnapshotMark | null = null
+    snapshots.ask((outcome) => {
+      assert.ok(!(outcome instanceof Error))
+      taken = outcome
+    })
+    snapshots.pump([])
+    finish(index)
+    snapshots.pump([])
+    assert.ok(taken !== null)
+    return taken
+  }
+  const first = take(1)
+  snapshots.hold(first)
+  snapshots.hold(first)
+  for (const index of [2, 3, 4]) take(index)
+  assert.deepEqual(kept, [4, 3, 1])
+  snapshots.release(first)
+  take(5)
+  assert.deepEqual(kept, [5, 4, 1])
+  snapshots.release(first)
+  take(6)
+  assert.deepEqual(kept, [6, 5])
+})
+
+/** A node whose storage answers as it is told to. */
+async function fakeNode(t: TestContext, hash: string) {
+  const dir = await temporaryDir(t)
+  const snapshot = markAt(7, hash)
+  mkdirSync(join(dir, 'snapshots'))
+  writeFileSync(new SnapshotFolder(directoryAt(dir), 0).path(snapshot), Buffer.alloc(100))
+  const { port1, port2 } = new MessageChannel()
+  const calls: string[] = []
+  let answer: () => void = () => undefined
+  const asked = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  const served = {
+    holdSnapshot: async () => {
+      await asked
+      calls.push('hold')
+      return snapshot
+    },
+    releaseSnapshot: () => {
+      calls.push('release')
+    },
+  }
+  serveControl(served, port2)
+  const control = new Control<StorageControl>(port1)
+  defer(t, () => control.close())
+  const node = {
+    id: nodeId,
+    dir,
+    members: async () => [member],
+    status: () => ({ appliedIndex: 7 }),
+  }
+  const source = { control, clusterId: () => 'c', alive: <T>(promise: Promise<T>) => promise }
+  return { backups: new Backups(node, source), dir, answer, calls }
+}
+
+test('a snapshot whose bytes are not what they were becomes no backup, and is let go', async (t) => {
+  const { backups, dir, answer, calls } = await fakeNode(t, 'another')
+  answer()
+  const made = backups.run(join(dir, 'one.skiff'))
+  await assert.rejects(made, skiff('SKIFF_STORAGE', 'not-applied', /is damaged/))
+  assert.deepEqual(readdirSync(dir), ['snapshots'])
+  assert.deepEqual(calls, ['hold', 'release'])
+})
+
+test('a backup that is given up while it waits for its snapshot lets that go when it comes', async (t) => {
+  const { backups, dir, answer, calls } = await fakeNode(t, 'any')
+  const dying = new AbortController()
+  const made = backups.run(join(dir, 'one.skiff'), { signal: dying.signal })
+  const reason = new Error('enough')
+  dying.abort(reason)
+  await assert.rejects(made, reason)
+  answer()
+  await until(() => calls.length === 2, 'the snapshot is taken, and let go')
+  assert.deepEqual(calls, ['hold', 'release'])
+})
+
+test('what waits for the node when it ends is told so', async (t) => {
+  const { backups } = await fakeNode(t, 'any')
+  const waiting = backups.unlessEnded(new Promise<never>(() => undefined))
+  const closed = new SkiffError('SKIFF_CLOSED', 'not-applied', 'the node is closed')
+  await backups.end(closed)
+  await assert.rejects(waiting, closed)
+  await assert.rejects(backups.unlessEnded(new Promise<never>(() => undefined)), closed)
+})
