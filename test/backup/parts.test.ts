@@ -63,11 +63,11 @@ test('a log that begins behind a snapshot can found a cluster there, and tells t
 test('a state that begins anew keeps its keys and forgets members, sessions and where changes are', async (t) => {
   const state = new StateMachine(openStateEnvironment(join(await temporaryDir(t), 'state')))
   defer(t, () => state.close())
-  const batch = batchEntry(2, [
+  const batch = batchEntry(1, [
     ['put', 'a', 1],
     ['put', 'b/c', 2],
   ])
-  state.apply([membership, batch], null)
+  state.apply([batch, { ...membership, index: 2 }], null)
   const rowsOf = (name: 'kv' | 'prefixes' | 'sessions' | 'revisions'): number =>
     [...state.tables[name].getKeys({ start: Buffer.from([0]) })].length
   assert.deepEqual([rowsOf('sessions'), rowsOf('revisions')], [1, 1])
@@ -76,7 +76,7 @@ test('a state that begins anew keeps its keys and forgets members, sessions and 
   assert.deepEqual(state.membership, { index: 0, members: [] })
   assert.deepEqual([rowsOf('sessions'), rowsOf('revisions')], [0, 0])
   assert.deepEqual([rowsOf('kv'), rowsOf('prefixes')], [2, 2])
-  const [applied] = state.apply([batchEntry(3, [['put', 'd', 1]])], null)
+  const [applied] = state.apply([batchEntry(3, [['put', 'd', 1]], { sequence: 1 })], null)
   assert.deepEqual([...(applied?.revisions ?? [])], [1_003])
 })
 
