@@ -1,26 +1,19 @@
-/** What backup and restore ask of storage, piece by piece. */
+/** What backup and restore ask of storage: snapshots that stay, and logs and states that begin again. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { MessageChannel } from 'node:worker_threads'
-import { Control, serveControl } from '../../src/actor/control.ts'
-import { Backups } from '../../src/backup/online.ts'
+import { test } from 'node:test'
 import { packEntries } from '../../src/codec/record.ts'
-import { SkiffError } from '../../src/errors.ts'
 import { encodeMembership } from '../../src/raft/membership.ts'
 import type { Entry, SnapshotMark } from '../../src/raft/types.ts'
 import { directoryAt } from '../../src/storage/directory.ts'
 import { openLogEnvironment, openStateEnvironment } from '../../src/storage/environment.ts'
+import { membershipKey } from '../../src/storage/layout.ts'
 import { LogStore } from '../../src/storage/log-store.ts'
-import type { StorageControl } from '../../src/storage/service.ts'
 import { SnapshotFolder } from '../../src/storage/snapshot-files.ts'
 import { type SnapshotFiles, Snapshots } from '../../src/storage/snapshots.ts'
 import { StateMachine } from '../../src/storage/state-machine.ts'
 import { batchEntry, noop } from '../support/batches.ts'
 import { defer, temporaryDir } from '../support/cleanup.ts'
-import { skiff } from '../support/cluster.ts'
-import { until } from '../support/until.ts'
 
 const nodeId = '00000000000000aa'
 const member = { id: nodeId, address: '127.0.0.1:1', role: 'voter' as const }
@@ -31,8 +24,8 @@ const membership: Entry = {
   bytes: encodeMembership([member]),
 }
 
-function markAt(index: number, hash = 'h'): SnapshotMark {
-  return { index, term: 3, membership: { index: 0, members: [] }, bytes: 100, hash }
+function markAt(index: number): SnapshotMark {
+  return { index, term: 3, membership: { index: 0, members: [] }, bytes: 100, hash: 'h' }
 }
 
 test('a log that begins behind a snapshot can found a cluster there, and tells the snapshot its members', async (t) => {
@@ -74,6 +67,7 @@ test('a state that begins anew keeps its keys and forgets members, sessions and 
   state.beginAnew(1_000)
   assert.deepEqual([state.appliedIndex, state.revision], [2, 1_002])
   assert.deepEqual(state.membership, { index: 0, members: [] })
+  assert.equal(state.tables.meta.get(membershipKey), undefined)
   assert.deepEqual([rowsOf('sessions'), rowsOf('revisions')], [0, 0])
   assert.deepEqual([rowsOf('kv'), rowsOf('prefixes')], [2, 2])
   const [applied] = state.apply([batchEntry(3, [['put', 'd', 1]], { sequence: 1 })], null)
@@ -125,69 +119,4 @@ test('a snapshot that is held stays, as often as it is held, whatever is taken m
   snapshots.release(first)
   take(6)
   assert.deepEqual(kept, [6, 5])
-})
-
-/** A node whose storage answers as it is told to. */
-async function fakeNode(t: TestContext, hash: string) {
-  const dir = await temporaryDir(t)
-  const snapshot = markAt(7, hash)
-  mkdirSync(join(dir, 'snapshots'))
-  writeFileSync(new SnapshotFolder(directoryAt(dir), 0).path(snapshot), Buffer.alloc(100))
-  const { port1, port2 } = new MessageChannel()
-  const calls: string[] = []
-  let answer: () => void = () => undefined
-  const asked = new Promise<void>((resolve) => {
-    answer = resolve
-  })
-  const served = {
-    holdSnapshot: async () => {
-      await asked
-      calls.push('hold')
-      return snapshot
-    },
-    releaseSnapshot: () => {
-      calls.push('release')
-    },
-  }
-  serveControl(served, port2)
-  const control = new Control<StorageControl>(port1)
-  defer(t, () => control.close())
-  const node = {
-    id: nodeId,
-    dir,
-    members: async () => [member],
-    status: () => ({ appliedIndex: 7 }),
-  }
-  const source = { control, clusterId: () => 'c', alive: <T>(promise: Promise<T>) => promise }
-  return { backups: new Backups(node, source), dir, answer, calls }
-}
-
-test('a snapshot whose bytes are not what they were becomes no backup, and is let go', async (t) => {
-  const { backups, dir, answer, calls } = await fakeNode(t, 'another')
-  answer()
-  const made = backups.run(join(dir, 'one.skiff'))
-  await assert.rejects(made, skiff('SKIFF_STORAGE', 'not-applied', /is damaged/))
-  assert.deepEqual(readdirSync(dir), ['snapshots'])
-  assert.deepEqual(calls, ['hold', 'release'])
-})
-
-test('a backup that is given up while it waits for its snapshot lets that go when it comes', async (t) => {
-  const { backups, dir, answer, calls } = await fakeNode(t, 'any')
-  const dying = new AbortController()
-  const made = backups.run(join(dir, 'one.skiff'), { signal: dying.signal })
-  const reason = new Error('enough')
-  dying.abort(reason)
-  await assert.rejects(made, reason)
-  answer()
-  await until(() => calls.length === 2, 'the snapshot is taken, and let go')
-  assert.deepEqual(calls, ['hold', 'release'])
-})
-
-test('what waits for the node when it ends is told so', async (t) => {
-  const { backups } = await fakeNode(t, 'any')
-  const waiting = backups.unlessEnded(new Promise<never>(() => undefined))
-  const closed = new SkiffError('SKIFF_CLOSED', 'not-applied', 'the node is closed')
-  await backups.end(closed)
-  await assert.rejects(waiting, closed)
-  await assert.rejects(backups.unlessEnded(new Promise<never>(() => undefined)), closed)
 })
