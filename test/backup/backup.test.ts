@@ -25,6 +25,7 @@ import {
   skiff,
   take,
 } from '../support/cluster.ts'
+import { until } from '../support/until.ts'
 
 /** A small cluster, its backup, and what was in it. */
 async function backedUp(t: TestContext) {
@@ -75,9 +76,11 @@ test('everything acknowledged before the call is in a backup, on any node, while
   const writers = Array.from({ length: 20 }, write)
   const backups: { backup: Backup; file: string; before: number[] }[] = []
   for (let round = 0; round < 4; round++) {
+    const enough = acknowledged.length + 100
+    await until(() => acknowledged.length >= enough, 'more writes')
     const node = round % 2 === 0 ? await leaderOf(cluster) : await followerOf(cluster)
-    const before = [...acknowledged]
     const file = join(folder, `${round}.skiff`)
+    const before = [...acknowledged]
     backups.push({ backup: await node.backup(file), file, before })
   }
   writing = false

@@ -47,7 +47,10 @@ async function fakeNode(t: TestContext, hash: string) {
   const node = {
     id: nodeId,
     dir,
-    members: async () => [member],
+    members: async () => {
+      calls.push('catch up')
+      return [member]
+    },
     status: () => ({ appliedIndex: 7 }),
   }
   const source = { control, clusterId: () => 'c', alive: <T>(promise: Promise<T>) => promise }
@@ -60,6 +63,14 @@ test('a snapshot whose bytes are not what they were becomes no backup, and is le
   const made = backups.run(join(dir, 'one.skiff'))
   await assert.rejects(made, skiff('SKIFF_STORAGE', 'not-applied', /is damaged/))
   assert.deepEqual(readdirSync(dir), ['snapshots'])
+  assert.deepEqual(calls, ['catch up', 'hold', 'release'])
+})
+
+test('a backup that asks nobody only takes a snapshot', async (t) => {
+  const { backups, dir, answer, calls } = await fakeNode(t, 'another')
+  answer()
+  const made = backups.run(join(dir, 'one.skiff'), { consistency: 'stale' })
+  await assert.rejects(made, skiff('SKIFF_STORAGE', 'not-applied'))
   assert.deepEqual(calls, ['hold', 'release'])
 })
 
@@ -71,8 +82,8 @@ test('a backup that is given up while it waits for its snapshot lets that go whe
   dying.abort(reason)
   await assert.rejects(made, reason)
   answer()
-  await until(() => calls.length === 2, 'the snapshot is taken, and let go')
-  assert.deepEqual(calls, ['hold', 'release'])
+  await until(() => calls.length === 3, 'the snapshot is taken, and let go')
+  assert.deepEqual(calls, ['catch up', 'hold', 'release'])
 })
 
 test('what waits for the node when it ends is told so', async (t) => {
