@@ -21,10 +21,12 @@ import type {
   ReadIndexReply,
   SnapshotChunk,
   SnapshotReply,
+  TimeoutNow,
+  TimeoutNowDeclined,
   Vote,
   VoteReply,
 } from './raft/rpc.ts'
-import type { Index, Member, NodeId, RoleName, Term } from './raft/types.ts'
+import type { Index, Member, MemberRole, NodeId, RoleName, Term } from './raft/types.ts'
 
 // ── codec ↔ network: frames, unread ─────────────────────────────────────────────────────────────
 
@@ -63,7 +65,10 @@ export type WireRpc =
   | ReadIndexReply
   | SnapshotChunk
   | SnapshotReply
+  | TimeoutNow
+  | TimeoutNowDeclined
   | Forward
+  | ForwardRefused
   | Change
   | ChangeReply
 
@@ -84,7 +89,13 @@ export interface Forward {
   readonly batch: Uint8Array
 }
 
-/** Asks the leader to change the membership. */
+/** The leader takes no batches, and nobody can take its place. What was sent may be in a log all the same. */
+export interface ForwardRefused {
+  readonly type: 'forwardRefused'
+  readonly reason: string
+}
+
+/** Asks the leader to change the membership, or to make room for another. */
 export interface Change {
   readonly type: 'change'
   /** Chosen by the asker, never used twice in its life. */
@@ -93,8 +104,27 @@ export interface Change {
 }
 
 export type MembershipChange =
-  | { readonly type: 'add'; readonly member: NodeId; readonly address: string }
+  /** As a `voter` it enters as a learner, and votes once it has caught up. */
+  | {
+      readonly type: 'add'
+      readonly member: NodeId
+      readonly address: string
+      readonly role: MemberRole
+    }
   | { readonly type: 'remove'; readonly member: NodeId }
+  /** `member` takes the place of `old`. */
+  | {
+      readonly type: 'replace'
+      readonly old: NodeId
+      readonly member: NodeId
+      readonly address: string
+    }
+  | LeaderChange
+
+/** `transfer`: this member is to lead. `relieve`: any but this one. */
+export type LeaderChange =
+  | { readonly type: 'transfer'; readonly member: NodeId }
+  | { readonly type: 'relieve'; readonly member: NodeId }
 
 export interface ChangeReply {
   readonly type: 'changeReply'
@@ -182,6 +212,8 @@ export interface NodeView {
   readonly role: RoleName
   readonly term: Term
   readonly leaderId: NodeId | null
-  /** As applied here: committed. */
+  /** As applied here: committed. While a change of voters is under way, all whose majorities count. */
   readonly members: readonly Member[]
+  /** Is such a change under way? */
+  readonly isJoint: boolean
 }

@@ -8,7 +8,7 @@ import { formatAddress, parseAddress } from './address.ts'
 import { Backups } from './backup/online.ts'
 import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
-import { errorFromData, isErrorData, messageOf, type Outcome, SkiffError } from './errors.ts'
+import { errorFromData, failureOf, neverStarted, type Outcome, SkiffError } from './errors.ts'
 import type { CodecToNetwork, PeerAddress } from './messages.ts'
 import { type Clock, startClock } from './network/clock.ts'
 import {
@@ -148,12 +148,18 @@ export class LocalNode extends ForwardingStore implements Node {
     return this.#backups.run(file, options)
   }
 
-  close(): Promise<void> {
-    return this.#stop('close')
+  /** As far as is known on this thread. */
+  get leads(): boolean {
+    return this.isLive && this.#client?.views.view.role === 'leader'
+  }
+
+  /** `others`: what ends before leadership is handed over, so that it is not handed to them. */
+  close(others: Promise<unknown> = Promise.resolve()): Promise<void> {
+    return this.#stop('close', others)
   }
 
   kill(): Promise<void> {
-    return this.#stop('kill')
+    return this.#stop('kill', Promise.resolve())
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -325,13 +331,18 @@ export class LocalNode extends ForwardingStore implements Node {
     if (this.#life === 'running') void this.kill()
   }
 
-  #stop(how: 'close' | 'kill'): Promise<void> {
-    this.#stopping ??= this.#shutDown(how)
+  #stop(how: 'close' | 'kill', others: Promise<unknown>): Promise<void> {
+    this.#stopping ??= this.#shutDown(how, others)
     return this.#stopping
   }
 
-  async #shutDown(how: 'close' | 'kill'): Promise<void> {
+  async #shutDown(how: 'close' | 'kill', others: Promise<unknown>): Promise<void> {
+    const handsOver = how === 'close' && this.leads
     this.#life = 'stopped'
+    if (handsOver) {
+      await this.#release(() => others)
+      await this.#release(() => this.#alive(this.#actors.control.call('handOver')))
+    }
     // At once, and in this order; only the last takes time.
     await Promise.all([
       this.#release(() => this.#clock?.stop()),
@@ -363,18 +374,6 @@ export class LocalNode extends ForwardingStore implements Node {
     const { code, message } = this.#failure
     return new SkiffError(code, outcome, message, { cause: this.#failure })
   }
-}
-
-function failureOf(error: unknown): SkiffError {
-  if (error instanceof SkiffError) return error
-  if (isErrorData(error)) return errorFromData(error)
-  return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${messageOf(error)}`)
-}
-
-/** Nobody has asked anything of it yet. */
-function neverStarted(failure: SkiffError): SkiffError {
-  const { code, message } = failure
-  return new SkiffError(code, 'not-applied', message, { cause: failure })
 }
 
 /** The port it had last, if it still listens on the same host. */

@@ -91,7 +91,7 @@ function judge(readers: readonly SurvivorReader[]): Recovery {
   const best = bestReader.survivor
   const here = new Set(usable.map(({ survivor }) => survivor.nodeId))
   const missing = best.members.filter(({ id, role }) => role === 'voter' && !here.has(id))
-  const hasQuorum = bestReader.possibleMembers.every((members) => {
+  const hasQuorum = bestReader.quorums.every((members) => {
     const voters = votersOf(members)
     return voters.filter((id) => here.has(id)).length >= majority(voters.length)
   })

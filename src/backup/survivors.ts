@@ -107,11 +107,17 @@ export class SurvivorReader {
     await new SurvivorReader(dir, null).close()
   }
 
-  /** The members that may count: those as of the applied entry, and all behind it, committed or not. */
-  get possibleMembers(): readonly Membership[] {
+  /**
+   * Of each a majority may have been needed: the members as of the applied entry, and all behind it, committed or
+   * not; in a joint configuration those of before as well (paper §6).
+   */
+  get quorums(): readonly Membership[] {
     const { appliedIndex } = this.survivor
     const known = this.#memberships.findLastIndex(({ index }) => index <= appliedIndex)
-    return this.#memberships.slice(Math.max(0, known)).map(({ members }) => members)
+    const possible = this.#memberships.slice(Math.max(0, known))
+    return possible.flatMap(({ members, outgoing }) => {
+      return outgoing.length === 0 ? [members] : [members, outgoing]
+    })
   }
 
   termAt(index: number): number {

@@ -56,7 +56,20 @@ export class Changes {
    * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_TIMEOUT`
    */
   async join(member: NodeId, address: string, seed: PeerAddress): Promise<void> {
-    await this.#ask({ type: 'add', member, address }, seed, {}, this.#parts.progress)
+    await this.#ask({ type: 'add', member, address, role: 'voter' }, seed, {}, this.#parts.progress)
+  }
+
+  /**
+   * Has `to` lead, or any but the one that leads.
+   * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
+   */
+  async transfer(to: NodeId | null, options?: CallOptions): Promise<void> {
+    const rest = shareDeadline(options, this.#parts.timeoutMs)
+    await this.#parts.catchUp(rest())
+    const leader = await this.#parts.views.leader(rest())
+    const change: MembershipChange =
+      to === null ? { type: 'relieve', member: leader } : { type: 'transfer', member: to }
+    await this.#ask(change, null, rest())
   }
 
   refused(id: number, reason: string): void {
@@ -97,20 +110,40 @@ export class Changes {
   }
 }
 
-function isDone({ members }: NodeView, change: MembershipChange): boolean {
+/** While it is joint, who leaves is needed still. */
+function isDone({ members, isJoint, leaderId }: NodeView, change: MembershipChange): boolean {
+  if (change.type === 'transfer') return leaderId === change.member
+  if (change.type === 'relieve') return leaderId !== null && leaderId !== change.member
+  if (isJoint) return false
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove') return known === undefined
-  return known?.role === 'voter' && known.address === change.address
+  if (known?.address !== change.address) return false
+  if (change.type === 'add') return known.role === change.role
+  return members.every(({ id }) => id !== change.old)
 }
 
 function late(change: MembershipChange): SkiffError {
-  const what =
-    change.type === 'add'
-      ? `${change.member} at ${change.address} does not vote yet`
-      : `${change.member} is still a member`
+  const what = missing(change)
   return new SkiffError(
     'SKIFF_TIMEOUT',
     'unknown',
     `${what}; the change may still happen. Is there a leader, and do the members reach each other?`,
   )
+}
+
+function missing(change: MembershipChange): string {
+  switch (change.type) {
+    case 'add':
+      return change.role === 'voter'
+        ? `${change.member} at ${change.address} does not vote yet`
+        : `${change.member} at ${change.address} is no learner yet`
+    case 'remove':
+      return `${change.member} is still a member`
+    case 'replace':
+      return `${change.member} at ${change.address} has not taken the place of ${change.old} yet`
+    case 'transfer':
+      return `${change.member} does not lead yet`
+    case 'relieve':
+      return `${change.member} still leads`
+  }
 }

@@ -6,11 +6,13 @@
  * Who sent a frame, and whether it may, is known from its link (network/), not from here.
  */
 import { Packr } from 'msgpackr'
-import type { ChangeAnswer, MembershipChange, PeerAddress, WireRpc } from '../messages.ts'
+import type { WireRpc } from '../messages.ts'
 import { appendEntriesMax, frameBytesMax } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
-import { encodeMembership } from '../raft/membership.ts'
+import { encodeConfiguration } from '../raft/membership.ts'
 import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
+import { changeElements, changeReaders, changeReplyElements } from './change.ts'
+import { codes, type Reader } from './codes.ts'
 import { checkBatch } from './command.ts'
 import { FieldReader, reasonLengthMax } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
@@ -34,30 +36,6 @@ const hashLength = 64
 // Without extensions: byte strings stay byte strings, and decoded ones are views into the frame.
 const packr = new Packr({ useRecords: false })
 
-/** Numbers on the wire: never reused, never renumbered within a wire version. */
-const codes = {
-  preVote: 1,
-  preVoteReply: 2,
-  vote: 3,
-  voteReply: 4,
-  append: 5,
-  appendAccepted: 6,
-  appendRejected: 7,
-  heartbeat: 8,
-  heartbeatReply: 9,
-  readIndex: 10,
-  readIndexReply: 11,
-  forward: 12,
-  changeAdd: 13,
-  changeRemove: 14,
-  changeAccepted: 15,
-  changeRedirected: 16,
-  changeBusy: 17,
-  changeRefused: 18,
-  snapshot: 19,
-  snapshotReply: 20,
-} as const
-
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
 
 /** The frame, in an ArrayBuffer of its own. */
@@ -76,8 +54,10 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return [codes.preVote, rpc.term, rpc.lastIndex, rpc.lastTerm]
     case 'preVoteReply':
       return [codes.preVoteReply, rpc.term, rpc.granted]
-    case 'vote':
-      return [codes.vote, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    case 'vote': {
+      const code = rpc.isTransfer ? codes.transferVote : codes.vote
+      return [code, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    }
     case 'voteReply':
       return [codes.voteReply, rpc.term, rpc.granted]
     case 'append': {
@@ -98,8 +78,14 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return snapshotElements(rpc)
     case 'snapshotReply':
       return [codes.snapshotReply, rpc.term, rpc.index, rpc.heldBytes]
+    case 'timeoutNow':
+      return [codes.timeoutNow, rpc.term, rpc.lastIndex]
+    case 'timeoutNowDeclined':
+      return [codes.timeoutNowDeclined, rpc.term]
     case 'forward':
       return [codes.forward, rpc.batch]
+    case 'forwardRefused':
+      return [codes.forwardRefused, rpc.reason.slice(0, reasonLengthMax)]
     case 'change':
       return changeElements(rpc.id, rpc.change)
     case 'changeReply':
@@ -117,35 +103,9 @@ function appendReplyElements(reply: AppendReply): unknown[] {
 
 function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unknown[] {
   const { index, term: lastTerm, membership, bytes, hash } = snapshot
-  const members = encodeMembership(membership.members)
+  const members = encodeConfiguration(membership)
   const mark = [index, lastTerm, membership.index, members, bytes, Buffer.from(hash, 'hex')]
   return [codes.snapshot, term, ...mark, offset, chunk]
-}
-
-function changeElements(id: number, change: MembershipChange): unknown[] {
-  switch (change.type) {
-    case 'add':
-      return [codes.changeAdd, id, change.member, change.address]
-    case 'remove':
-      return [codes.changeRemove, id, change.member]
-    default:
-      return unreachable(change)
-  }
-}
-
-function changeReplyElements(id: number, answer: ChangeAnswer): unknown[] {
-  switch (answer.type) {
-    case 'accepted':
-      return [codes.changeAccepted, id]
-    case 'redirected':
-      return [codes.changeRedirected, id, answer.leader?.id ?? null, answer.leader?.address ?? null]
-    case 'busy':
-      return [codes.changeBusy, id, answer.reason.slice(0, reasonLengthMax)]
-    case 'refused':
-      return [codes.changeRefused, id, answer.reason.slice(0, reasonLengthMax)]
-    default:
-      return unreachable(answer)
-  }
 }
 
 // ── in ──────────────────────────────────────────────────────────────────────────────────────────
@@ -165,17 +125,11 @@ export function decodeFrame(frame: Uint8Array): WireRpc {
   return reader.read(new FieldReader(values))
 }
 
-interface Reader {
-  /** How many the frame must have. */
-  readonly fields: number
-  /** Takes them in the order of the encoding above. */
-  read(from: FieldReader): WireRpc
-}
-
 const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.preVote, { fields: 3, read: (from) => ({ type: 'preVote', ...candidacy(from) }) }],
   [codes.preVoteReply, { fields: 2, read: (from) => ({ type: 'preVoteReply', ...ballot(from) }) }],
-  [codes.vote, { fields: 3, read: (from) => ({ type: 'vote', ...candidacy(from) }) }],
+  [codes.vote, { fields: 3, read: voteReader(false) }],
+  [codes.transferVote, { fields: 3, read: voteReader(true) }],
   [codes.voteReply, { fields: 2, read: (from) => ({ type: 'voteReply', ...ballot(from) }) }],
   [codes.append, { fields: 6, read: readAppend }],
   [codes.appendAccepted, { fields: 2, read: readAppendAccepted }],
@@ -186,13 +140,11 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.readIndexReply, { fields: 3, read: readReadIndexReply }],
   [codes.snapshot, { fields: 9, read: readSnapshot }],
   [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
+  [codes.timeoutNow, { fields: 2, read: readTimeoutNow }],
+  [codes.timeoutNowDeclined, { fields: 1, read: readTimeoutNowDeclined }],
   [codes.forward, { fields: 1, read: readForward }],
-  [codes.changeAdd, { fields: 3, read: readChangeAdd }],
-  [codes.changeRemove, { fields: 2, read: readChangeRemove }],
-  [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
-  [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
-  [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
-  [codes.changeRefused, { fields: 2, read: answerReader(readRefused) }],
+  [codes.forwardRefused, { fields: 1, read: readForwardRefused }],
+  ...changeReaders,
 ])
 
 function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTerm: number } {
@@ -201,6 +153,10 @@ function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTe
     lastIndex: from.integer('lastIndex'),
     lastTerm: from.integer('lastTerm'),
   }
+}
+
+function voteReader(isTransfer: boolean): Reader['read'] {
+  return (from) => ({ type: 'vote', ...candidacy(from), isTransfer })
 }
 
 function ballot(from: FieldReader): { term: number; granted: boolean } {
@@ -279,7 +235,7 @@ function readSnapshot(from: FieldReader): WireRpc {
   const index = from.integer('snapshot.index')
   const lastTerm = from.integer('snapshot.term')
   const membershipIndex = from.integer('snapshot.membership.index')
-  const members = checkMembership(from.bytes('snapshot.membership'))
+  const configuration = checkMembership(from.bytes('snapshot.membership'))
   const bytes = from.integer('snapshot.bytes')
   const hash = Buffer.from(from.bytes('snapshot.hash')).toString('hex')
   const offset = from.integer('offset')
@@ -290,7 +246,7 @@ function readSnapshot(from: FieldReader): WireRpc {
     offset + chunk.length <= bytes,
     `chunk that ends behind the ${bytes} bytes of its snapshot`,
   )
-  const membership = { index: membershipIndex, members }
+  const membership = { index: membershipIndex, ...configuration }
   const snapshot = { index, term: lastTerm, membership, bytes, hash }
   return { type: 'snapshot', term, snapshot, offset, chunk }
 }
@@ -304,39 +260,20 @@ function readSnapshotReply(from: FieldReader): WireRpc {
   }
 }
 
+function readTimeoutNow(from: FieldReader): WireRpc {
+  return { type: 'timeoutNow', term: from.integer('term'), lastIndex: from.integer('lastIndex') }
+}
+
+function readTimeoutNowDeclined(from: FieldReader): WireRpc {
+  return { type: 'timeoutNowDeclined', term: from.integer('term') }
+}
+
 function readForward(from: FieldReader): WireRpc {
   const batch = from.bytes('batch')
   checkBatch(batch)
   return { type: 'forward', batch }
 }
 
-function readChangeAdd(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  const member = from.nodeId('member')
-  return { type: 'change', id, change: { type: 'add', member, address: from.address('address') } }
-}
-
-function readChangeRemove(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  return { type: 'change', id, change: { type: 'remove', member: from.nodeId('member') } }
-}
-
-function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): Reader['read'] {
-  return (from) => ({ type: 'changeReply', id: from.integer('id'), answer: readAnswer(from) })
-}
-
-function readRedirected(from: FieldReader): ChangeAnswer {
-  return { type: 'redirected', leader: from.absent('leader', 2) ? null : readPeer(from) }
-}
-
-function readPeer(from: FieldReader): PeerAddress {
-  return { id: from.nodeId('leader.id'), address: from.address('leader.address') }
-}
-
-function readBusy(from: FieldReader): ChangeAnswer {
-  return { type: 'busy', reason: from.reason('reason') }
-}
-
-function readRefused(from: FieldReader): ChangeAnswer {
-  return { type: 'refused', reason: from.reason('reason') }
+function readForwardRefused(from: FieldReader): WireRpc {
+  return { type: 'forwardRefused', reason: from.reason('reason') }
 }

@@ -3,11 +3,11 @@
  * we lead. A request is idempotent and asked again and again; whoever asked sees from its own log that it
  * is done (client/changes.ts), and then cancels it.
  */
-import type { ChangeAnswer, MembershipChange, PeerAddress } from '../messages.ts'
-import { membersMax } from '../options.ts'
-import { sortMembers } from '../raft/membership.ts'
+import type { ChangeAnswer, LeaderChange, MembershipChange, PeerAddress } from '../messages.ts'
+import { everyone, votersOf } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { Membership, NodeId } from '../raft/types.ts'
+import type { NodeId } from '../raft/types.ts'
+import { judge } from './wishes.ts'
 
 interface Request {
   readonly id: number
@@ -102,12 +102,26 @@ export class Changes {
 
   /** What we, as far as we lead, say to a change. */
   #decide(change: MembershipChange): ChangeAnswer {
-    const { members } = this.#raft.membership
+    const { membership } = this.#raft
     if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }
-    const next = apply(members, change)
-    if (typeof next === 'string') return { type: 'refused', reason: next }
-    if (next === members) return { type: 'accepted' }
-    return this.#raft.changeMembership(next) ?? { type: 'redirected', leader: null }
+    if (change.type === 'transfer' || change.type === 'relieve') return this.#handOver(change)
+    const wish = judge(membership, change)
+    if (wish === null) return { type: 'accepted' }
+    if (typeof wish === 'string') return { type: 'refused', reason: wish }
+    const outcome = this.#raft.considerMembers(wish.after.members)
+    if (outcome?.type !== 'accepted') return outcome ?? { type: 'redirected', leader: null }
+    // It is its successor that removes a leader, so that nobody has to wait for an election.
+    const stays = votersOf(wish.after.members).includes(this.#raft.id)
+    if (!stays && this.#raft.transferLeadership(null)?.type === 'accepted')
+      return { type: 'busy', reason: 'the leader is to leave, and hands over first' }
+    return this.#raft.changeMembership(wish.first) ?? { type: 'redirected', leader: null }
+  }
+
+  #handOver({ type, member }: LeaderChange): ChangeAnswer {
+    const leads = member === this.#raft.id
+    if (leads === (type === 'transfer')) return { type: 'accepted' }
+    const outcome = this.#raft.transferLeadership(type === 'transfer' ? member : null)
+    return outcome ?? { type: 'redirected', leader: null }
   }
 
   #ask(
@@ -132,24 +146,7 @@ export class Changes {
 
   #leader(): PeerAddress | null {
     const { leaderId } = this.#raft.status
-    const leader = this.#raft.membership.members.find(({ id }) => id === leaderId)
+    const leader = everyone(this.#raft.membership).find(({ id }) => id === leaderId)
     return leader === undefined ? null : { id: leader.id, address: leader.address }
   }
-}
-
-/** The members after the change; the same object when there is nothing to change; or why it cannot be. */
-function apply(members: Membership, change: MembershipChange): Membership | string {
-  const known = members.find(({ id }) => id === change.member)
-  if (change.type === 'remove')
-    return known === undefined ? members : members.filter((member) => member !== known)
-  if (known !== undefined) {
-    return known.address === change.address
-      ? members
-      : `${known.id} is a member at ${known.address}; addresses of members cannot change yet, remove it first`
-  }
-  const atAddress = members.find(({ address }) => address === change.address)
-  if (atAddress !== undefined)
-    return `${change.address} is the address of member ${atAddress.id}; remove that one first`
-  if (members.length >= membersMax) return `a cluster has at most ${membersMax} members`
-  return sortMembers([...members, { id: change.member, address: change.address, role: 'learner' }])
 }

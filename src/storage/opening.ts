@@ -6,7 +6,7 @@
 import { packEntries } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
-import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
+import { configurationOf, encodeConfiguration, type MembershipAt } from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
 import type { Entry, Membership, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
@@ -19,6 +19,7 @@ import { Reads } from './reads.ts'
 import { type SnapshotFiles, Snapshots } from './snapshots.ts'
 import { StateMachine } from './state-machine.ts'
 import type { StorageParts } from './storage.ts'
+import { Succession } from './succession.ts'
 import { Watchers } from './watchers.ts'
 
 /** A data directory, as far as it matters what is in it. */
@@ -104,10 +105,11 @@ export function bootstrap(opened: Opened, clusterId: string, members: Membership
   assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
   const { base, hardState } = opened.log
   const at = { index: base.index + 1, term: hardState.term + 1 }
-  const first: Entry = { ...at, type: 'membership', bytes: encodeMembership(members) }
+  const founding = configurationOf(members)
+  const first: Entry = { ...at, type: 'membership', bytes: encodeConfiguration(founding) }
   opened.identity = { ...opened.identity, clusterId }
   opened.log.bootstrap(opened.identity, first, packEntries([first]))
-  opened.memberships = [{ index: at.index, members }]
+  opened.memberships = [{ index: at.index, ...founding }]
 }
 
 /** All that a turn needs, over what was opened. */
@@ -142,6 +144,7 @@ export function assembleNode(
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
     changes: new Changes(raft, limits.heartbeatTicks),
+    succession: new Succession(raft, space, limits.electionTicksMin),
     watchers: new Watchers(state, log, watcherBytesMax),
     board: new BoardWriter(board),
     space,
@@ -169,17 +172,19 @@ function checkLogIsThere(home: Home, log: LogStore): void {
 }
 
 /**
- * A snapshot takes the place of log and state. The first step decides it: from then on the state is one that
- * cannot be trusted, and whoever dies before the last step has it made of the snapshot at the next start.
+ * A snapshot takes the place of log and state. The state is made of it aside; then one step of the log decides,
+ * and what was made before is thrown away: at once, or at the next start, whichever of the two it is.
+ * `null`: the snapshot is damaged, and nothing has happened.
  */
-function install(home: Home, opened: Opened, snapshot: SnapshotMark): number {
-  const { log, state } = opened
-  const generation = opened.stateMark.generation + 1
-  const untrusted: StateMark = { bootId: '', clean: false, generation }
-  log.install(snapshot, untrusted)
-  opened.stateMark = prepareState(home, log)
+function install(home: Home, opened: Opened, snapshot: SnapshotMark): number | null {
+  const { log, state, stateMark } = opened
+  const generation = stateMark.generation + 1
+  if (!home.snapshots.restore(snapshot, generation)) return null
+  opened.stateMark = { bootId: stateMark.bootId, clean: false, generation }
+  log.install(snapshot, opened.stateMark)
   void state.replace(home.openState(generation)).close()
   assert(state.appliedIndex === snapshot.index, `the snapshot holds entry ${state.appliedIndex}`)
+  home.discardStates(generation)
   return generation
 }
 

@@ -15,7 +15,7 @@ import type {
 } from '../messages.ts'
 import { snapshotChunkBytes } from '../options.ts'
 import { assert } from '../raft/assert.ts'
-import type { MembershipAt } from '../raft/membership.ts'
+import { everyone, type MembershipAt } from '../raft/membership.ts'
 import type { Membership, NodeId, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import {
   bootId,
@@ -89,6 +89,8 @@ export type StorageControl = {
   /** Takes one now, whose file stays until it is released. */
   holdSnapshot(): Promise<SnapshotMark>
   releaseSnapshot(snapshot: SnapshotMark): void
+  /** Has another lead, if we do and another can; not for longer than a few elections take. */
+  handOver(): Promise<void>
   /** Flushed and marked clean. */
   close(): Promise<void>
   /** As a crash would leave it. */
@@ -147,6 +149,7 @@ class StorageService {
     snapshot: async () => (await this.#snapshot(() => undefined)).index,
     holdSnapshot: () => this.#snapshot((taken) => this.#taken?.hold(taken)),
     releaseSnapshot: (snapshot) => this.#taken?.release(snapshot),
+    handOver: () => this.#handOver(),
     close: () => this.#close(true),
     kill: () => this.#close(false),
   }
@@ -219,6 +222,13 @@ class StorageService {
     })
   }
 
+  #handOver(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#storage === null) resolve()
+      else this.#storage.handOver(resolve)
+    })
+  }
+
   /** Says why, to those who wait, and ends the actor. The disk is left as it is. */
   #fail(data: SkiffErrorData): void {
     this.#ports.network.post({ type: 'failed', error: data })
@@ -274,7 +284,7 @@ class StorageService {
 
 function describe({ log, identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
   const { nodeId, clusterId, address } = identity
-  const isIn = ({ members }: MembershipAt): boolean => members.some(({ id }) => id === nodeId)
+  const isIn = (at: MembershipAt): boolean => everyone(at).some(({ id }) => id === nodeId)
   return {
     nodeId,
     incarnation,

@@ -7,6 +7,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { Control, serveControl } from '../../src/actor/control.ts'
 import { Backups } from '../../src/backup/online.ts'
 import { SkiffError } from '../../src/errors.ts'
+import { noMembership } from '../../src/raft/membership.ts'
 import type { SnapshotMark } from '../../src/raft/types.ts'
 import { directoryAt } from '../../src/storage/directory.ts'
 import type { StorageControl } from '../../src/storage/service.ts'
@@ -21,8 +22,10 @@ const member = { id: nodeId, address: '127.0.0.1:1', role: 'voter' as const }
 /** A node whose storage answers as it is told to. */
 async function fakeNode(t: TestContext, hash: string) {
   const dir = await temporaryDir(t)
-  const membership = { index: 0, members: [] }
-  const snapshot: SnapshotMark = { index: 7, term: 3, membership, bytes: 100, hash }
+  const snapshot: SnapshotMark = {
+    ...{ index: 7, term: 3, membership: noMembership },
+    ...{ bytes: 100, hash },
+  }
   mkdirSync(join(dir, 'snapshots'))
   writeFileSync(new SnapshotFolder(directoryAt(dir), 0).path(snapshot), Buffer.alloc(100))
   const { port1, port2 } = new MessageChannel()

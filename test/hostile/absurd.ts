@@ -108,7 +108,13 @@ export const absurdities: readonly Absurdity[] = [
   {
     what: 'a candidate in the highest term',
     ...{ to: 'leader', as: 'stranger', stops: null },
-    say: () => ({ type: 'vote', term: huge, lastIndex: huge, lastTerm: huge }),
+    say: () => ({
+      type: 'vote',
+      term: huge,
+      lastIndex: huge,
+      lastTerm: huge,
+      isTransfer: true,
+    }),
   },
   {
     what: 'an append of its leader beyond the end of the log',
@@ -151,7 +157,7 @@ export const absurdities: readonly Absurdity[] = [
     ...{ to: 'leader', as: 'stranger', stops: null },
     say: ({ address }, ownId) => ({
       type: 'change',
-      ...{ id: huge, change: { type: 'add', member: ownId, address } },
+      ...{ id: huge, change: { type: 'add', member: ownId, address, role: 'voter' } },
     }),
   },
   {

@@ -2,8 +2,8 @@
 import { BatchWriter, sealBatch } from '../../src/codec/command.ts'
 import { packEntries } from '../../src/codec/record.ts'
 import type { ChangeAnswer, WireRpc } from '../../src/messages.ts'
-import { encodeMembership } from '../../src/raft/membership.ts'
-import type { Entry } from '../../src/raft/types.ts'
+import { configurationOf, encodeConfiguration } from '../../src/raft/membership.ts'
+import type { Entry, Member } from '../../src/raft/types.ts'
 import type { Random } from '../simulation/random.ts'
 
 const numbers: readonly number[] = [0, 1, 2, 127, 128, 255, 65_536, 2 ** 32, 2 ** 53 - 1]
@@ -49,7 +49,10 @@ export function anyMessage(random: Random): WireRpc {
   return random.pick<() => WireRpc>([
     () => ({ type: 'preVote', ...candidacy }),
     () => ({ type: 'preVoteReply', term: number(), granted }),
-    () => ({ type: 'vote', ...candidacy }),
+    () => ({ type: 'vote', ...candidacy, isTransfer: granted }),
+    () => ({ type: 'timeoutNow', term: number(), lastIndex: number() }),
+    () => ({ type: 'timeoutNowDeclined', term: number() }),
+    () => ({ type: 'forwardRefused', reason: random.pick(texts) }),
     () => ({ type: 'voteReply', term: number(), granted }),
     () => anyAppend(random),
     () => anyAppend(random),
@@ -106,7 +109,8 @@ function anyMembers(random: Random): Uint8Array {
   const other = anyId(random)
   const learners =
     id === other ? [] : [{ id: other, address: 'b.example:1', role: 'learner' as const }]
-  return encodeMembership([{ id, address: random.pick(addresses), role: 'voter' }, ...learners])
+  const members: Member[] = [{ id, address: random.pick(addresses), role: 'voter' }, ...learners]
+  return encodeConfiguration(configurationOf(members))
 }
 
 export function anyBatch(random: Random): Uint8Array {
@@ -135,8 +139,9 @@ function anyId(random: Random): string {
 function anyChange(random: Random, id: number): WireRpc {
   const member = anyId(random)
   const address = random.pick(addresses)
-  if (random.chance(0.5)) return { type: 'change', id, change: { type: 'remove', member } }
-  return { type: 'change', id, change: { type: 'add', member, address } }
+  const type = random.pick(['add', 'remove', 'transfer', 'relieve'] as const)
+  if (type !== 'add') return { type: 'change', id, change: { type, member } }
+  return { type: 'change', id, change: { type: 'add', member, address, role: 'voter' } }
 }
 
 function anyAnswer(random: Random): ChangeAnswer {

@@ -3,9 +3,10 @@
  * node. All checks are incremental: each entry is looked at once per node, not once per step.
  */
 import type { WireRpc } from '../../src/messages.ts'
-import { decodeMembership } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
-import type { Entry, HardState, Index, Membership, NodeId, Term } from '../../src/raft/types.ts'
+import type { TimeoutNow } from '../../src/raft/rpc.ts'
+import type { Entry, HardState, Index, Member, NodeId, Term } from '../../src/raft/types.ts'
+import { Configurations } from './configurations.ts'
 import type { Write } from './memory.ts'
 import { decodeWrites, LogMirror } from './mirror.ts'
 import type { SimulatedNode } from './node.ts'
@@ -29,14 +30,15 @@ interface Committed {
 export class Checkers {
   /** What anybody ever knew to be committed, by index - 1. */
   readonly committed: Committed[] = []
-  /** As the newest committed entry has it. */
-  membership: Membership = []
+  readonly configurations: Configurations = new Configurations((id) => this.mirror(id))
   leadersSeen = 0
   readonly #truth: Truth
   readonly #mirrors = new Map<NodeId, LogMirror>()
   readonly #leaders = new Map<Term, NodeId>()
   readonly #seen = new Map<NodeId, Seen>()
   readonly #votes = new Map<string, NodeId>()
+  /** Who was told to campaign, and in which term: only they may disturb a leader. */
+  readonly #successors = new Set<string>()
   /** Every entry ever in a log: log matching, whole. By index, then term. */
   readonly #entries: Map<Term, { entry: Entry; prevTerm: Term }>[] = []
   /** Of the state, by applied index. */
@@ -44,6 +46,11 @@ export class Checkers {
 
   constructor(truth: Truth) {
     this.#truth = truth
+  }
+
+  /** As the newest committed entry has it, and whoever is on the way out of it. */
+  get membership(): readonly Member[] {
+    return this.configurations.members
   }
 
   mirror(id: NodeId): LogMirror {
@@ -56,7 +63,7 @@ export class Checkers {
   }
 
   /** What is about to be in the log of `node`. */
-  onLogWrite({ id }: SimulatedNode, writes: readonly Write[]): void {
+  onLogWrite({ id, life }: SimulatedNode, writes: readonly Write[]): void {
     const mirror = this.mirror(id)
     const change = decodeWrites(writes, mirror.base.index)
     const { hardState, removedFrom, entries } = change
@@ -73,7 +80,10 @@ export class Checkers {
       prevTerm = entry.term
       return known
     })
+    const known = Math.max(this.committed.length, life?.raft.status.commitIndex ?? 0)
+    this.configurations.appended(id, canonical, known)
     mirror.change(change, canonical)
+    if (change.isJoint) this.configurations.counts.jointSnapshots++
   }
 
   /** After each turn of `node`: its log is on the disk, its state is as far as it will be. */
@@ -114,6 +124,9 @@ export class Checkers {
     const { term } = mirror.hardState
     if (rpc.type === 'voteReply' && rpc.granted) this.#checkVote(id, rpc.term, to)
     if (rpc.type === 'vote') this.#checkVote(id, rpc.term, id)
+    if (rpc.type === 'timeoutNow' && life !== null) this.#checkSuccessor(life.raft, to, rpc)
+    if (rpc.type === 'vote' && rpc.isTransfer && !this.#successors.has(`${id} t${rpc.term - 1}`))
+      throw new Violation('who disturbs a leader was asked to', `${id} in t${rpc.term}`)
     const tells = rpc.type === 'append' || rpc.type === 'heartbeat'
     const promises = rpc.type === 'voteReply' || rpc.type === 'vote' || rpc.type === 'appendReply'
     if ((tells || promises) && rpc.term > term)
@@ -126,9 +139,21 @@ export class Checkers {
       )
   }
 
+  onStart({ life }: SimulatedNode): void {
+    this.configurations.started(life?.raft.membership)
+  }
+
   /** A new life: the commit index may be learnt anew. */
   onDeath({ id }: SimulatedNode): void {
     this.#seen.delete(id)
+  }
+
+  #checkSuccessor(raft: Raft, to: NodeId, { term, lastIndex }: TimeoutNow): void {
+    const isVoter = raft.membership.members.some(({ id, role }) => id === to && role === 'voter')
+    const lastTerm = this.mirror(raft.id).term(lastIndex)
+    if (!isVoter || !this.mirror(to).holds({ index: lastIndex, term: lastTerm }))
+      throw new Violation('a successor votes, and has all of the log', `${to} of ${raft.id}`)
+    this.#successors.add(`${to} t${term}`)
   }
 
   #checkState({ id, stateHash: hash }: SimulatedNode, index: Index, revision: number): void {
@@ -147,8 +172,9 @@ export class Checkers {
 
   /** Under the newest members, or those before, if the leader has begun a change in the same turn. */
   #checkHeld(raft: Raft, at: { index: Index; term: Term }): void {
-    const { members } = raft.membership
-    if (this.#isHeld(at, members) || this.#isHeld(at, this.membership)) return
+    const { configurations } = this
+    if (configurations.isHeld(at, raft.membership)) return
+    if (configurations.isHeld(at, configurations.current)) return
     throw new Violation(
       'what is committed is on the disks of a majority',
       `${raft.id} commits ${at.index}`,
@@ -166,7 +192,7 @@ export class Checkers {
     if (known === undefined) {
       this.committed.push({ entry, knownInTerm: term })
       this.#truth.commit(entry)
-      if (entry.type === 'membership') this.membership = decodeMembership(entry.bytes)
+      if (entry.type === 'membership') this.configurations.committed(entry)
     } else if (known.entry !== entry) {
       throw new Violation(
         'all nodes commit the same entries',
@@ -219,13 +245,6 @@ export class Checkers {
     if (!same || Buffer.compare(known.entry.bytes, entry.bytes) !== 0)
       throw new Violation('logs match', `two entries ${index}@t${term}`)
     return known.entry
-  }
-
-  /** Is the entry on the disks of a majority of these voters? */
-  #isHeld({ index, term }: { index: Index; term: Term }, members: Membership): boolean {
-    const voters = members.filter(({ role }) => role === 'voter')
-    const holders = voters.filter(({ id }) => this.mirror(id).holds({ index, term }))
-    return 2 * holders.length > voters.length
   }
 }
 

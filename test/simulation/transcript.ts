@@ -4,16 +4,18 @@ import { readEvents } from '../../src/codec/event.ts'
 import { unpackEntries } from '../../src/codec/record.ts'
 import type { MembershipChange, StorageToNetwork, WireRpc } from '../../src/messages.ts'
 import { unreachable } from '../../src/raft/assert.ts'
-import { decodeMembership } from '../../src/raft/membership.ts'
+import { decodeConfiguration } from '../../src/raft/membership.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import type { Write } from './memory.ts'
 import { decodeWrites } from './mirror.ts'
+import type { SimulatedNode } from './node.ts'
 
 export function sayRpc(rpc: WireRpc): string {
   switch (rpc.type) {
     case 'preVote':
+      return `preVote t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}`
     case 'vote':
-      return `${rpc.type} t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}`
+      return `vote t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}${rpc.isTransfer ? ', as the leader wants' : ''}`
     case 'preVoteReply':
     case 'voteReply':
       return `${rpc.type} t${rpc.term} ${rpc.granted ? 'granted' : 'refused'}`
@@ -37,6 +39,12 @@ export function sayRpc(rpc: WireRpc): string {
       return `snapshot t${rpc.term} of ${rpc.snapshot.index}@t${rpc.snapshot.term}, ${rpc.chunk.length} bytes from ${rpc.offset} of ${rpc.snapshot.bytes}`
     case 'snapshotReply':
       return `snapshotReply t${rpc.term} of ${rpc.index}, holds ${rpc.heldBytes}`
+    case 'timeoutNow':
+      return `timeoutNow t${rpc.term} last ${rpc.lastIndex}`
+    case 'timeoutNowDeclined':
+      return `timeoutNowDeclined t${rpc.term}`
+    case 'forwardRefused':
+      return `forwardRefused ${rpc.reason}`
     case 'forward':
       return `forward ${sayBatch(rpc.batch)}`
     case 'change':
@@ -58,6 +66,13 @@ export function sayWrites(writes: readonly Write[]): string {
   return parts.length > 0 ? `writes ${parts.join(', ')}` : 'writes what it is'
 }
 
+/** How far a node is. */
+export function sayNode({ id, life, wiped }: SimulatedNode): string {
+  if (life === null) return `${id} ${wiped ? 'wiped' : 'down'}`
+  const { role, term, commitIndex, lastIndex } = life.raft.status
+  return `${id} ${role} t${term} applied ${life.state.appliedIndex} of ${commitIndex} of ${lastIndex}, unanswered ${life.main.unanswered}`
+}
+
 /** What main hears of storage. */
 export function sayMessage(message: StorageToNetwork): string {
   if (message.type === 'view') return `view of ${message.peers.length} peers`
@@ -69,7 +84,9 @@ export function sayMessage(message: StorageToNetwork): string {
 }
 
 function sayChange(change: MembershipChange): string {
-  return `${change.type} ${change.member}`
+  const { type, member } = change
+  if (type === 'add') return `add ${member} as ${change.role}`
+  return type === 'replace' ? `replace ${change.old} by ${member}` : `remove ${member}`
 }
 
 function sayEntries(entries: readonly Entry[]): string {
@@ -79,8 +96,11 @@ function sayEntries(entries: readonly Entry[]): string {
 function sayEntry({ index, term, type, bytes }: Entry): string {
   if (type === 'batch') return `${index}@t${term}:${sayBatch(bytes)}`
   if (type === 'noop') return `${index}@t${term}:noop`
-  const members = decodeMembership(bytes).map(({ id, role }) => (role === 'voter' ? id : `(${id})`))
-  return `${index}@t${term}:members ${members.join(' ')}`
+  const { members, outgoing } = decodeConfiguration(bytes)
+  const ids = members.map(({ id, role }) => (role === 'voter' ? id : `(${id})`))
+  const before =
+    outgoing.length === 0 ? '' : ` joint with ${outgoing.map(({ id }) => id).join(' ')}`
+  return `${index}@t${term}:members ${ids.join(' ')}${before}`
 }
 
 function sayBatch(bytes: Uint8Array): string {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packEntries } from '../../src/codec/record.ts'
-import { encodeMembership } from '../../src/raft/membership.ts'
+import { configurationOf, encodeConfiguration, noMembership } from '../../src/raft/membership.ts'
 import type { Entry, SnapshotMark } from '../../src/raft/types.ts'
 import { directoryAt } from '../../src/storage/directory.ts'
 import { openLogEnvironment, openStateEnvironment } from '../../src/storage/environment.ts'
@@ -17,15 +17,16 @@ import { defer, temporaryDir } from '../support/cleanup.ts'
 
 const nodeId = '00000000000000aa'
 const member = { id: nodeId, address: '127.0.0.1:1', role: 'voter' as const }
+const founding = configurationOf([member])
 const membership: Entry = {
   index: 1,
   term: 1,
   type: 'membership',
-  bytes: encodeMembership([member]),
+  bytes: encodeConfiguration(founding),
 }
 
 function markAt(index: number): SnapshotMark {
-  return { index, term: 3, membership: { index: 0, members: [] }, bytes: 100, hash: 'h' }
+  return { index, term: 3, membership: noMembership, bytes: 100, hash: 'h' }
 }
 
 test('a log that begins behind a snapshot can found a cluster there, and tells the snapshot its members', async (t) => {
@@ -47,10 +48,10 @@ test('a log that begins behind a snapshot can found a cluster there, and tells t
   assert.deepEqual(store.identity, founder)
   assert.deepEqual(store.hardState, { term: 4, votedFor: null })
   assert.deepEqual(memberships, [
-    { index: 40, members: [member] },
-    { index: 41, members: [member] },
+    { index: 40, ...founding },
+    { index: 41, ...founding },
   ])
-  assert.deepEqual(store.snapshots[0]?.membership, { index: 40, members: [member] })
+  assert.deepEqual(store.snapshots[0]?.membership, { index: 40, ...founding })
 })
 
 test('a state that begins anew keeps its keys and forgets members, sessions and where changes are', async (t) => {
@@ -66,7 +67,7 @@ test('a state that begins anew keeps its keys and forgets members, sessions and 
   assert.deepEqual([rowsOf('sessions'), rowsOf('revisions')], [1, 1])
   state.beginAnew(1_000)
   assert.deepEqual([state.appliedIndex, state.revision], [2, 1_002])
-  assert.deepEqual(state.membership, { index: 0, members: [] })
+  assert.deepEqual(state.membership, noMembership)
   assert.equal(state.tables.meta.get(membershipKey), undefined)
   assert.deepEqual([rowsOf('sessions'), rowsOf('revisions')], [0, 0])
   assert.deepEqual([rowsOf('kv'), rowsOf('prefixes')], [2, 2])

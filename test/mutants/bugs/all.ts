@@ -3,11 +3,13 @@ import { backupBugs } from './backup.ts'
 import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
+import { jointBugs } from './joint.ts'
 import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
 import { replicationBugs } from './replication.ts'
 import { logBugs, stateBugs, turnBugs } from './storage.ts'
+import { transferBugs } from './transfers.ts'
 
 /** Every bug that `npm run mutants` plants. */
 export const allMutants: readonly Mutant[] = [
@@ -15,6 +17,8 @@ export const allMutants: readonly Mutant[] = [
   ...replicationBugs,
   ...readBugs,
   ...membershipBugs,
+  ...jointBugs,
+  ...transferBugs,
   ...turnBugs,
   ...logBugs,
   ...stateBugs,

@@ -34,8 +34,8 @@ export const backupBugs: readonly Mutant[] = [
   plantInStorage(
     'snapshots.ts',
     'a snapshot that is being copied is thrown away',
-    '...inUse, ...this.#held]',
-    '...inUse]',
+    '...coming, ...this.#held]',
+    '...coming]',
   ),
   plantInStorage(
     'log-store.ts',
