@@ -36,7 +36,7 @@ export interface Recording {
   readonly history: readonly Happened[]
 }
 
-const recordingMsMax = 120_000
+const recordingMsMax = 300_000
 /** A slow disk: what is promised too early has time to be believed. */
 const syncDelayUs = 5_000
 /** More than any single write of the workloads. */

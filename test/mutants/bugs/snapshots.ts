@@ -26,8 +26,8 @@ const keptBugs: readonly Mutant[] = [
   storage(
     'snapshots.ts',
     'one that waits to be installed is thrown away',
-    '[...this.#whole, ...inUse, ...coming]',
-    '[...this.#whole, ...inUse]',
+    '...inUse, ...coming, ...this.#held]',
+    '...inUse, ...this.#held]',
   ),
   storage(
     'snapshots.ts',
@@ -62,7 +62,7 @@ const keptBugs: readonly Mutant[] = [
   storage(
     'snapshot-files.ts',
     'a state is made of a damaged snapshot',
-    'hashSync(path, snapshot.bytes) === snapshot.hash',
+    'hashSync(this.path(snapshot), snapshot.bytes) === snapshot.hash',
     'snapshot.bytes > 0',
   ),
   storage(
@@ -104,14 +104,14 @@ const installBugs: readonly Mutant[] = [
   raft(
     'raft.ts',
     'a leader lets a snapshot take the place of its log',
-    'return !this.isLeader && index > this.#server.commitIndex',
-    'return index > this.#server.commitIndex',
+    'if (this.isLeader) return false\n    if (stateLost)',
+    'if (stateLost)',
   ),
   raft(
     'follower.ts',
     'a snapshot takes the place of entries that are acknowledged',
-    'if (log.holds(index, snapshot.term)) {',
-    'if (index <= this.#server.commitIndex) {',
+    'if (!stateLost && log.holds(index, snapshot.term)) {',
+    'if (!stateLost && index <= this.#server.commitIndex) {',
   ),
   raft(
     'server.ts',
@@ -126,9 +126,9 @@ const installBugs: readonly Mutant[] = [
     'if (watcher.nextRevision < 0) this.#endCompacted(watcher)',
   ),
   storage(
-    'storage.ts',
+    'restoring.ts',
     'main goes on to read the state that was replaced',
-    "this.#ports.network.post({ type: 'stateReplaced', generation })",
+    "this.#around.network.post({ type: 'stateReplaced', generation })",
     'if (generation < 0) return',
   ),
   storage(
