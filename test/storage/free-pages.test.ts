@@ -56,3 +56,15 @@ test('a state made of a copy takes a large batch first', async (t) => {
   `,
   )
 })
+
+test('a state takes deletes while something reads an old moment of it for long', async (t) => {
+  await survives(
+    t,
+    `
+    const reading = state.useReadTransaction()
+    for (let n = 0; n < 1_000; n++) write(state, table, 200)
+    reading.done()
+    await state.close()
+  `,
+  )
+})
