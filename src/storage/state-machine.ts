@@ -11,7 +11,7 @@ import { type BatchOwner, batchOwner, type Command, readCommands } from '../code
 import { assert } from '../raft/assert.ts'
 import { decodeConfiguration } from '../raft/membership.ts'
 import type { Entry, Index, MembershipAt, NodeId } from '../raft/types.ts'
-import { type Environment, numberKey } from './environment.ts'
+import { type Environment, numberKey, type Table } from './environment.ts'
 import { onDisk } from './failure.ts'
 import {
   type KeyRecord,
@@ -95,6 +95,8 @@ class KeyState {
 
 /** Rows of revisions whose entries are gone that one transaction removes on the way. */
 const trimmedRowsMax = 256
+/** Rows looked up in one go when all are removed. */
+const removedAtOnce = 10_000
 
 export class StateMachine {
   #environment: Environment
@@ -206,6 +208,22 @@ export class StateMachine {
       this.#membership = before.membership
       throw error
     }
+  }
+
+  /**
+   * Forgets the cluster it comes from, for another goes on with it: who was a member, whose batches were applied,
+   * and where in the log changes are found. Revisions go on behind a gap, so that none is given out twice.
+   */
+  beginAnew(revisionGap: number): void {
+    const { sessions, revisions, meta } = this.#tables
+    const revision = this.#position.revision + revisionGap
+    this.#environment.transactionSync(() => {
+      for (const table of [sessions, revisions]) removeAll(table)
+      meta.removeSync(membershipKey)
+      this.#position = { ...this.#position, revision }
+      meta.putSync(positionKey, writePosition(this.#position))
+    })
+    this.#membership = readMembership(undefined)
   }
 
   async close(): Promise<void> {
@@ -365,6 +383,16 @@ export class StateMachine {
     bytes.writeDoubleBE(count, 0)
     this.#hash.add('prefixes', key, bytes)
     this.#tables.prefixes.putSync(key, bytes)
+  }
+}
+
+function removeAll(table: Table): void {
+  // Without a start lmdb leaves out the lowest.
+  const range = { start: Buffer.from([0]), limit: removedAtOnce }
+  for (;;) {
+    const keys = [...table.getKeys(range)].map((key) => Buffer.from(key))
+    for (const key of keys) table.removeSync(key)
+    if (keys.length < removedAtOnce) return
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Mutant } from '../mutant.ts'
+import { backupBugs } from './backup.ts'
 import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
@@ -26,4 +27,5 @@ export const allMutants: readonly Mutant[] = [
   ...callerBugs,
   ...clientBugs,
   ...networkBugs,
+  ...backupBugs,
 ]
