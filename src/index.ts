@@ -4,7 +4,9 @@ export { createCluster } from './cluster.ts'
 export { type Outcome, SkiffError, type SkiffErrorCode } from './errors.ts'
 /** Options, each with its unit and default. */
 export type {
+  AddServerOptions,
   CallOptions,
+  ChangeOptions,
   ClusterOptions,
   ReadOptions,
   ScanRange,
@@ -15,11 +17,14 @@ export type {
 export type { Member, MemberRole, RoleName } from './raft/types.ts'
 /** What a program holds: a cluster, its local nodes, and what they return. */
 export type {
+  Changed,
   Cluster,
   ClusterStatus,
   Entry,
   LinkStatus,
   Membership,
+  MembershipPlan,
+  MembershipSummary,
   Node,
   NodeStatus,
   Store,

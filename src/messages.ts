@@ -65,6 +65,7 @@ export type WireRpc =
   | SnapshotReply
   | Forward
   | Change
+  | Plan
   | ChangeReply
 
 /** `Append` whose entries are records back to back, as the log stores them (codec/record.ts). */
@@ -88,6 +89,13 @@ export interface Forward {
 export interface Change {
   readonly type: 'change'
   /** Chosen by the asker, never used twice in its life. */
+  readonly id: number
+  readonly change: MembershipChange
+}
+
+/** Asks the leader what it would make of a change. */
+export interface Plan {
+  readonly type: 'plan'
   readonly id: number
   readonly change: MembershipChange
 }
@@ -123,6 +131,16 @@ export type ChangeAnswer =
   /** Not now: another change, or an election, is under way. Ask again. */
   | { readonly type: 'busy'; readonly reason: string }
   | { readonly type: 'refused'; readonly reason: string }
+  /** What a change would lead to that was only asked about. */
+  | { readonly type: 'planned'; readonly forecast: Forecast }
+
+/** The members now, and after a change; the same, where it would be refused. */
+export interface Forecast {
+  readonly before: readonly Member[]
+  readonly after: readonly Member[]
+  /** `null`: it would be done. */
+  readonly refused: string | null
+}
 
 export interface PeerAddress {
   readonly id: NodeId
@@ -157,6 +175,8 @@ export type NetworkToStorage =
       /** Whom to ask while no leader is known, for a node that is not a member yet. */
       readonly via: PeerAddress | null
     }
+  | { readonly type: 'plan'; readonly id: number; readonly change: MembershipChange }
+  /** A change, or a plan. */
   | { readonly type: 'cancelChange'; readonly id: number }
   /** One unit of time, however much has passed. */
   | { readonly type: 'tick' }
@@ -183,6 +203,7 @@ export type StorageToNetwork =
   | { readonly type: 'watchEnded'; readonly id: number; readonly error: SkiffErrorData }
   /** Final. That a change is done is seen in the members. */
   | { readonly type: 'changeRefused'; readonly id: number; readonly reason: string }
+  | { readonly type: 'changePlanned'; readonly id: number; readonly forecast: Forecast }
   /** Role, leader or members have changed. `peers` are whom to keep links to, never ourselves. */
   | { readonly type: 'view'; readonly view: NodeView; readonly peers: readonly PeerAddress[] }
   /** A snapshot took the place of the state: what is read from now on is in the directory of this generation. */

@@ -6,14 +6,14 @@
  * Who sent a frame, and whether it may, is known from its link (network/), not from here.
  */
 import { Packr } from 'msgpackr'
-import type { ChangeAnswer, MembershipChange, PeerAddress, WireRpc } from '../messages.ts'
+import type { WireRpc } from '../messages.ts'
 import { appendEntriesMax, frameBytesMax } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
 import { encodeConfiguration } from '../raft/membership.ts'
 import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
-import type { MemberRole } from '../raft/types.ts'
+import { changeElements, changeReaders, changeReplyElements } from './change-frames.ts'
 import { checkBatch } from './command.ts'
-import { FieldReader, reasonLengthMax } from './fields.ts'
+import { FieldReader, type FrameReader } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
 import { packTransient } from './msgpack.ts'
 import { checkMembership, checkPayload } from './payload.ts'
@@ -49,19 +49,9 @@ const codes = {
   readIndex: 10,
   readIndexReply: 11,
   forward: 12,
-  changeAdd: 13,
-  changeRemove: 14,
-  changeAccepted: 15,
-  changeRedirected: 16,
-  changeBusy: 17,
-  changeRefused: 18,
   snapshot: 19,
   snapshotReply: 20,
-  changeAddLearner: 30,
-  changeReplace: 31,
 } as const
-
-const addCodes = { voter: codes.changeAdd, learner: codes.changeAddLearner }
 
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,7 +96,8 @@ function elementsOf(rpc: WireRpc): unknown[] {
     case 'forward':
       return [codes.forward, rpc.batch]
     case 'change':
-      return changeElements(rpc.id, rpc.change)
+    case 'plan':
+      return changeElements(rpc)
     case 'changeReply':
       return changeReplyElements(rpc.id, rpc.answer)
     default:
@@ -127,34 +118,6 @@ function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unk
   return [codes.snapshot, term, ...mark, offset, chunk]
 }
 
-function changeElements(id: number, change: MembershipChange): unknown[] {
-  switch (change.type) {
-    case 'add':
-      return [addCodes[change.role], id, change.member, change.address]
-    case 'remove':
-      return [codes.changeRemove, id, change.member]
-    case 'replace':
-      return [codes.changeReplace, id, change.old, change.member, change.address]
-    default:
-      return unreachable(change)
-  }
-}
-
-function changeReplyElements(id: number, answer: ChangeAnswer): unknown[] {
-  switch (answer.type) {
-    case 'accepted':
-      return [codes.changeAccepted, id]
-    case 'redirected':
-      return [codes.changeRedirected, id, answer.leader?.id ?? null, answer.leader?.address ?? null]
-    case 'busy':
-      return [codes.changeBusy, id, answer.reason.slice(0, reasonLengthMax)]
-    case 'refused':
-      return [codes.changeRefused, id, answer.reason.slice(0, reasonLengthMax)]
-    default:
-      return unreachable(answer)
-  }
-}
-
 // ── in ──────────────────────────────────────────────────────────────────────────────────────────
 
 /**
@@ -172,14 +135,7 @@ export function decodeFrame(frame: Uint8Array): WireRpc {
   return reader.read(new FieldReader(values))
 }
 
-interface Reader {
-  /** How many the frame must have. */
-  readonly fields: number
-  /** Takes them in the order of the encoding above. */
-  read(from: FieldReader): WireRpc
-}
-
-const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
+const readers: ReadonlyMap<number, FrameReader> = new Map<number, FrameReader>([
   [codes.preVote, { fields: 3, read: (from) => ({ type: 'preVote', ...candidacy(from) }) }],
   [codes.preVoteReply, { fields: 2, read: (from) => ({ type: 'preVoteReply', ...ballot(from) }) }],
   [codes.vote, { fields: 3, read: (from) => ({ type: 'vote', ...candidacy(from) }) }],
@@ -194,14 +150,7 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.snapshot, { fields: 9, read: readSnapshot }],
   [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
   [codes.forward, { fields: 1, read: readForward }],
-  [codes.changeAdd, { fields: 3, read: (from) => readChangeAdd(from, 'voter') }],
-  [codes.changeAddLearner, { fields: 3, read: (from) => readChangeAdd(from, 'learner') }],
-  [codes.changeReplace, { fields: 4, read: readChangeReplace }],
-  [codes.changeRemove, { fields: 2, read: readChangeRemove }],
-  [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
-  [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
-  [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
-  [codes.changeRefused, { fields: 2, read: answerReader(readRefused) }],
+  ...changeReaders,
 ])
 
 function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTerm: number } {
@@ -317,44 +266,4 @@ function readForward(from: FieldReader): WireRpc {
   const batch = from.bytes('batch')
   checkBatch(batch)
   return { type: 'forward', batch }
-}
-
-function readChangeAdd(from: FieldReader, role: MemberRole): WireRpc {
-  const id = from.integer('id')
-  const member = from.nodeId('member')
-  const address = from.address('address')
-  return { type: 'change', id, change: { type: 'add', member, address, role } }
-}
-
-function readChangeReplace(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  const old = from.nodeId('old')
-  const member = from.nodeId('member')
-  const address = from.address('address')
-  return { type: 'change', id, change: { type: 'replace', old, member, address } }
-}
-
-function readChangeRemove(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  return { type: 'change', id, change: { type: 'remove', member: from.nodeId('member') } }
-}
-
-function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): Reader['read'] {
-  return (from) => ({ type: 'changeReply', id: from.integer('id'), answer: readAnswer(from) })
-}
-
-function readRedirected(from: FieldReader): ChangeAnswer {
-  return { type: 'redirected', leader: from.absent('leader', 2) ? null : readPeer(from) }
-}
-
-function readPeer(from: FieldReader): PeerAddress {
-  return { id: from.nodeId('leader.id'), address: from.address('leader.address') }
-}
-
-function readBusy(from: FieldReader): ChangeAnswer {
-  return { type: 'busy', reason: from.reason('reason') }
-}
-
-function readRefused(from: FieldReader): ChangeAnswer {
-  return { type: 'refused', reason: from.reason('reason') }
 }

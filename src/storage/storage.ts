@@ -16,7 +16,6 @@ import { packEntries, recordBytes, unpackEntries } from '../codec/record.ts'
 import { errorToData, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type {
   CodecToStorage,
-  MembershipChange,
   NetworkToStorage,
   StorageToCodec,
   StorageToNetwork,
@@ -28,7 +27,7 @@ import type { Raft } from '../raft/raft.ts'
 import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
-import type { Changes, Refusal } from './changes.ts'
+import type { ChangeResult, Changes } from './changes.ts'
 import type { DiskSpace } from './disk-space.ts'
 import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
@@ -159,8 +158,7 @@ export class Storage {
     const { raft, log, proposals, reads, space, applyEntriesMax, applyBytesMax } = this.#parts
     proposals.pump(this.#route())
     reads.pump(raft.status.term, (id) => raft.read(id))
-    const refusals = this.#parts.changes.pump((to, id, change) => this.#askChange(to, id, change))
-    this.#refuseChanges(refusals)
+    this.#tellChanges(this.#parts.changes.pump((to, request) => this.#outbox.post(to, request)))
 
     const turn = raft.takeTurn()
     this.#publish()
@@ -259,8 +257,13 @@ export class Storage {
           answer: changes.asked(from, rpc.change),
         })
         return
+      case 'plan': {
+        const answer = changes.forecast(rpc.change)
+        this.#outbox.post(from, { type: 'changeReply', id: rpc.id, answer })
+        return
+      }
       case 'changeReply':
-        this.#refuseChanges([changes.answered(rpc.id, rpc.answer)])
+        this.#tellChanges([changes.answered(rpc.id, rpc.answer)])
         return
       default:
         raft.step(from, rpc)
@@ -293,6 +296,9 @@ export class Storage {
         return
       case 'change':
         changes.add(message.id, message.change, message.via)
+        return
+      case 'plan':
+        changes.plan(message.id, message.change)
         return
       case 'cancelChange':
         changes.cancel(message.id)
@@ -343,10 +349,8 @@ export class Storage {
     this.#ports.network.post({ type: 'refused', batch, error: errorToData(error) })
   }
 
-  #refuseChanges(refusals: readonly (Refusal | null)[]): void {
-    for (const refusal of refusals) {
-      if (refusal !== null) this.#ports.network.post({ type: 'changeRefused', ...refusal })
-    }
+  #tellChanges(results: readonly (ChangeResult | null)[]): void {
+    for (const result of results) if (result !== null) this.#ports.network.post(result)
   }
 
   #route(): Route {
@@ -359,10 +363,6 @@ export class Storage {
       return leaderId !== null
     }
     return { leaderId, term, isLossy: true, send: forward }
-  }
-
-  #askChange(to: NodeId, id: number, change: MembershipChange): void {
-    this.#outbox.post(to, { type: 'change', id, change })
   }
 
   #publish(): void {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { BatchWriter, sealBatch } from '../../src/codec/command.ts'
 import { packEntries } from '../../src/codec/record.ts'
 import type { ChangeAnswer, MembershipChange, WireRpc } from '../../src/messages.ts'
+import type { Member } from '../../src/raft/types.ts'
 
 const node = '0123456789abcdef'
 const address1 = '10.0.0.1:7000'
@@ -118,11 +119,23 @@ const change: fc.Arbitrary<MembershipChange> = fc.oneof(
   record({ type: is('remove'), member: id }),
 )
 
+const members: fc.Arbitrary<readonly Member[]> = fc
+  .uniqueArray(id, { minLength: 1, maxLength: 7 })
+  .map((ids) =>
+    ids
+      .toSorted()
+      .map((each, n) => ({ id: each, address: 'h:1', role: n === 0 ? 'voter' : 'learner' })),
+  )
+
 const answer: fc.Arbitrary<ChangeAnswer> = fc.oneof(
   record({ type: is('accepted') }),
   record({ type: is('redirected'), leader: fc.option(record({ id, address })) }),
   record({ type: is('busy'), reason }),
   record({ type: is('refused'), reason }),
+  record({
+    type: is('planned'),
+    forecast: record({ before: members, after: members, refused: fc.option(reason) }),
+  }),
 )
 
 const appendReply: fc.Arbitrary<WireRpc> = fc.oneof(
@@ -157,6 +170,7 @@ export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
   record({ type: is('readIndexReply'), term: number, id: number, index: number }),
   anyForward,
   record({ type: is('change'), id: number, change }),
+  record({ type: is('plan'), id: number, change }),
   record({ type: is('changeReply'), id: number, answer }),
 )
 

@@ -208,6 +208,8 @@ export class SimulatedMain {
         this.#view(message.view.members, message.peers)
         return
       case 'failed':
+      // Nobody here plans.
+      case 'changePlanned':
       // Reads here look at the state itself.
       case 'stateReplaced':
         return

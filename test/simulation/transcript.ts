@@ -40,7 +40,8 @@ export function sayRpc(rpc: WireRpc): string {
     case 'forward':
       return `forward ${sayBatch(rpc.batch)}`
     case 'change':
-      return `change ${rpc.id} ${sayChange(rpc.change)}`
+    case 'plan':
+      return `${rpc.type} ${rpc.id} ${sayChange(rpc.change)}`
     case 'changeReply':
       return `changeReply ${rpc.id} ${JSON.stringify(rpc.answer)}`
     default:

@@ -1,0 +1,143 @@
+/**
+ * Changes of the members on the wire: what is asked of a leader, and what it says. Part of the frames of
+ * frame.ts, which has the other codes.
+ */
+import type { Change, ChangeAnswer, MembershipChange, PeerAddress, Plan } from '../messages.ts'
+import { unreachable } from '../raft/assert.ts'
+import { configurationOf, encodeConfiguration } from '../raft/membership.ts'
+import type { MemberRole } from '../raft/types.ts'
+import { type FieldReader, type FrameReader, reasonLengthMax } from './fields.ts'
+import { checkMembership } from './payload.ts'
+
+/** Numbers on the wire, and of no other frame: never reused, never renumbered within a wire version. */
+const codes = {
+  changeAdd: 13,
+  changeRemove: 14,
+  changeAccepted: 15,
+  changeRedirected: 16,
+  changeBusy: 17,
+  changeRefused: 18,
+  changeAddLearner: 30,
+  changeReplace: 31,
+  changePlanned: 32,
+  planAdd: 33,
+  planAddLearner: 34,
+  planRemove: 35,
+  planReplace: 36,
+} as const
+
+const changeCodes = {
+  add: { voter: codes.changeAdd, learner: codes.changeAddLearner },
+  remove: codes.changeRemove,
+  replace: codes.changeReplace,
+}
+const planCodes = {
+  add: { voter: codes.planAdd, learner: codes.planAddLearner },
+  remove: codes.planRemove,
+  replace: codes.planReplace,
+}
+
+// ── out ─────────────────────────────────────────────────────────────────────────────────────────
+
+export function changeElements({ type, id, change }: Change | Plan): unknown[] {
+  const numbers = type === 'change' ? changeCodes : planCodes
+  switch (change.type) {
+    case 'add':
+      return [numbers.add[change.role], id, change.member, change.address]
+    case 'remove':
+      return [numbers.remove, id, change.member]
+    case 'replace':
+      return [numbers.replace, id, change.old, change.member, change.address]
+    default:
+      return unreachable(change)
+  }
+}
+
+export function changeReplyElements(id: number, answer: ChangeAnswer): unknown[] {
+  switch (answer.type) {
+    case 'accepted':
+      return [codes.changeAccepted, id]
+    case 'redirected':
+      return [codes.changeRedirected, id, answer.leader?.id ?? null, answer.leader?.address ?? null]
+    case 'busy':
+      return [codes.changeBusy, id, answer.reason.slice(0, reasonLengthMax)]
+    case 'refused':
+      return [codes.changeRefused, id, answer.reason.slice(0, reasonLengthMax)]
+    case 'planned': {
+      const { before, after, refused } = answer.forecast
+      const members = [before, after].map((each) => encodeConfiguration(configurationOf(each)))
+      return [codes.changePlanned, id, ...members, refused?.slice(0, reasonLengthMax) ?? null]
+    }
+    default:
+      return unreachable(answer)
+  }
+}
+
+// ── in ──────────────────────────────────────────────────────────────────────────────────────────
+
+export const changeReaders: readonly (readonly [code: number, reader: FrameReader])[] = [
+  [codes.changeAdd, { fields: 3, read: changeReader('change', readAdd('voter')) }],
+  [codes.changeAddLearner, { fields: 3, read: changeReader('change', readAdd('learner')) }],
+  [codes.changeReplace, { fields: 4, read: changeReader('change', readReplace) }],
+  [codes.planAdd, { fields: 3, read: changeReader('plan', readAdd('voter')) }],
+  [codes.planAddLearner, { fields: 3, read: changeReader('plan', readAdd('learner')) }],
+  [codes.planRemove, { fields: 2, read: changeReader('plan', readRemove) }],
+  [codes.planReplace, { fields: 4, read: changeReader('plan', readReplace) }],
+  [codes.changePlanned, { fields: 4, read: answerReader(readPlanned) }],
+  [codes.changeRemove, { fields: 2, read: changeReader('change', readRemove) }],
+  [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
+  [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
+  [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
+  [codes.changeRefused, { fields: 2, read: answerReader(readRefused) }],
+]
+
+function changeReader(
+  type: 'change' | 'plan',
+  readChange: (from: FieldReader) => MembershipChange,
+): FrameReader['read'] {
+  return (from) => ({ type, id: from.integer('id'), change: readChange(from) })
+}
+
+function readAdd(role: MemberRole): (from: FieldReader) => MembershipChange {
+  return (from) => {
+    const member = from.nodeId('member')
+    return { type: 'add', member, address: from.address('address'), role }
+  }
+}
+
+function readRemove(from: FieldReader): MembershipChange {
+  return { type: 'remove', member: from.nodeId('member') }
+}
+
+function readReplace(from: FieldReader): MembershipChange {
+  const old = from.nodeId('old')
+  const member = from.nodeId('member')
+  return { type: 'replace', old, member, address: from.address('address') }
+}
+
+function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): FrameReader['read'] {
+  return (from) => ({ type: 'changeReply', id: from.integer('id'), answer: readAnswer(from) })
+}
+
+function readRedirected(from: FieldReader): ChangeAnswer {
+  return { type: 'redirected', leader: from.absent('leader', 2) ? null : readPeer(from) }
+}
+
+function readPeer(from: FieldReader): PeerAddress {
+  return { id: from.nodeId('leader.id'), address: from.address('leader.address') }
+}
+
+function readBusy(from: FieldReader): ChangeAnswer {
+  return { type: 'busy', reason: from.reason('reason') }
+}
+
+function readPlanned(from: FieldReader): ChangeAnswer {
+  const { members: before } = checkMembership(from.bytes('before'))
+  const { members: after } = checkMembership(from.bytes('after'))
+  const refused = from.absent('reason', 1) ? null : from.reason('reason')
+  return { type: 'planned', forecast: { before, after, refused } }
+}
+
+function readRefused(from: FieldReader): ChangeAnswer {
+  return { type: 'refused', reason: from.reason('reason') }
+}
