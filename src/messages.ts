@@ -21,6 +21,8 @@ import type {
   ReadIndexReply,
   SnapshotChunk,
   SnapshotReply,
+  TimeoutNow,
+  TimeoutNowDeclined,
   Vote,
   VoteReply,
 } from './raft/rpc.ts'
@@ -63,7 +65,10 @@ export type WireRpc =
   | ReadIndexReply
   | SnapshotChunk
   | SnapshotReply
+  | TimeoutNow
+  | TimeoutNowDeclined
   | Forward
+  | ForwardRefused
   | Change
   | Plan
   | ChangeReply
@@ -85,7 +90,13 @@ export interface Forward {
   readonly batch: Uint8Array
 }
 
-/** Asks the leader to change the membership. */
+/** The leader takes no batches, and nobody can take its place. What was sent may be in a log all the same. */
+export interface ForwardRefused {
+  readonly type: 'forwardRefused'
+  readonly reason: string
+}
+
+/** Asks the leader to change the membership, or to make room for another. */
 export interface Change {
   readonly type: 'change'
   /** Chosen by the asker, never used twice in its life. */
@@ -97,10 +108,12 @@ export interface Change {
 export interface Plan {
   readonly type: 'plan'
   readonly id: number
-  readonly change: MembershipChange
+  readonly change: MemberChange
 }
 
-export type MembershipChange =
+export type MembershipChange = MemberChange | LeaderChange
+
+export type MemberChange =
   /** As a `voter` it enters as a learner, and votes once it has caught up. */
   | {
       readonly type: 'add'
@@ -116,6 +129,11 @@ export type MembershipChange =
       readonly member: NodeId
       readonly address: string
     }
+
+/** `transfer`: this member is to lead. `relieve`: any but this one. */
+export type LeaderChange =
+  | { readonly type: 'transfer'; readonly member: NodeId }
+  | { readonly type: 'relieve'; readonly member: NodeId }
 
 export interface ChangeReply {
   readonly type: 'changeReply'
@@ -175,7 +193,7 @@ export type NetworkToStorage =
       /** Whom to ask while no leader is known, for a node that is not a member yet. */
       readonly via: PeerAddress | null
     }
-  | { readonly type: 'plan'; readonly id: number; readonly change: MembershipChange }
+  | { readonly type: 'plan'; readonly id: number; readonly change: MemberChange }
   /** A change, or a plan. */
   | { readonly type: 'cancelChange'; readonly id: number }
   /** One unit of time, however much has passed. */

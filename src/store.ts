@@ -98,7 +98,7 @@ export interface Membership {
     options?: AddServerOptions<Plan>,
   ): Promise<Changed<Plan>>
   /**
-   * Removes a member; also the leader, which then steps down. Resolves with the members that are left when the
+   * Removes a member; also the leader, which hands over first. Resolves with the members that are left when the
    * removed one counts nowhere any more, and may be stopped. Whoever is no member may be removed, too.
    * @throws SkiffError `SKIFF_MEMBERSHIP` it would cost the quorum, or is the last voter · `SKIFF_TIMEOUT`
    */
@@ -116,6 +116,12 @@ export interface Membership {
     address: string,
     options?: ChangeOptions<Plan>,
   ): Promise<Changed<Plan>>
+  /**
+   * Has this voter lead, or, without `to`, any other than the leader: the one that has caught up most. Resolves
+   * when it leads. Calls wait meanwhile, for a few milliseconds, and none of them fails.
+   * @throws SkiffError `SKIFF_MEMBERSHIP` when it does not vote, or does not answer
+   */
+  transferLeadership(to?: string, options?: CallOptions): Promise<void>
 }
 
 /** The members then; with `plan: true`, what it would come to. */
@@ -187,7 +193,7 @@ export interface Node extends Store, Membership, AsyncDisposable {
    * is on the disk.
    */
   snapshot(): Promise<number>
-  /** Stops this member; the others go on. Idempotent. */
+  /** Stops this member; the others go on. A leader hands over first, if another can lead. Idempotent. */
   close(): Promise<void>
   /** Stops it as a crash would: nothing is handed over, answered, flushed or marked clean. For drills. */
   kill(): Promise<void>

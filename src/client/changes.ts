@@ -7,6 +7,7 @@ import type { Port } from '../actor/port.ts'
 import { SkiffError } from '../errors.ts'
 import type {
   Forecast,
+  MemberChange,
   MembershipChange,
   NetworkToStorage,
   NodeView,
@@ -56,7 +57,7 @@ export class Changes {
    * What a change would come to; asks the leader, and changes nothing.
    * @throws SkiffError `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
    */
-  async plan(change: MembershipChange, options?: CallOptions): Promise<Forecast> {
+  async plan(change: MemberChange, options?: CallOptions): Promise<Forecast> {
     const rest = shareDeadline(options, this.#parts.timeoutMs)
     await this.#parts.catchUp(rest())
     this.#ids++
@@ -79,6 +80,19 @@ export class Changes {
    */
   async join(member: NodeId, address: string, seed: PeerAddress): Promise<void> {
     await this.#ask({ type: 'add', member, address, role: 'voter' }, seed, {}, this.#parts.progress)
+  }
+
+  /**
+   * Has `to` lead, or any but the one that leads.
+   * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
+   */
+  async transfer(to: NodeId | null, options?: CallOptions): Promise<void> {
+    const rest = shareDeadline(options, this.#parts.timeoutMs)
+    await this.#parts.catchUp(rest())
+    const leader = await this.#parts.views.leader(rest())
+    const change: MembershipChange =
+      to === null ? { type: 'relieve', member: leader } : { type: 'transfer', member: to }
+    await this.#ask(change, null, rest())
   }
 
   refused(id: number, reason: string): void {
@@ -124,7 +138,9 @@ export class Changes {
 }
 
 /** While it is joint, who leaves is needed still. */
-function isDone({ members, isJoint }: NodeView, change: MembershipChange): boolean {
+function isDone({ members, isJoint, leaderId }: NodeView, change: MembershipChange): boolean {
+  if (change.type === 'transfer') return leaderId === change.member
+  if (change.type === 'relieve') return leaderId !== null && leaderId !== change.member
   if (isJoint) return false
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove') return known === undefined
@@ -158,5 +174,9 @@ function missing(change: MembershipChange): string {
       return `${change.member} is still a member`
     case 'replace':
       return `${change.member} at ${change.address} has not taken the place of ${change.old} yet`
+    case 'transfer':
+      return `${change.member} does not lead yet`
+    case 'relieve':
+      return `${change.member} still leads`
   }
 }

@@ -5,13 +5,8 @@
 import type { Port } from '../actor/port.ts'
 import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
-import { type Outcome, SkiffError, type SkiffErrorData } from '../errors.ts'
-import type {
-  MembershipChange,
-  NetworkToStorage,
-  PeerAddress,
-  StorageToNetwork,
-} from '../messages.ts'
+import type { Outcome, SkiffError, SkiffErrorData } from '../errors.ts'
+import type { MemberChange, NetworkToStorage, PeerAddress, StorageToNetwork } from '../messages.ts'
 import {
   type AddServerOptions,
   addServerFields,
@@ -157,10 +152,7 @@ export class Client implements Store, Membership {
   }
 
   async waitForLeader(options?: CallOptions): Promise<string> {
-    const late = () =>
-      new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader within the deadline')
-    const { leaderId } = await this.#views.until((view) => view.leaderId !== null, late, options)
-    return leaderId ?? ''
+    return this.#views.leader(options)
   }
 
   async addServer<Plan extends boolean = false>(
@@ -195,6 +187,11 @@ export class Client implements Store, Membership {
     })
   }
 
+  async transferLeadership(to?: string, options?: CallOptions): Promise<void> {
+    if (to !== undefined) checkNodeId(to, 'to')
+    await this.#changes.transfer(to ?? null, options)
+  }
+
   /** Makes this node a member of the cluster of `seed`; see {@link Changes.join}. */
   join(member: NodeId, address: string, seed: PeerAddress): Promise<void> {
     return this.#changes.join(member, address, seed)
@@ -204,7 +201,7 @@ export class Client implements Store, Membership {
   async #reach<Plan extends boolean>(
     address: string,
     options: ChangeOptions<Plan> | undefined,
-    changeOf: (server: PeerAddress) => MembershipChange,
+    changeOf: (server: PeerAddress) => MemberChange,
   ): Promise<Changed<Plan>> {
     const rest = shareDeadline(options, this.#parts.options.timeoutMs)
     const server = await this.#parts.probe(address, rest())
@@ -212,7 +209,7 @@ export class Client implements Store, Membership {
   }
 
   async #change<Plan extends boolean>(
-    change: MembershipChange,
+    change: MemberChange,
     options: ChangeOptions<Plan> | undefined,
   ): Promise<Changed<Plan>> {
     const isPlan: unknown = options?.plan ?? false

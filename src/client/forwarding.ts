@@ -76,4 +76,8 @@ export abstract class ForwardingStore implements Store, Membership {
   ): Promise<Changed<Plan>> {
     return this.serving().replaceServer(id, address, options)
   }
+
+  async transferLeadership(to?: string, options?: CallOptions): Promise<void> {
+    return this.serving().transferLeadership(to, options)
+  }
 }

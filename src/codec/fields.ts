@@ -1,16 +1,7 @@
 /** The fields of a decoded frame, taken one after another; each is validated as it is taken. */
 import { isAddress } from '../address.ts'
-import type { WireRpc } from '../messages.ts'
 import { isNodeId, type NodeId } from '../raft/types.ts'
 import { demand, MalformedFrame } from './malformed.ts'
-
-/** Takes the fields of one type of frame. */
-export interface FrameReader {
-  /** How many the frame must have. */
-  readonly fields: number
-  /** Takes them in the order in which they were encoded. */
-  read(from: FieldReader): WireRpc
-}
 
 /** Characters of the reason for a refusal; longer ones are cut before they are sent. */
 export const reasonLengthMax: number = 1_000

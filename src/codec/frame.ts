@@ -11,9 +11,10 @@ import { appendEntriesMax, frameBytesMax } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
 import { encodeConfiguration } from '../raft/membership.ts'
 import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
-import { changeElements, changeReaders, changeReplyElements } from './change-frames.ts'
+import { changeElements, changeReaders, changeReplyElements } from './change.ts'
+import { codes, type Reader } from './codes.ts'
 import { checkBatch } from './command.ts'
-import { FieldReader, type FrameReader } from './fields.ts'
+import { FieldReader, reasonLengthMax } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
 import { packTransient } from './msgpack.ts'
 import { checkMembership, checkPayload } from './payload.ts'
@@ -35,24 +36,6 @@ const hashLength = 64
 // Without extensions: byte strings stay byte strings, and decoded ones are views into the frame.
 const packr = new Packr({ useRecords: false })
 
-/** Numbers on the wire: never reused, never renumbered within a wire version. */
-const codes = {
-  preVote: 1,
-  preVoteReply: 2,
-  vote: 3,
-  voteReply: 4,
-  append: 5,
-  appendAccepted: 6,
-  appendRejected: 7,
-  heartbeat: 8,
-  heartbeatReply: 9,
-  readIndex: 10,
-  readIndexReply: 11,
-  forward: 12,
-  snapshot: 19,
-  snapshotReply: 20,
-} as const
-
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
 
 /** The frame, in an ArrayBuffer of its own. */
@@ -71,8 +54,10 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return [codes.preVote, rpc.term, rpc.lastIndex, rpc.lastTerm]
     case 'preVoteReply':
       return [codes.preVoteReply, rpc.term, rpc.granted]
-    case 'vote':
-      return [codes.vote, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    case 'vote': {
+      const code = rpc.isTransfer ? codes.transferVote : codes.vote
+      return [code, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    }
     case 'voteReply':
       return [codes.voteReply, rpc.term, rpc.granted]
     case 'append': {
@@ -93,8 +78,14 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return snapshotElements(rpc)
     case 'snapshotReply':
       return [codes.snapshotReply, rpc.term, rpc.index, rpc.heldBytes]
+    case 'timeoutNow':
+      return [codes.timeoutNow, rpc.term, rpc.lastIndex]
+    case 'timeoutNowDeclined':
+      return [codes.timeoutNowDeclined, rpc.term]
     case 'forward':
       return [codes.forward, rpc.batch]
+    case 'forwardRefused':
+      return [codes.forwardRefused, rpc.reason.slice(0, reasonLengthMax)]
     case 'change':
     case 'plan':
       return changeElements(rpc)
@@ -135,10 +126,11 @@ export function decodeFrame(frame: Uint8Array): WireRpc {
   return reader.read(new FieldReader(values))
 }
 
-const readers: ReadonlyMap<number, FrameReader> = new Map<number, FrameReader>([
+const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.preVote, { fields: 3, read: (from) => ({ type: 'preVote', ...candidacy(from) }) }],
   [codes.preVoteReply, { fields: 2, read: (from) => ({ type: 'preVoteReply', ...ballot(from) }) }],
-  [codes.vote, { fields: 3, read: (from) => ({ type: 'vote', ...candidacy(from) }) }],
+  [codes.vote, { fields: 3, read: voteReader(false) }],
+  [codes.transferVote, { fields: 3, read: voteReader(true) }],
   [codes.voteReply, { fields: 2, read: (from) => ({ type: 'voteReply', ...ballot(from) }) }],
   [codes.append, { fields: 6, read: readAppend }],
   [codes.appendAccepted, { fields: 2, read: readAppendAccepted }],
@@ -149,7 +141,10 @@ const readers: ReadonlyMap<number, FrameReader> = new Map<number, FrameReader>([
   [codes.readIndexReply, { fields: 3, read: readReadIndexReply }],
   [codes.snapshot, { fields: 9, read: readSnapshot }],
   [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
+  [codes.timeoutNow, { fields: 2, read: readTimeoutNow }],
+  [codes.timeoutNowDeclined, { fields: 1, read: readTimeoutNowDeclined }],
   [codes.forward, { fields: 1, read: readForward }],
+  [codes.forwardRefused, { fields: 1, read: readForwardRefused }],
   ...changeReaders,
 ])
 
@@ -159,6 +154,10 @@ function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTe
     lastIndex: from.integer('lastIndex'),
     lastTerm: from.integer('lastTerm'),
   }
+}
+
+function voteReader(isTransfer: boolean): Reader['read'] {
+  return (from) => ({ type: 'vote', ...candidacy(from), isTransfer })
 }
 
 function ballot(from: FieldReader): { term: number; granted: boolean } {
@@ -262,8 +261,20 @@ function readSnapshotReply(from: FieldReader): WireRpc {
   }
 }
 
+function readTimeoutNow(from: FieldReader): WireRpc {
+  return { type: 'timeoutNow', term: from.integer('term'), lastIndex: from.integer('lastIndex') }
+}
+
+function readTimeoutNowDeclined(from: FieldReader): WireRpc {
+  return { type: 'timeoutNowDeclined', term: from.integer('term') }
+}
+
 function readForward(from: FieldReader): WireRpc {
   const batch = from.bytes('batch')
   checkBatch(batch)
   return { type: 'forward', batch }
+}
+
+function readForwardRefused(from: FieldReader): WireRpc {
+  return { type: 'forwardRefused', reason: from.reason('reason') }
 }

@@ -6,21 +6,21 @@
 import type {
   Change,
   ChangeAnswer,
+  LeaderChange,
+  MemberChange,
   MembershipChange,
   PeerAddress,
   Plan,
   StorageToNetwork,
 } from '../messages.ts'
-import { everyone } from '../raft/membership.ts'
+import { everyone, votersOf } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { NodeId } from '../raft/types.ts'
 import { judge } from './wishes.ts'
 
-interface Request {
-  readonly id: number
-  readonly change: MembershipChange
-  /** It is only to be told what would come of it. */
-  readonly isPlan: boolean
+type Request = Waiting & (Change | Plan)
+
+interface Waiting {
   /** Whom to ask while no leader is known here. */
   readonly via: PeerAddress | null
   /** The leader that one has named. It may be gone, so `via` is asked as well. */
@@ -59,11 +59,12 @@ export class Changes {
   }
 
   add(id: number, change: MembershipChange, via: PeerAddress | null): void {
-    this.#requests.set(id, { id, change, isPlan: false, via, leader: null, ticksToAsk: 0 })
+    this.#requests.set(id, { type: 'change', id, change, via, leader: null, ticksToAsk: 0 })
   }
 
-  plan(id: number, change: MembershipChange): void {
-    this.#requests.set(id, { id, change, isPlan: true, via: null, leader: null, ticksToAsk: 0 })
+  /** It is only to be told what would come of it. */
+  plan(id: number, change: MemberChange): void {
+    this.#requests.set(id, { type: 'plan', id, change, via: null, leader: null, ticksToAsk: 0 })
   }
 
   cancel(id: number): void {
@@ -118,7 +119,7 @@ export class Changes {
   }
 
   /** Another node asks what would come of a change. */
-  forecast(change: MembershipChange): ChangeAnswer {
+  forecast(change: MemberChange): ChangeAnswer {
     const { membership } = this.#raft
     const { members: before } = membership
     const wish = judge(membership, change)
@@ -136,22 +137,36 @@ export class Changes {
   #decide(change: MembershipChange): ChangeAnswer {
     const { membership } = this.#raft
     if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }
+    if (change.type === 'transfer' || change.type === 'relieve') return this.#handOver(change)
     const wish = judge(membership, change)
     if (wish === null) return { type: 'accepted' }
     if (typeof wish === 'string') return { type: 'refused', reason: wish }
     const outcome = this.#raft.considerMembers(wish.after.members)
     if (outcome?.type !== 'accepted') return outcome ?? { type: 'redirected', leader: null }
+    // It is its successor that removes a leader, so that nobody has to wait for an election.
+    const stays = votersOf(wish.after.members).includes(this.#raft.id)
+    if (!stays && this.#raft.transferLeadership(null)?.type === 'accepted')
+      return { type: 'busy', reason: 'the leader is to leave, and hands over first' }
     return this.#raft.changeMembership(wish.first) ?? { type: 'redirected', leader: null }
+  }
+
+  #handOver({ type, member }: LeaderChange): ChangeAnswer {
+    const leads = member === this.#raft.id
+    if (leads === (type === 'transfer')) return { type: 'accepted' }
+    const outcome = this.#raft.transferLeadership(type === 'transfer' ? member : null)
+    return outcome ?? { type: 'redirected', leader: null }
   }
 
   #ask(request: Request, ask: AskChange): ChangeResult | null {
     const { leaderId } = this.#raft.status
-    const { id, change, isPlan, via, leader } = request
-    if (this.#raft.isLeader)
-      return this.#conclude(request, isPlan ? this.forecast(change) : this.#decide(change))
+    if (this.#raft.isLeader) {
+      const isPlan = request.type === 'plan'
+      const answer = isPlan ? this.forecast(request.change) : this.#decide(request.change)
+      return this.#conclude(request, answer)
+    }
+    const { via, leader } = request
     const known = leaderId === null ? [via?.id, leader?.id] : [leaderId]
-    const type = isPlan ? 'plan' : 'change'
-    for (const to of new Set(known)) if (to !== undefined) ask(to, { type, id, change })
+    for (const to of new Set(known)) if (to !== undefined) ask(to, asWire(request))
     return null
   }
 
@@ -169,4 +184,10 @@ export class Changes {
     const leader = everyone(this.#raft.membership).find(({ id }) => id === leaderId)
     return leader === undefined ? null : { id: leader.id, address: leader.address }
   }
+}
+
+function asWire(request: Change | Plan): Change | Plan {
+  const { id } = request
+  if (request.type === 'plan') return { type: 'plan', id, change: request.change }
+  return { type: 'change', id, change: request.change }
 }

@@ -198,10 +198,10 @@ export class LogStore implements LogReader {
     return index < base.index || index > this.#lastIndex ? null : this.term(index)
   }
 
-  /** Of the records behind this entry. */
-  bytesBehind(index: Index): number {
+  /** Of the records behind an entry, up to another. */
+  bytesBetween(index: Index, lastIndex: Index): number {
     let bytes = 0
-    const rows = { start: numberKey(index + 1), end: numberKey(2 ** 53 - 1) }
+    const rows = { start: numberKey(index + 1), end: numberKey(lastIndex + 1) }
     for (const { value } of this.#log.getRange(rows)) bytes += value.length
     return bytes
   }

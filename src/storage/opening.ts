@@ -19,6 +19,7 @@ import { Reads } from './reads.ts'
 import { type SnapshotFiles, Snapshots } from './snapshots.ts'
 import { StateMachine } from './state-machine.ts'
 import type { StorageParts } from './storage.ts'
+import { Succession } from './succession.ts'
 import { Watchers } from './watchers.ts'
 
 /** A data directory, as far as it matters what is in it. */
@@ -142,6 +143,7 @@ export function assembleNode(
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
     changes: new Changes(raft, limits.heartbeatTicks),
+    succession: new Succession(raft, space, limits.electionTicksMin),
     watchers: new Watchers(state, log, watcherBytesMax),
     board: new BoardWriter(board),
     space,
@@ -169,17 +171,19 @@ function checkLogIsThere(home: Home, log: LogStore): void {
 }
 
 /**
- * A snapshot takes the place of log and state. The first step decides it: from then on the state is one that
- * cannot be trusted, and whoever dies before the last step has it made of the snapshot at the next start.
+ * A snapshot takes the place of log and state. The state is made of it aside; then one step of the log decides,
+ * and what was made before is thrown away: at once, or at the next start, whichever of the two it is.
+ * `null`: the snapshot is damaged, and nothing has happened.
  */
-function install(home: Home, opened: Opened, snapshot: SnapshotMark): number {
-  const { log, state } = opened
-  const generation = opened.stateMark.generation + 1
-  const untrusted: StateMark = { bootId: '', clean: false, generation }
-  log.install(snapshot, untrusted)
-  opened.stateMark = prepareState(home, log)
+function install(home: Home, opened: Opened, snapshot: SnapshotMark): number | null {
+  const { log, state, stateMark } = opened
+  const generation = stateMark.generation + 1
+  if (!home.snapshots.restore(snapshot, generation)) return null
+  opened.stateMark = { bootId: stateMark.bootId, clean: false, generation }
+  log.install(snapshot, opened.stateMark)
   void state.replace(home.openState(generation)).close()
   assert(state.appliedIndex === snapshot.index, `the snapshot holds entry ${state.appliedIndex}`)
+  home.discardStates(generation)
   return generation
 }
 

@@ -11,7 +11,7 @@
  */
 
 import type { Port } from '../actor/port.ts'
-import { batchCount, batchOwner } from '../codec/command.ts'
+import { batchOwner } from '../codec/command.ts'
 import { packEntries, recordBytes, unpackEntries } from '../codec/record.ts'
 import { errorToData, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type {
@@ -28,7 +28,7 @@ import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
 import type { ChangeResult, Changes } from './changes.ts'
-import type { DiskSpace } from './disk-space.ts'
+import { type DiskSpace, stateBytes } from './disk-space.ts'
 import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
@@ -36,11 +36,9 @@ import type { Reads } from './reads.ts'
 import { answerLost, notSent, readTimeout, writeTimeout } from './refusals.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { StateMachine } from './state-machine.ts'
+import type { Succession } from './succession.ts'
 import { View } from './view.ts'
-import type { Watchers } from './watchers.ts'
-
-/** What one command may cost in the state beside its own bytes: a page of the tree. */
-const commandPageBytes = 4_096
+import { buffersOf, type Watchers } from './watchers.ts'
 
 export interface StoragePorts {
   readonly network: Port<StorageToNetwork, NetworkToStorage>
@@ -55,6 +53,7 @@ export interface StorageParts {
   readonly proposals: Proposals
   readonly reads: Reads
   readonly changes: Changes
+  readonly succession: Succession
   readonly watchers: Watchers
   readonly board: BoardWriter
   readonly space: DiskSpace
@@ -64,8 +63,8 @@ export interface StorageParts {
   readonly snapshots: Snapshots
   /** Of this start, as its batches carry it. */
   readonly incarnation: number
-  /** Puts a snapshot in the place of log and state, durably. Returns the state's generation. */
-  readonly install: (snapshot: SnapshotMark) => number
+  /** Puts a snapshot in the place of log and state, durably. Returns the state's generation; `null`: it is damaged. */
+  readonly install: (snapshot: SnapshotMark) => number | null
   /** Calls back soon, but not before what has come meanwhile is in the ports. */
   readonly schedule: (turn: () => void) => void
 }
@@ -99,11 +98,18 @@ export class Storage {
 
   stop(): void {
     this.#running = false
+    this.#parts.snapshots.close()
   }
 
   /** Takes a snapshot now; tells what came of it. */
   snapshot(done: (outcome: SnapshotMark | Error) => void): void {
     this.#parts.snapshots.ask(done)
+    this.poke()
+  }
+
+  /** Before this node closes: `done` once another leads, or nobody else can. */
+  handOver(done: () => void): void {
+    this.#parts.succession.leave(done)
     this.poke()
   }
 
@@ -156,6 +162,9 @@ export class Storage {
   /** The turn proper: the order of what follows is what makes a promise a promise. */
   #runCore(): void {
     const { raft, log, proposals, reads, space, applyEntriesMax, applyBytesMax } = this.#parts
+    this.#parts.succession.pump((to, reason) => {
+      this.#outbox.post(to, { type: 'forwardRefused', reason })
+    })
     proposals.pump(this.#route())
     reads.pump(raft.status.term, (id) => raft.read(id))
     this.#tellChanges(this.#parts.changes.pump((to, request) => this.#outbox.post(to, request)))
@@ -211,13 +220,14 @@ export class Storage {
     const received = snapshots.takeReceived()
     if (received === null) return
     const { from, snapshot, isWhole } = received
-    if (!isWhole) raft.chunkStored(from, snapshot, 0)
-    else if (raft.wants(snapshot)) this.#install(snapshot)
+    if (isWhole && !raft.wants(snapshot)) return
+    const generation = isWhole ? this.#parts.install(snapshot) : null
+    if (generation === null) raft.chunkStored(from, snapshot, 0)
+    else this.#installed(snapshot, generation)
   }
 
-  #install(snapshot: SnapshotMark): void {
+  #installed(snapshot: SnapshotMark, generation: number): void {
     const { raft, state, snapshots, proposals, watchers, incarnation } = this.#parts
-    const generation = this.#parts.install(snapshot)
     raft.restored(snapshot)
     this.#view.applied(state.membership)
     snapshots.installed(snapshot)
@@ -241,14 +251,19 @@ export class Storage {
   }
 
   #step(from: NodeId, rpc: WireRpc): void {
-    const { raft, changes, space } = this.#parts
+    const { raft, changes, proposals, succession } = this.#parts
     switch (rpc.type) {
       case 'append':
         raft.step(from, { ...rpc, entries: unpackEntries(rpc.entries, rpc.entryCount) })
         return
       case 'forward':
-        // Only for our log, and only while we lead: its owner will send it again. Nobody else's to send.
-        if (space.trouble === null && batchOwner(rpc.batch).node === from) raft.propose(rpc.batch)
+        // Nobody else's to send.
+        if (batchOwner(rpc.batch).node === from) succession.forward(from, rpc.batch)
+        return
+      case 'forwardRefused':
+        if (from !== raft.status.leaderId) return
+        for (const { batch, outcome } of proposals.refuse(rpc.reason))
+          this.#refuse(batch, new SkiffError('SKIFF_STORAGE', outcome, rpc.reason))
         return
       case 'change':
         this.#outbox.post(from, {
@@ -313,20 +328,21 @@ export class Storage {
   }
 
   #tick(): void {
-    const { raft, proposals, reads, changes, space } = this.#parts
+    const { raft, proposals, reads, changes, space, succession } = this.#parts
     raft.tick()
     this.#parts.snapshots.tick()
     proposals.tick(this.#route())
     reads.tick()
     changes.tick()
     space.tick()
+    succession.tick()
   }
 
   #propose(batch: number, bytes: Uint8Array): void {
     const { proposals, space } = this.#parts
-    const { trouble } = space
-    if (trouble === null) proposals.add(batch, bytes)
-    else this.#refuse(batch, new SkiffError('SKIFF_STORAGE', 'not-applied', trouble))
+    const reason = space.trouble ?? proposals.refusal
+    if (reason === null) proposals.add(batch, bytes)
+    else this.#refuse(batch, new SkiffError('SKIFF_STORAGE', 'not-applied', reason))
   }
 
   #cancelBatch(batch: number): void {
@@ -380,13 +396,4 @@ export class Storage {
       leadsAlone: raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0,
     })
   }
-}
-
-function stateBytes({ type, bytes }: Entry): number {
-  return bytes.length + (type === 'batch' ? batchCount(bytes) * commandPageBytes : 0)
-}
-
-function buffersOf(message: StorageToNetwork): ArrayBuffer[] {
-  if (message.type !== 'events' && message.type !== 'history') return []
-  return [message.events.buffer as ArrayBuffer]
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { BatchWriter, sealBatch } from '../../src/codec/command.ts'
 import { packEntries } from '../../src/codec/record.ts'
-import type { ChangeAnswer, MembershipChange, WireRpc } from '../../src/messages.ts'
+import type { ChangeAnswer, MemberChange, MembershipChange, WireRpc } from '../../src/messages.ts'
 import type { Member } from '../../src/raft/types.ts'
 
 const node = '0123456789abcdef'
@@ -26,7 +26,25 @@ function reply(answer: ChangeAnswer): WireRpc {
 export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
   [{ type: 'preVote', term: 4, lastIndex: 300, lastTerm: 3 }, '01940104cd012c03'],
   [{ type: 'preVoteReply', term: 4, granted: true }, '01930204c3'],
-  [{ type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3 }, '01940304ce0001117003'],
+  [
+    { type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3, isTransfer: false },
+    '01940304ce0001117003',
+  ],
+  [
+    { type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3, isTransfer: true },
+    '01941704ce0001117003',
+  ],
+  [{ type: 'timeoutNow', term: 4, lastIndex: 70_000 }, '01931504ce00011170'],
+  [{ type: 'timeoutNowDeclined', term: 4 }, '01921604'],
+  [{ type: 'forwardRefused', reason: 'full' }, '019218a466756c6c'],
+  [
+    { type: 'change', id: 2, change: { type: 'transfer', member: node } },
+    '01931902b030313233343536373839616263646566',
+  ],
+  [
+    { type: 'change', id: 2, change: { type: 'relieve', member: node } },
+    '01931a02b030313233343536373839616263646566',
+  ],
   [{ type: 'voteReply', term: 4, granted: false }, '01930404c2'],
   [
     { type: 'append', term: 3, prevIndex: 7, prevTerm: 2, commitIndex: 6, entryCount: 1, entries },
@@ -113,10 +131,16 @@ export const anyAppend: fc.Arbitrary<WireRpc> = fc
     ),
   }))
 
-const change: fc.Arbitrary<MembershipChange> = fc.oneof(
+const memberChange: fc.Arbitrary<MemberChange> = fc.oneof(
   record({ type: is('add'), member: id, address, role: fc.constantFrom('voter', 'learner') }),
   record({ type: is('replace'), old: id, member: id, address }),
   record({ type: is('remove'), member: id }),
+)
+
+const change: fc.Arbitrary<MembershipChange> = fc.oneof(
+  memberChange,
+  record({ type: is('transfer'), member: id }),
+  record({ type: is('relieve'), member: id }),
 )
 
 const members: fc.Arbitrary<readonly Member[]> = fc
@@ -160,7 +184,10 @@ export const anyForward: fc.Arbitrary<WireRpc> = record({ type: is('forward'), b
 export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
   record({ type: is('preVote'), ...candidacy }),
   record({ type: is('preVoteReply'), ...ballot }),
-  record({ type: is('vote'), ...candidacy }),
+  record({ type: is('vote'), ...candidacy, isTransfer: fc.boolean() }),
+  record({ type: is('timeoutNow'), term: number, lastIndex: number }),
+  record({ type: is('timeoutNowDeclined'), term: number }),
+  record({ type: is('forwardRefused'), reason }),
   record({ type: is('voteReply'), ...ballot }),
   anyAppend,
   appendReply,
@@ -170,7 +197,7 @@ export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
   record({ type: is('readIndexReply'), term: number, id: number, index: number }),
   anyForward,
   record({ type: is('change'), id: number, change }),
-  record({ type: is('plan'), id: number, change }),
+  record({ type: is('plan'), id: number, change: memberChange }),
   record({ type: is('changeReply'), id: number, answer }),
 )
 

@@ -18,6 +18,7 @@ import type { SimulatedNode } from './node.ts'
 import type { MemoryPort } from './port.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
+import type { Sights } from './sights.ts'
 import type { Swarm } from './swarm.ts'
 import type { Truth } from './truth.ts'
 
@@ -27,6 +28,7 @@ export interface NodeWorld {
   readonly random: Random
   readonly swarm: Swarm
   readonly truth: Truth
+  readonly sights: Sights
   readonly nodes: ReadonlyMap<NodeId, SimulatedNode>
   /** False once everything has healed. */
   readonly faulty: boolean

@@ -11,6 +11,7 @@ const other: Member = { id: '00000000000000bb', address: '127.0.0.1:2', role: 'v
 /** A leader that would take any change. */
 function leading(changed: (members: readonly Member[]) => void): Changes {
   const raft = {
+    id: self.id,
     isLeader: true,
     status: { leaderId: self.id },
     membership: configurationOf([self, other]),

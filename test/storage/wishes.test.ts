@@ -1,7 +1,7 @@
 /** What a change of the members comes to: what is asked of the core first, and what follows by itself. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { MembershipChange } from '../../src/messages.ts'
+import type { MemberChange } from '../../src/messages.ts'
 import { configurationOf } from '../../src/raft/membership.ts'
 import type { Configuration, Member } from '../../src/raft/types.ts'
 import { judge, type Wish } from '../../src/storage/wishes.ts'
@@ -18,24 +18,20 @@ const withLearner = (promotions: Configuration['promotions']): Configuration => 
   promotions,
 })
 
-const add = (
-  id: string,
-  role: Member['role'] = 'voter',
-  address = `${id}:1`,
-): MembershipChange => ({
+const add = (id: string, role: Member['role'] = 'voter', address = `${id}:1`): MemberChange => ({
   type: 'add',
   member: id,
   address,
   role,
 })
-const replace = (old: string, id: string, address = `${id}:1`): MembershipChange => ({
+const replace = (old: string, id: string, address = `${id}:1`): MemberChange => ({
   type: 'replace',
   old,
   member: id,
   address,
 })
 
-function wishOf(from: Configuration, change: MembershipChange): Wish {
+function wishOf(from: Configuration, change: MemberChange): Wish {
   const wish = judge(from, change)
   assert.ok(wish !== null && typeof wish !== 'string', `${wish}`)
   return wish
@@ -49,7 +45,7 @@ function brief({ members, promotions }: Wish['first']): string {
     .join(' ')
 }
 
-const cases: readonly [string, Configuration, MembershipChange, string, string][] = [
+const cases: readonly [string, Configuration, MemberChange, string, string][] = [
   ['a voter enters as a learner', trio, add('d'), 'a b c (d votes)', 'a b c d'],
   [
     'a learner enters and stays one',

@@ -8,6 +8,7 @@ import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
 import { replicationBugs } from './replication.ts'
 import { logBugs, stateBugs, turnBugs } from './storage.ts'
+import { transferBugs } from './transfers.ts'
 
 /** Every bug that `npm run mutants` plants. */
 export const allMutants: readonly Mutant[] = [
@@ -16,6 +17,7 @@ export const allMutants: readonly Mutant[] = [
   ...readBugs,
   ...membershipBugs,
   ...jointBugs,
+  ...transferBugs,
   ...turnBugs,
   ...logBugs,
   ...stateBugs,

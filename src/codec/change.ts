@@ -1,30 +1,19 @@
-/**
- * Changes of the members on the wire: what is asked of a leader, and what it says. Part of the frames of
- * frame.ts, which has the other codes.
- */
-import type { Change, ChangeAnswer, MembershipChange, PeerAddress, Plan } from '../messages.ts'
+/** Frames about changes, of the members and of the leader, and their answers. */
+import type {
+  Change,
+  ChangeAnswer,
+  LeaderChange,
+  MemberChange,
+  MembershipChange,
+  PeerAddress,
+  Plan,
+} from '../messages.ts'
 import { unreachable } from '../raft/assert.ts'
 import { configurationOf, encodeConfiguration } from '../raft/membership.ts'
 import type { MemberRole } from '../raft/types.ts'
-import { type FieldReader, type FrameReader, reasonLengthMax } from './fields.ts'
+import { codes, type Reader } from './codes.ts'
+import { type FieldReader, reasonLengthMax } from './fields.ts'
 import { checkMembership } from './payload.ts'
-
-/** Numbers on the wire, and of no other frame: never reused, never renumbered within a wire version. */
-const codes = {
-  changeAdd: 13,
-  changeRemove: 14,
-  changeAccepted: 15,
-  changeRedirected: 16,
-  changeBusy: 17,
-  changeRefused: 18,
-  changeAddLearner: 30,
-  changeReplace: 31,
-  changePlanned: 32,
-  planAdd: 33,
-  planAddLearner: 34,
-  planRemove: 35,
-  planReplace: 36,
-} as const
 
 const changeCodes = {
   add: { voter: codes.changeAdd, learner: codes.changeAddLearner },
@@ -37,8 +26,6 @@ const planCodes = {
   replace: codes.planReplace,
 }
 
-// ── out ─────────────────────────────────────────────────────────────────────────────────────────
-
 export function changeElements({ type, id, change }: Change | Plan): unknown[] {
   const numbers = type === 'change' ? changeCodes : planCodes
   switch (change.type) {
@@ -46,6 +33,10 @@ export function changeElements({ type, id, change }: Change | Plan): unknown[] {
       return [numbers.add[change.role], id, change.member, change.address]
     case 'remove':
       return [numbers.remove, id, change.member]
+    case 'transfer':
+      return [codes.changeTransfer, id, change.member]
+    case 'relieve':
+      return [codes.changeRelieve, id, change.member]
     case 'replace':
       return [numbers.replace, id, change.old, change.member, change.address]
     default:
@@ -73,49 +64,54 @@ export function changeReplyElements(id: number, answer: ChangeAnswer): unknown[]
   }
 }
 
-// ── in ──────────────────────────────────────────────────────────────────────────────────────────
-
-export const changeReaders: readonly (readonly [code: number, reader: FrameReader])[] = [
-  [codes.changeAdd, { fields: 3, read: changeReader('change', readAdd('voter')) }],
-  [codes.changeAddLearner, { fields: 3, read: changeReader('change', readAdd('learner')) }],
-  [codes.changeReplace, { fields: 4, read: changeReader('change', readReplace) }],
-  [codes.planAdd, { fields: 3, read: changeReader('plan', readAdd('voter')) }],
-  [codes.planAddLearner, { fields: 3, read: changeReader('plan', readAdd('learner')) }],
-  [codes.planRemove, { fields: 2, read: changeReader('plan', readRemove) }],
-  [codes.planReplace, { fields: 4, read: changeReader('plan', readReplace) }],
+export const changeReaders: readonly (readonly [code: number, reader: Reader])[] = [
+  [codes.changeAdd, { fields: 3, read: changeReader(readAdd('voter')) }],
+  [codes.changeAddLearner, { fields: 3, read: changeReader(readAdd('learner')) }],
+  [codes.changeReplace, { fields: 4, read: changeReader(readReplace) }],
+  [codes.changeRemove, { fields: 2, read: changeReader(readRemove) }],
+  [codes.changeTransfer, { fields: 2, read: changeReader(readLeader('transfer')) }],
+  [codes.changeRelieve, { fields: 2, read: changeReader(readLeader('relieve')) }],
+  [codes.planAdd, { fields: 3, read: planReader(readAdd('voter')) }],
+  [codes.planAddLearner, { fields: 3, read: planReader(readAdd('learner')) }],
+  [codes.planRemove, { fields: 2, read: planReader(readRemove) }],
+  [codes.planReplace, { fields: 4, read: planReader(readReplace) }],
   [codes.changePlanned, { fields: 4, read: answerReader(readPlanned) }],
-  [codes.changeRemove, { fields: 2, read: changeReader('change', readRemove) }],
   [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
   [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
   [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
   [codes.changeRefused, { fields: 2, read: answerReader(readRefused) }],
 ]
 
-function changeReader(
-  type: 'change' | 'plan',
-  readChange: (from: FieldReader) => MembershipChange,
-): FrameReader['read'] {
-  return (from) => ({ type, id: from.integer('id'), change: readChange(from) })
+function changeReader(readChange: (from: FieldReader) => MembershipChange): Reader['read'] {
+  return (from) => ({ type: 'change', id: from.integer('id'), change: readChange(from) })
 }
 
-function readAdd(role: MemberRole): (from: FieldReader) => MembershipChange {
+function planReader(readChange: (from: FieldReader) => MemberChange): Reader['read'] {
+  return (from) => ({ type: 'plan', id: from.integer('id'), change: readChange(from) })
+}
+
+function readAdd(role: MemberRole): (from: FieldReader) => MemberChange {
   return (from) => {
     const member = from.nodeId('member')
     return { type: 'add', member, address: from.address('address'), role }
   }
 }
 
-function readRemove(from: FieldReader): MembershipChange {
+function readRemove(from: FieldReader): MemberChange {
   return { type: 'remove', member: from.nodeId('member') }
 }
 
-function readReplace(from: FieldReader): MembershipChange {
+function readReplace(from: FieldReader): MemberChange {
   const old = from.nodeId('old')
   const member = from.nodeId('member')
   return { type: 'replace', old, member, address: from.address('address') }
 }
 
-function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): FrameReader['read'] {
+function readLeader(type: LeaderChange['type']): (from: FieldReader) => LeaderChange {
+  return (from) => ({ type, member: from.nodeId('member') })
+}
+
+function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): Reader['read'] {
   return (from) => ({ type: 'changeReply', id: from.integer('id'), answer: readAnswer(from) })
 }
 
