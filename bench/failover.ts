@@ -1,143 +1,158 @@
 /**
- * Suite `failover`: three nodes in this process, callers on each, and leadership handed over again and again:
- * how long does a caller see no write acknowledged, on the old leader, on the new one and on the third; and
- * how long without any of that, for the machine has its own pauses.
+ * Suite `failover`: how long no write is acknowledged when the leader of three nodes, each a process, is killed,
+ * and when it hands over. The callers are on a follower, and go on by themselves.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Cluster, createCluster, type Node } from '../src/index.ts'
-
-export interface FailoverOptions {
-  readonly dir: string
-  readonly transfers: number
-  /** On each node. */
-  readonly callers: number
-}
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { NodeStatus } from '../src/store.ts'
+import { emptyLedger } from './ledger.ts'
+import { LoadedMember } from './member.ts'
 
 export interface FailoverRow {
-  /** Through which node the callers write. */
-  readonly through: 'old leader' | 'new leader' | 'third node' | 'any node, without a transfer'
-  /** The longest time without an acknowledgement, per transfer. */
+  readonly how: 'leader killed' | 'leadership transferred'
+  readonly repeats: number
   readonly gapP50Ms: number
-  readonly gapP99Ms: number
+  readonly gapMaxMs: number
+  /** Of the callers' writes, over all repeats. */
+  readonly failedWrites: number
 }
 
-export interface FailoverReport {
-  readonly callers: number
-  readonly transfers: number
-  readonly acknowledged: number
-  /** Of the call itself. */
-  readonly callP50Ms: number
-  readonly callP99Ms: number
-  readonly rows: readonly FailoverRow[]
+export interface FailoverOptions {
+  readonly scratch: string
+  readonly repeats: number
+  /** Something the reader of the table must know. */
+  readonly onNote: (note: string) => void
 }
 
-/** Around each transfer that is looked at. */
-const windowMs = 150
+interface Gap {
+  readonly gapMs: number
+  readonly failedWrites: number
+  /** The first that failed. */
+  readonly failure: string | null
+}
+
+const nodes = 3
+const callers = 64
+const keys = 10_000
 const valueBytes = 100
+/** Before and after each. */
+const calmMs = 1_000
+const pollMs = 20
+const patienceMs = 60_000
 
-export async function measureFailover(options: FailoverOptions): Promise<FailoverReport> {
-  const cluster = await createCluster({ dir: options.dir, nodes: 3, workers: 2 })
+export async function runFailoverSuite(options: FailoverOptions): Promise<FailoverRow[]> {
+  const trio = await Trio.open(join(options.scratch, 'failover'))
   try {
-    await cluster.waitForLeader()
-    return await measureTransfers(cluster, options)
+    const killed = await measure('leader killed', trio, options)
+    return [killed, await measure('leadership transferred', trio, options)]
   } finally {
-    await cluster.close()
+    await trio.destroy()
   }
 }
 
-async function measureTransfers(
-  cluster: Cluster,
-  { transfers, callers }: FailoverOptions,
-): Promise<FailoverReport> {
-  const loads = cluster.nodes.map((node) => new NodeLoad(node, callers))
-  const gaps = { old: [] as number[], next: [] as number[], third: [] as number[] }
-  const [calm, calls]: [number[], number[]] = [[], []]
-  await sleep(1_000)
-  for (let n = 0; n < transfers; n++) {
-    const { leaderId } = cluster.status()
-    const others = cluster.nodes.filter(({ id }) => id !== leaderId)
-    const to = others[n % 2]?.id
-    const quietMs = performance.now()
-    await sleep(windowMs)
-    for (const load of loads) calm.push(load.gapSince(quietMs))
-    const startMs = performance.now()
-    await cluster.transferLeadership(to)
-    calls.push(performance.now() - startMs)
-    await sleep(windowMs)
-    for (const load of loads) {
-      const { id } = load.node
-      const role = id === leaderId ? gaps.old : id === to ? gaps.next : gaps.third
-      role.push(load.gapSince(startMs))
-    }
+async function measure(
+  how: FailoverRow['how'],
+  trio: Trio,
+  { repeats, onNote }: FailoverOptions,
+): Promise<FailoverRow> {
+  const gapsMs: number[] = []
+  let failedWrites = 0
+  for (let n = 0; n < repeats; n++) {
+    const outcome = await trio.gap(how)
+    gapsMs.push(outcome.gapMs)
+    failedWrites += outcome.failedWrites
+    if (outcome.failure !== null) onNote(`${how}: ${outcome.failure}`)
   }
-  await Promise.all(loads.map((load) => load.stop()))
+  const sorted = gapsMs.toSorted((a, b) => a - b)
   return {
-    ...{ callers, transfers },
-    acknowledged: loads.reduce((sum, { acknowledged }) => sum + acknowledged, 0),
-    ...{ callP50Ms: percentile(calls, 50), callP99Ms: percentile(calls, 99) },
-    rows: [
-      rowOf('old leader', gaps.old),
-      rowOf('new leader', gaps.next),
-      rowOf('third node', gaps.third),
-      rowOf('any node, without a transfer', calm),
-    ],
+    how,
+    repeats: sorted.length,
+    gapP50Ms: sorted[Math.floor(sorted.length / 2)] ?? 0,
+    gapMaxMs: sorted.at(-1) ?? 0,
+    failedWrites,
   }
 }
 
-/** Callers of one node, each putting again as soon as it is answered. */
-class NodeLoad {
-  readonly node: Node
-  acknowledged = 0
-  /** When, since the beginning. */
-  readonly #timesMs: number[] = []
-  #running = true
-  readonly #calls: Promise<unknown>
+/** Three members; each place keeps its directory. */
+class Trio {
+  readonly #scratch: string
+  readonly #members: LoadedMember[] = []
+  #loads = 0
 
-  constructor(node: Node, callers: number) {
-    this.node = node
-    this.#calls = Promise.all(Array.from({ length: callers }, (_, n) => this.#call(n)))
+  private constructor(scratch: string) {
+    this.#scratch = scratch
   }
 
-  /** The longest time without an acknowledgement between then and now. */
-  gapSince(startMs: number): number {
-    const first = this.#timesMs.findLastIndex((timeMs) => timeMs < startMs)
-    const timesMs = [...this.#timesMs.slice(Math.max(0, first)), performance.now()]
-    return Math.max(...timesMs.slice(1).map((timeMs, n) => timeMs - (timesMs[n] ?? timeMs)))
-  }
-
-  async stop(): Promise<void> {
-    this.#running = false
-    await this.#calls
-  }
-
-  async #call(caller: number): Promise<void> {
-    const value = Buffer.alloc(valueBytes, caller)
-    for (let n = 0; this.#running; n++) {
-      await this.node.put(`failover/${this.node.id}/${caller}/${n % 1_000}`, value)
-      this.acknowledged++
-      this.#timesMs.push(performance.now())
+  static async open(scratch: string): Promise<Trio> {
+    const trio = new Trio(scratch)
+    let seed: string | null = null
+    for (let n = 0; n < nodes; n++) {
+      trio.#members[n] = LoadedMember.start()
+      const seeds: string[] = seed === null ? [] : [seed]
+      const status: NodeStatus = await trio.#open(n, seeds)
+      seed ??= status.address
     }
+    return trio
   }
-}
 
-function rowOf(through: FailoverRow['through'], gapsMs: readonly number[]): FailoverRow {
-  return { through, gapP50Ms: percentile(gapsMs, 50), gapP99Ms: percentile(gapsMs, 99) }
-}
+  async gap(how: FailoverRow['how']): Promise<Gap> {
+    const leader = await this.#settledLeader()
+    const follower = this.#at((leader + 1) % nodes)
+    // Keys of its own, of which nothing is known but what it writes.
+    const workload = { writer: this.#loads++, keys, values: valueBytes }
+    await follower.call('begin', workload, emptyLedger(workload), callers, 1)
+    await pause(calmMs)
+    await follower.call('report')
+    if (how === 'leader killed') await this.#at(leader).kill()
+    else await this.#at(leader).call('transfer')
+    await this.#settledLeader(how === 'leader killed' ? leader : null)
+    await pause(calmMs)
+    // The load ends only once every caller was answered, so the gap has ended too.
+    await follower.call('end')
+    const { longestGapMs, failureCount, failures } = await follower.call('report')
+    if (how === 'leader killed') await this.#restart(leader)
+    return { gapMs: longestGapMs, failedWrites: failureCount, failure: failures[0] ?? null }
+  }
 
-function percentile(values: readonly number[], percent: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.ceil((sorted.length * percent) / 100) - 1] ?? 0
-}
+  async destroy(): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.kill()))
+  }
 
-export function renderFailover(report: FailoverReport): string {
-  const { callers, transfers, acknowledged, callP50Ms, callP99Ms } = report
-  const rows = report.rows.map(({ through, gapP50Ms, gapP99Ms }) => {
-    return `  ${through.padEnd(30)} p50 ${gapP50Ms.toFixed(1)} ms, p99 ${gapP99Ms.toFixed(1)} ms`
-  })
-  return [
-    `${transfers} transfers, ${callers} callers on each of three nodes: ${acknowledged} writes acknowledged, none failed`,
-    `  ${'transferLeadership() itself'.padEnd(30)} p50 ${callP50Ms.toFixed(1)} ms, p99 ${callP99Ms.toFixed(1)} ms`,
-    'longest time without an acknowledged write, through the',
-    ...rows,
-  ].join('\n')
+  async #restart(n: number): Promise<void> {
+    this.#members[n] = LoadedMember.start()
+    await this.#open(n, [])
+  }
+
+  #open(n: number, join: readonly string[]): Promise<NodeStatus> {
+    const options = join.length === 0 ? {} : { join: [...join] }
+    return this.#at(n).call('open', { dir: this.#dir(n), ...options })
+  }
+
+  /** All that live follow it and have applied the same. */
+  async #settledLeader(dead: number | null = null): Promise<number> {
+    const deadlineMs = performance.now() + patienceMs
+    const live = this.#members.flatMap((member, n) => (n === dead ? [] : [{ n, member }]))
+    while (performance.now() < deadlineMs) {
+      const statuses = await Promise.all(live.map(({ member }) => member.call('status')))
+      const at = statuses.findIndex(({ role }) => role === 'leader')
+      const id = statuses[at]?.id
+      const all = statuses.every(({ leaderId, appliedIndex, commitIndex }) => {
+        return leaderId === id && (dead !== null || appliedIndex === commitIndex)
+      })
+      const leader = live[at]?.n
+      if (leader !== undefined && all) return leader
+      await pause(pollMs)
+    }
+    throw new Error('the three never agreed on a leader')
+  }
+
+  #at(n: number): LoadedMember {
+    const member = this.#members[n]
+    if (member === undefined) throw new Error(`no member ${n}`)
+    return member
+  }
+
+  #dir(n: number): string {
+    return join(this.#scratch, `member-${n + 1}`)
+  }
 }

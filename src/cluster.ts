@@ -9,12 +9,13 @@ import { summaryOf } from './client/plan.ts'
 import { SkiffError } from './errors.ts'
 import { LocalNode } from './node.ts'
 import {
+  type BackupOptions,
   type ClusterOptions,
   type ResolvedOptions,
   resolveOptions,
   type WatchOptions,
 } from './options.ts'
-import type { Cluster, ClusterStatus, Node, Watcher } from './store.ts'
+import type { Backup, Cluster, ClusterStatus, Node, Watcher } from './store.ts'
 
 /**
  * Opens this process's part of a replicated key-value store: one member, or `nodes` of them. Resolves
@@ -70,6 +71,10 @@ class LocalCluster extends ForwardingStore implements Cluster {
 
   async snapshot(): Promise<void> {
     await Promise.all(this.#nodes.filter(({ isLive }) => isLive).map((node) => node.snapshot()))
+  }
+
+  async backup(file: string, options?: BackupOptions): Promise<Backup> {
+    return this.serving().backup(file, options)
   }
 
   override watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {

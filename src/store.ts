@@ -3,6 +3,7 @@
 import type { LinkStatus } from './network/link.ts'
 import type {
   AddServerOptions,
+  BackupOptions,
   CallOptions,
   ChangeOptions,
   ReadOptions,
@@ -146,6 +147,16 @@ export interface MembershipSummary {
   readonly toleratedFailures: number
 }
 
+/** What a node knows of its own state, which is compared with those of the others, and with what was written. */
+export interface StateStatus {
+  /** How often it was found to be wrong since the node was started, and made anew. */
+  readonly repairs: number
+  /** It is lost: the node serves no reads and cannot lead until a snapshot has come from the leader. */
+  readonly lost: boolean
+  /** What was found last. */
+  readonly reason: string | null
+}
+
 export interface NodeStatus {
   readonly id: string
   readonly address: string
@@ -163,6 +174,7 @@ export interface NodeStatus {
   readonly revision: number
   /** The last entry that the newest snapshot stands for; 0: none was taken yet. */
   readonly snapshotIndex: number
+  readonly state: StateStatus
   /** The server that listens: uWebSockets.js, or ws where that does not load. */
   readonly transport: Transport
   readonly workers: number
@@ -181,6 +193,27 @@ export interface ClusterStatus extends NodeStatus {
   readonly toleratedFailures: number
 }
 
+/** What a backup holds. */
+export interface Backup {
+  /** Of the cluster it was taken of; a restored one gets another. Empty: it was restored itself, and never started. */
+  readonly clusterId: string
+  /** The node that took it. */
+  readonly nodeId: string
+  /** The last entry of the log that is in it, and the term of that. */
+  readonly index: number
+  readonly term: number
+  /** Revision of the newest change in it. */
+  readonly revision: number
+  readonly keys: number
+  /** Size and SHA-256 (hexadecimal) of the state in it. */
+  readonly bytes: number
+  readonly sha256: string
+  /** ISO 8601, UTC. */
+  readonly createdAt: string
+  /** The members then; for information. */
+  readonly members: readonly Member[]
+}
+
 /** One member, in this process. */
 export interface Node extends Store, Membership, AsyncDisposable {
   readonly id: string
@@ -193,6 +226,13 @@ export interface Node extends Store, Membership, AsyncDisposable {
    * is on the disk.
    */
   snapshot(): Promise<number>
+  /**
+   * Writes a backup to `file` while it serves: everything acknowledged before the call is in it. It is made aside, synced,
+   * and then gets its name. Takes a snapshot on the way, as `snapshot` does. Read again by `restore`.
+   * @throws SkiffError `SKIFF_CONFIG` the file is there, or cannot be made there · `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
+   *   nobody can tell what was acknowledged · `SKIFF_STORAGE` no room, or a damaged disk
+   */
+  backup(file: string, options?: BackupOptions): Promise<Backup>
   /** Stops this member; the others go on. A leader hands over first, if another can lead. Idempotent. */
   close(): Promise<void>
   /** Stops it as a crash would: nothing is handed over, answered, flushed or marked clean. For drills. */
@@ -209,6 +249,8 @@ export interface Cluster extends Store, Membership, AsyncDisposable {
   status(): ClusterStatus
   /** Has every live local member take a snapshot now; resolves when all are on the disk. */
   snapshot(): Promise<void>
+  /** As {@link Node.backup}, of the node that serves. */
+  backup(file: string, options?: BackupOptions): Promise<Backup>
   /**
    * Starts a local member again from its directory, after it was closed or stopped itself. It takes the
    * place of the old one in `nodes`.

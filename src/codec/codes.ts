@@ -37,6 +37,10 @@ export const codes = {
   planAddLearner: 34,
   planRemove: 35,
   planReplace: 36,
+  audit: 40,
+  auditReply: 41,
+  verdict: 42,
+  stateWanted: 43,
 } as const
 
 export interface Reader {

@@ -54,6 +54,19 @@ export function makeDirectory(path: string): void {
   }
 }
 
+/** Behind the name of a data directory that is being made of a backup (backup/founding.ts). */
+export const unfinished: string = '.unfinished'
+
+/**
+ * A restore into it has not come to its end: nobody must take it for a new one.
+ * @throws SkiffError `SKIFF_CONFIG`
+ */
+export function checkIsFinished(path: string): void {
+  if (!existsSync(`${path}${unfinished}`)) return
+  const reason = `a restore into ${dirname(resolve(path))} was begun and not finished; do it again`
+  throw new SkiffError('SKIFF_CONFIG', 'not-applied', reason)
+}
+
 /** Whether there is a state of any generation. */
 export function hasState(directory: Directory): boolean {
   return existsSync(directory.path) && stateGenerations(directory).length > 0

@@ -23,7 +23,14 @@ import { messageOf } from '../errors.ts'
 import type { SnapshotMark } from '../raft/types.ts'
 import { type Directory, freeBytes, readPart, withFile } from './directory.ts'
 import { type Environment, openStateCopy } from './environment.ts'
-import { membershipKey, positionKey, readMembership, readPosition } from './layout.ts'
+import {
+  membershipKey,
+  openStateTables,
+  positionKey,
+  readMembership,
+  readPosition,
+} from './layout.ts'
+import { isTrueCopy } from './scrub.ts'
 import type { SnapshotFiles, TakenSnapshot } from './snapshots.ts'
 
 export class SnapshotFolder implements SnapshotFiles {
@@ -54,7 +61,7 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   read(snapshot: SnapshotMark, offset: number, bytesMax: number): Uint8Array {
-    return readPart(this.#path(snapshot), offset, Math.min(bytesMax, snapshot.bytes - offset))
+    return readPart(this.path(snapshot), offset, Math.min(bytesMax, snapshot.bytes - offset))
   }
 
   receive(snapshot: SnapshotMark, offset: number, chunk: Uint8Array): number {
@@ -71,7 +78,7 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   has(snapshot: SnapshotMark): boolean {
-    const path = this.#path(snapshot)
+    const path = this.path(snapshot)
     return existsSync(path) && statSync(path).size === snapshot.bytes
   }
 
@@ -80,11 +87,11 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   restore(snapshot: SnapshotMark, generation: number): boolean {
-    const path = this.#path(snapshot)
+    const path = this.path(snapshot)
     const state = this.#directory.state(generation)
     const file = join(state, 'data.mdb')
     const isCopied = this.#copied === nameOf(snapshot)
-    if (!isCopied && !(this.has(snapshot) && hashSync(path, snapshot.bytes) === snapshot.hash)) {
+    if (!isCopied && !this.isWhole(snapshot)) {
       rmSync(path, { force: true })
       return false
     }
@@ -94,6 +101,11 @@ export class SnapshotFolder implements SnapshotFiles {
     else copyFileSync(path, file, fsConstants.COPYFILE_FICLONE)
     this.#copied = null
     return true
+  }
+
+  /** Is it here, as it was made? At a start, when nothing else can go on. */
+  isWhole(snapshot: SnapshotMark): boolean {
+    return this.has(snapshot) && hashSync(this.path(snapshot), snapshot.bytes) === snapshot.hash
   }
 
   /** Also what was left of one that was being taken when the process died, and of those that came too late. */
@@ -144,7 +156,7 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   async #check(snapshot: SnapshotMark): Promise<boolean> {
-    return this.has(snapshot) && (await hashOf(this.#path(snapshot))) === snapshot.hash
+    return this.has(snapshot) && (await hashOf(this.path(snapshot))) === snapshot.hash
   }
 
   async #complete(snapshot: SnapshotMark): Promise<boolean> {
@@ -157,7 +169,7 @@ export class SnapshotFolder implements SnapshotFiles {
     await sync(part)
     this.#copied = nameOf(snapshot)
     await copyFile(part, this.#copy, fsConstants.COPYFILE_FICLONE)
-    renameSync(part, this.#path(snapshot))
+    renameSync(part, this.path(snapshot))
     await sync(this.#folder)
     return true
   }
@@ -181,12 +193,12 @@ export class SnapshotFolder implements SnapshotFiles {
     return join(this.#folder, copyName)
   }
 
-  #path(snapshot: SnapshotMark): string {
+  path(snapshot: SnapshotMark): string {
     return join(this.#folder, nameOf(snapshot))
   }
 
   #part(snapshot: SnapshotMark): string {
-    return `${this.#path(snapshot)}.part`
+    return `${this.path(snapshot)}.part`
   }
 }
 
@@ -198,8 +210,12 @@ const copyName = 'copy'
 async function readCopy(path: string): Promise<Pick<SnapshotMark, 'index' | 'membership'>> {
   const copy = openStateCopy(path)
   try {
-    const meta = copy.openTable('meta')
+    const tables = openStateTables(copy)
+    const { meta } = tables
     const { appliedIndex: index } = readPosition(meta.get(positionKey))
+    // The log is cut on the strength of it.
+    if (!(await isTrueCopy(tables)))
+      throw new Error('the state is damaged: its rows are not those that were written')
     return { index, membership: readMembership(meta.get(membershipKey)) }
   } finally {
     await copy.close()

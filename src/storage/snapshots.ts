@@ -68,6 +68,8 @@ export class Snapshots implements SnapshotReader {
   /** Of those, what the one being taken will stand for, if it succeeds. */
   #takingBytes = 0
   #taking = false
+  /** What is being copied was replaced meanwhile, perhaps because it was wrong. */
+  #overtaken = false
   #taken: TakenSnapshot | Error | null = null
   #ticksToWait = 0
   /** Who asked for one, and hears of the next that is begun from now on. */
@@ -76,6 +78,8 @@ export class Snapshots implements SnapshotReader {
   /** From whom, and which. */
   #incoming: { from: NodeId; snapshot: SnapshotMark; state: 'coming' | 'checking' } | null = null
   #checked: boolean | Error | null = null
+  /** Their files are being copied. */
+  #held: readonly SnapshotMark[] = []
   /** One that a receiver found damaged is being looked at. */
   #checksOwn = false
 
@@ -105,10 +109,25 @@ export class Snapshots implements SnapshotReader {
     if (this.#ticksToWait > 0) this.#ticksToWait--
   }
 
+  /** Another state is about to take the place of the one that is being copied. */
+  stateReplaced(): void {
+    this.#overtaken = this.#taking
+  }
+
   /** One now, whatever the log holds. */
   ask(answer: Answer): void {
     this.#asking.push(answer)
     this.#ticksToWait = 0
+  }
+
+  /** Its file stays until it is released, once for each time it was held, whatever becomes of the snapshot. */
+  hold(snapshot: SnapshotMark): void {
+    this.#held = [...this.#held, snapshot]
+  }
+
+  release(snapshot: SnapshotMark): void {
+    const at = this.#held.findIndex((held) => isSameSnapshot(held, snapshot))
+    this.#held = this.#held.filter((_, n) => n !== at)
   }
 
   /** A receiver says that it is damaged: is it here, too? Then others are sent, and taken. */
@@ -180,8 +199,10 @@ export class Snapshots implements SnapshotReader {
   #finish(taken: TakenSnapshot | Error, inUse: readonly SnapshotMark[]): void {
     this.#taken = null
     this.#taking = false
-    if (taken instanceof Error) {
-      this.#fail(taken)
+    const overtaken = this.#overtaken
+    this.#overtaken = false
+    if (taken instanceof Error || overtaken) {
+      this.#fail(taken instanceof Error ? taken : new Error('the state was replaced meanwhile'))
       return
     }
     this.#takingBytes = 0
@@ -208,7 +229,7 @@ export class Snapshots implements SnapshotReader {
   /** Also what has come and waits to be installed. */
   #keep(inUse: readonly SnapshotMark[]): void {
     const coming = this.#incoming === null ? [] : [this.#incoming.snapshot]
-    this.#options.files.keep([...this.#whole, ...inUse, ...coming])
+    this.#options.files.keep([...this.#whole, ...inUse, ...coming, ...this.#held])
   }
 
   #answer(askers: readonly Answer[], outcome: SnapshotMark | Error): void {

@@ -12,8 +12,9 @@ import {
   readMembership,
   readPosition,
 } from '../../src/storage/layout.ts'
+import { isTrue } from '../../src/storage/scrub.ts'
 import type { SnapshotFiles, TakenSnapshot } from '../../src/storage/snapshots.ts'
-import { MemoryFile } from './memory.ts'
+import { MemoryFile, quiet } from './memory.ts'
 import type { Random } from './random.ts'
 import type { Sights } from './sights.ts'
 
@@ -56,6 +57,12 @@ export class MemorySnapshots {
     if (!rots || newest === undefined || older.length === 0 || !older.every(isWhole)) return
     const [name, file] = newest
     this.#files.set(name, Buffer.concat([file.subarray(1), Buffer.alloc(1)]))
+  }
+
+  /** A disk that is dying. */
+  rot(): void {
+    for (const [name, file] of this.#files)
+      this.#files.set(name, Buffer.concat([file.subarray(1), Buffer.alloc(1)]))
   }
 
   open(
@@ -130,13 +137,14 @@ export class MemorySnapshots {
     return file !== undefined && hashOf(file) === snapshot.hash
   }
 
-  #keepTaken(file: Buffer): TakenSnapshot {
+  #keepTaken(file: Buffer): TakenSnapshot | Error {
     const copy = new MemoryFile()
     copy.load(file)
     const value = (key: Buffer) => copy.value('meta', key.toString('latin1'))
     const { appliedIndex: index } = readPosition(value(positionKey))
     const membership = readMembership(value(membershipKey))
     const hash = hashOf(file)
+    if (!isTrue(copy.open(quiet))) return new Error('the state is damaged')
     this.#files.set(nameOf({ index, hash }), file)
     return { mark: { index, membership, bytes: file.length, hash } }
   }

@@ -1,7 +1,9 @@
 import type { Mutant } from '../mutant.ts'
+import { backupBugs } from './backup.ts'
 import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
+import { healthBugs } from './health.ts'
 import { jointBugs } from './joint.ts'
 import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
@@ -21,7 +23,9 @@ export const allMutants: readonly Mutant[] = [
   ...turnBugs,
   ...logBugs,
   ...stateBugs,
+  ...healthBugs,
   ...callerBugs,
   ...clientBugs,
   ...networkBugs,
+  ...backupBugs,
 ]
