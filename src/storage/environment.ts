@@ -91,7 +91,7 @@ export function openLogEnvironment(path: string): Environment {
  */
 export function openStateEnvironment(path: string): Environment {
   checkDatabaseFile(path, `Delete ${path}: the log makes it anew`)
-  const mode = { overlappingSync: false, noSync: true, useWritemap: true }
+  const mode = { overlappingSync: false, noSync: true, noMemInit: true }
   const environment = environmentOver(path, open({ ...common, path, ...mode }))
   leaveFreePages(environment)
   return environment
@@ -131,7 +131,7 @@ export function openUntouched(path: string, scratch: string): Environment {
 
 /** Shares the environment that the storage thread of this process has open. */
 export function openStateReadOnly(path: string): ReadEnvironment {
-  const mode = { readOnly: true, noSync: true, useWritemap: true }
+  const mode = { readOnly: true, noSync: true }
   return environmentOver(path, open({ ...common, path, ...mode }))
 }
 
