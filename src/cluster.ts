@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parseAddress } from './address.ts'
 import { ForwardingStore } from './client/forwarding.ts'
 import { MovingWatcher } from './client/moving-watcher.ts'
+import { summaryOf } from './client/plan.ts'
 import { SkiffError } from './errors.ts'
 import { LocalNode } from './node.ts'
 import {
@@ -14,8 +15,6 @@ import {
   resolveOptions,
   type WatchOptions,
 } from './options.ts'
-import { votersOf } from './raft/membership.ts'
-import { majority } from './raft/quorum.ts'
 import type { Backup, Cluster, ClusterStatus, Node, Watcher } from './store.ts'
 
 /**
@@ -92,8 +91,8 @@ class LocalCluster extends ForwardingStore implements Cluster {
   status(): ClusterStatus {
     const nodes = this.#nodes.map((node) => node.status())
     const status = this.serving().status()
-    const voters = votersOf(status.members).length
-    return { ...status, nodes, toleratedFailures: Math.max(0, voters - majority(voters)) }
+    const { toleratedFailures } = summaryOf(status.members)
+    return { ...status, nodes, toleratedFailures }
   }
 
   restart(id: string): Promise<Node> {

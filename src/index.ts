@@ -13,8 +13,10 @@ export { createCluster } from './cluster.ts'
 export { type Outcome, SkiffError, type SkiffErrorCode } from './errors.ts'
 /** Options, each with its unit and default. */
 export type {
+  AddServerOptions,
   BackupOptions,
   CallOptions,
+  ChangeOptions,
   ClusterOptions,
   LongWorkOptions,
   ReadOptions,
@@ -29,11 +31,14 @@ export type { Member, MemberRole, RoleName } from './raft/types.ts'
 /** What a program holds: a cluster, its local nodes, and what they return. */
 export type {
   Backup,
+  Changed,
   Cluster,
   ClusterStatus,
   Entry,
   LinkStatus,
   Membership,
+  MembershipPlan,
+  MembershipSummary,
   Node,
   NodeStatus,
   Store,

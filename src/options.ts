@@ -74,6 +74,21 @@ export interface CallOptions {
 
 export interface WriteOptions extends CallOptions {}
 
+/** Of a change of the members. */
+export interface ChangeOptions<Plan extends boolean = false> extends CallOptions {
+  /** `true`: changes nothing, and resolves with what it would come to. Default `false`. */
+  plan?: Plan
+}
+
+export interface AddServerOptions<Plan extends boolean = false> extends ChangeOptions<Plan> {
+  /**
+   * `voter` (default): it enters as a learner and votes as soon as it has caught up, within one append of the
+   * end of the log. `learner`: it receives everything and counts in no majority, for as long as it is not added
+   * again as a voter.
+   */
+  role?: 'voter' | 'learner'
+}
+
 export interface ReadOptions extends CallOptions {
   /**
    * `linearizable` (default): sees every write acknowledged before the call, whichever node took it.
@@ -232,6 +247,8 @@ const clusterFields = [
   'snapshotLogBytes',
 ] as const satisfies readonly (keyof ClusterOptions)[]
 export const callFields: readonly string[] = ['signal', 'timeoutMs']
+export const changeFields: readonly string[] = [...callFields, 'plan']
+export const addServerFields: readonly string[] = [...changeFields, 'role']
 export const readFields: readonly string[] = [...callFields, 'consistency']
 export const scanFields: readonly string[] = ['prefix', 'from', 'to', 'reverse', 'limit']
 export const watchFields: readonly string[] = ['fromRevision', 'previous', 'signal']

@@ -2,8 +2,10 @@
 /** The public shapes: what a program that imports this package sees and holds. */
 import type { LinkStatus } from './network/link.ts'
 import type {
+  AddServerOptions,
   BackupOptions,
   CallOptions,
+  ChangeOptions,
   ReadOptions,
   ScanRange,
   Transport,
@@ -87,18 +89,62 @@ export interface Membership {
   waitForLeader(options?: CallOptions): Promise<string>
   members(options?: CallOptions): Promise<readonly Member[]>
   /**
-   * Makes the server at `address` a member: it enters as a learner and votes once it has caught up.
-   * Resolves when it votes. It must be running and belong to no other cluster.
+   * Makes the server at `address` a member: it enters as a learner and votes once it has caught up; as
+   * `role: 'learner'` it stays one. Resolves with the members when it is what it was to be. It must be running
+   * and belong to no other cluster. Of a member it changes the role.
+   * @throws SkiffError `SKIFF_MEMBERSHIP` it would cost the quorum, or cannot be · `SKIFF_TIMEOUT`
    */
-  addServer(address: string, options?: CallOptions): Promise<readonly Member[]>
-  /** Removes a member; also the leader, which hands over first. Resolves when the change is committed. */
-  removeServer(id: string, options?: CallOptions): Promise<readonly Member[]>
+  addServer<Plan extends boolean = false>(
+    address: string,
+    options?: AddServerOptions<Plan>,
+  ): Promise<Changed<Plan>>
+  /**
+   * Removes a member; also the leader, which hands over first. Resolves with the members that are left when the
+   * removed one counts nowhere any more, and may be stopped. Whoever is no member may be removed, too.
+   * @throws SkiffError `SKIFF_MEMBERSHIP` it would cost the quorum, or is the last voter · `SKIFF_TIMEOUT`
+   */
+  removeServer<Plan extends boolean = false>(
+    id: string,
+    options?: ChangeOptions<Plan>,
+  ): Promise<Changed<Plan>>
+  /**
+   * Puts the server at `address` in the place of member `id`, in one change: it enters as a learner and is
+   * caught up, then the two are swapped. In between the cluster is what it was. Resolves with the members then.
+   * @throws SkiffError as `addServer`
+   */
+  replaceServer<Plan extends boolean = false>(
+    id: string,
+    address: string,
+    options?: ChangeOptions<Plan>,
+  ): Promise<Changed<Plan>>
   /**
    * Has this voter lead, or, without `to`, any other than the leader: the one that has caught up most. Resolves
    * when it leads. Calls wait meanwhile, for a few milliseconds, and none of them fails.
    * @throws SkiffError `SKIFF_MEMBERSHIP` when it does not vote, or does not answer
    */
   transferLeadership(to?: string, options?: CallOptions): Promise<void>
+}
+
+/** The members then; with `plan: true`, what it would come to. */
+export type Changed<Plan extends boolean> = Plan extends true ? MembershipPlan : readonly Member[]
+
+/** What a change of the members would come to. */
+export interface MembershipPlan {
+  readonly before: MembershipSummary
+  /** As before, where it would be refused. */
+  readonly after: MembershipSummary
+  /** Why it would be refused; `null`: it would be done. */
+  readonly refused: string | null
+}
+
+export interface MembershipSummary {
+  readonly members: readonly Member[]
+  /** How many of them vote. */
+  readonly voters: number
+  /** How many votes it takes to decide anything. */
+  readonly quorum: number
+  /** Voters that may fail while the cluster goes on: the rest. */
+  readonly toleratedFailures: number
 }
 
 /** What a node knows of its own state, which is compared with those of the others, and with what was written. */

@@ -95,6 +95,8 @@ const directions: Record<string, readonly string[]> = {
     'src/storage/board.ts',
     'src/raft/types.ts',
     'src/raft/assert.ts',
+    'src/raft/membership.ts',
+    'src/raft/quorum.ts',
     'src/messages.ts',
     'src/options.ts',
     'src/errors.ts',

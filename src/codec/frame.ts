@@ -94,7 +94,8 @@ function elementsOf(rpc: WireRpc): unknown[] {
     case 'forwardRefused':
       return [codes.forwardRefused, rpc.reason.slice(0, reasonLengthMax)]
     case 'change':
-      return changeElements(rpc.id, rpc.change)
+    case 'plan':
+      return changeElements(rpc)
     case 'changeReply':
       return changeReplyElements(rpc.id, rpc.answer)
     default:
