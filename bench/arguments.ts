@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { assertArgument, isArgumentError } from '../src/cli/arguments.ts'
 
-export type SuiteName = 'put1' | 'put3' | 'memory'
+export type SuiteName = 'put1' | 'put3' | 'memory' | 'snapshot' | 'failover' | 'restart'
 
 export type BenchArguments =
   | {
@@ -12,25 +12,38 @@ export type BenchArguments =
       readonly measureMs: number
       /** Keys present while puts are measured. */
       readonly keys: number
+      /** Snapshots, failovers and restarts of each kind. */
+      readonly repeats: number
       readonly json: string | null
       readonly results: boolean
     }
   | { readonly type: 'help' }
   | { readonly type: 'invalid'; readonly reason: string }
 
-export const suiteNames: readonly SuiteName[] = ['put1', 'put3', 'memory']
+export const suiteNames: readonly SuiteName[] = [
+  'put1',
+  'put3',
+  'memory',
+  'snapshot',
+  'failover',
+  'restart',
+]
 
 export const benchUsage: string = `Usage: npm run bench [-- [SUITE…] [options]]
 
   put1         one node: durable puts against lmdb-js
   put3         three nodes in this process: durable puts against lmdb-js
   memory       one idle node, and growth over a million puts
+  snapshot     time of a snapshot taken and installed, and the puts meanwhile
+  failover     time without an acknowledged put: leader killed, leadership transferred
+  restart      time to the first read by keys: state believed, state made anew
                default: all of them
 
   --seconds S  length of each row; default 5
   --keys N     keys present, among which the puts choose; default 1000000
+  --repeats N  snapshots, failovers and restarts of each kind; default 10
   --json FILE  write all numbers to FILE
-  --results    rewrite bench/RESULTS.md
+  --results    rewrite what these suites say in bench/RESULTS.md
   --help       this text`
 
 export function parseBenchArguments(words: readonly string[]): BenchArguments {
@@ -42,6 +55,7 @@ export function parseBenchArguments(words: readonly string[]): BenchArguments {
         help: { type: 'boolean', short: 'h' },
         seconds: { type: 'string', default: '5' },
         keys: { type: 'string', default: '1000000' },
+        repeats: { type: 'string', default: '10' },
         json: { type: 'string' },
         results: { type: 'boolean', default: false },
       },
@@ -52,6 +66,7 @@ export function parseBenchArguments(words: readonly string[]): BenchArguments {
       suites: positionals.length === 0 ? suiteNames : positionals.map(suiteOf),
       measureMs: positive(values.seconds, 'seconds') * 1_000,
       keys: Math.ceil(positive(values.keys, 'keys')),
+      repeats: Math.ceil(positive(values.repeats, 'repeats')),
       json: values.json ?? null,
       results: values.results,
     }

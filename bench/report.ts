@@ -1,5 +1,6 @@
 /** What the benches print and write: rows as they come, ratios, JSON, and bench/RESULTS.md. */
 import { renderCount } from '../src/cli/report.ts'
+import { hasLife, type LifeReport, renderLife } from './life-report.ts'
 import type { Machine } from './machine.ts'
 import type { MemoryReport } from './memory.ts'
 
@@ -44,6 +45,7 @@ export interface BenchReport {
   /** What happened that spoils a row. */
   readonly notes: readonly string[]
   readonly memory: MemoryReport | null
+  readonly life: LifeReport
 }
 
 const metrics: readonly Metric[] = ['opsPerSecond', 'p50Ms', 'p99Ms']
@@ -73,7 +75,7 @@ function ratiosBetween(row: Row, peer: Row): Ratio[] {
 
 // ── Tables ──────────────────────────────────────────────────────────────────────────────────────
 
-interface Column<T> {
+export interface Column<T> {
   readonly title: string
   text(row: T): string
 }
@@ -109,7 +111,7 @@ function terminalLine(cells: readonly string[]): string {
 }
 
 /** Three significant figures. */
-function figures(value: number): string {
+export function figures(value: number): string {
   return value >= 100 ? renderCount(value) : String(Number(value.toPrecision(3)))
 }
 
@@ -146,7 +148,28 @@ const suiteTitles: Readonly<Record<string, string>> = {
   put3: 'Three nodes in one process: durable puts',
 }
 
-export function renderResults(report: BenchReport): string {
+/**
+ * The file is made of parts, each of the run that last measured it: what was not measured now stays as it was
+ * `before`.
+ */
+export function renderResults(report: BenchReport, before = ''): string {
+  const hasPuts = report.rows.length > 0 || report.memory !== null
+  const fresh = [
+    ...(hasPuts || !hasLife(report.life) ? [renderPuts(report)] : []),
+    ...(hasLife(report.life) ? [renderLifePart(report)] : []),
+  ]
+  const titles = [putsTitle, lifeTitle]
+  const parts = titles.flatMap((title) => {
+    const isPart = (part: string): boolean => part.startsWith(`${title}\n`)
+    return fresh.find(isPart) ?? before.split(/^(?=# )/m).find(isPart) ?? []
+  })
+  return `${parts.map((part) => part.trim()).join('\n\n')}\n`
+}
+
+const putsTitle = '# Results'
+const lifeTitle = '# A long life'
+
+function renderPuts(report: BenchReport): string {
   const suites = [...new Set(report.rows.map(({ suite }) => suite))]
   const sections = [
     renderIntroduction(report),
@@ -154,24 +177,37 @@ export function renderResults(report: BenchReport): string {
     ...(report.memory === null ? [] : [renderMemory(report.memory)]),
     ...(report.notes.length === 0 ? [] : [`## Notes\n\n${bullets(report.notes)}`]),
   ]
-  return `${sections.join('\n\n')}\n`
+  return sections.join('\n\n')
 }
 
-function renderIntroduction({ machine, node, commit, date, command }: BenchReport): string {
+function renderLifePart(report: BenchReport): string {
+  return `${lifeTitle}
+
+Snapshots, failover and restart: by other runs than the above, perhaps on other machines.
+
+${renderFacts(report)}
+
+${renderLife(report.life)}`
+}
+
+function renderFacts({ machine, node, commit, date, command }: BenchReport): string {
   const { p50Ms, p99Ms } = machine.fdatasync
-  const facts = [
+  return bullets([
     `Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB.toFixed(1)} GiB; ${machine.system}`,
     `Data on: ${machine.filesystem}`,
     `Write of 4 KiB and fdatasync, nothing else: p50 ${figures(p50Ms)} ms, p99 ${figures(p99Ms)} ms`,
     `Node.js ${node}, ${machine.libc}`,
     `Commit ${commit}, ${date}`,
     `Command: \`${command}\``,
-  ]
-  return `# Results
+  ])
+}
+
+function renderIntroduction(report: BenchReport): string {
+  return `${putsTitle}
 
 Written by the bench, not by hand. Only ratios within one run on one machine mean anything.
 
-${bullets(facts)}
+${renderFacts(report)}
 
 Values are \`Buffer\`s of random bytes of the size given; MessagePack adds 2 or 3 bytes. Callers form a
 closed loop: each waits until its put is durable, then puts the next of the random keys. CPU seconds are
@@ -212,7 +248,7 @@ ${markdownTable(columns, growth)}`
 }
 
 /** Aligned, so that it can be read in a terminal too. First column to the left, the others to the right. */
-function markdownTable<T>(columns: readonly Column<T>[], rows: readonly T[]): string {
+export function markdownTable<T>(columns: readonly Column<T>[], rows: readonly T[]): string {
   const cells = [columns.map(({ title }) => title), ...rows.map(cellsOf)]
   const widths = columns.map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)))
   const rule = widths.map((width, index) => `${'-'.repeat(width + 1)}${index === 0 ? '-' : ':'}`)

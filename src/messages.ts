@@ -71,6 +71,10 @@ export type WireRpc =
   | ForwardRefused
   | Change
   | ChangeReply
+  | Audit
+  | AuditReply
+  | Verdict
+  | StateWanted
 
 /** `Append` whose entries are records back to back, as the log stores them (codec/record.ts). */
 export interface WireAppend {
@@ -141,6 +145,31 @@ export type ChangeAnswer =
   | { readonly type: 'busy'; readonly reason: string }
   | { readonly type: 'refused'; readonly reason: string }
 
+/** A leader asks for the hash of the state as of this entry (storage/health.ts). */
+export interface Audit {
+  readonly type: 'audit'
+  readonly index: Index
+}
+
+export interface AuditReply {
+  readonly type: 'auditReply'
+  readonly index: Index
+  readonly digest: number
+}
+
+/** As of this entry the state has this hash, by all that can be known. True whenever it is heard. */
+export interface Verdict {
+  readonly type: 'verdict'
+  readonly index: Index
+  readonly digest: number
+}
+
+/** The sender has lost its state, and needs a snapshot; its log begins behind `base`. */
+export interface StateWanted {
+  readonly type: 'stateWanted'
+  readonly base: Index
+}
+
 export interface PeerAddress {
   readonly id: NodeId
   readonly address: string
@@ -202,6 +231,8 @@ export type StorageToNetwork =
   | { readonly type: 'changeRefused'; readonly id: number; readonly reason: string }
   /** Role, leader or members have changed. `peers` are whom to keep links to, never ourselves. */
   | { readonly type: 'view'; readonly view: NodeView; readonly peers: readonly PeerAddress[] }
+  /** The state was found to be wrong, and is made anew. */
+  | { readonly type: 'stateFound'; readonly reason: string }
   /** A snapshot took the place of the state: what is read from now on is in the directory of this generation. */
   | { readonly type: 'stateReplaced'; readonly generation: number }
   /** The node has stopped itself; nothing follows. */

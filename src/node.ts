@@ -49,6 +49,7 @@ export class LocalNode extends ForwardingStore implements Node {
   #identity: LocalIdentity | null = null
   #life: 'starting' | 'running' | 'stopped' = 'starting'
   #failure: SkiffError | null = null
+  #stateFound: string | null = null
   #stopping: Promise<void> | null = null
   #flushScheduled = false
   #die: (error: SkiffError) => void = () => undefined
@@ -109,7 +110,7 @@ export class LocalNode extends ForwardingStore implements Node {
   status(): NodeStatus {
     const view = this.#client?.views.view
     const { term, commitIndex, appliedIndex, revision, ...rest } = this.#board.read()
-    const { firstIndex, lastIndex, snapshotIndex } = rest
+    const { firstIndex, lastIndex, snapshotIndex, repairs, stateBad } = rest
     return {
       id: this.id,
       address: this.address,
@@ -123,6 +124,7 @@ export class LocalNode extends ForwardingStore implements Node {
       lastIndex,
       revision,
       snapshotIndex,
+      state: { repairs, lost: stateBad === 1, reason: this.#stateFound },
       transport: this.#network?.transport ?? 'ws',
       workers: this.#options.workers,
       pending: this.#client?.pending ?? { requests: 0, bytes: 0 },
@@ -222,6 +224,9 @@ export class LocalNode extends ForwardingStore implements Node {
       state: this.#state,
       probe: (address, options) => this.#probe(address, options),
       stateReplaced: (generation) => this.#state?.replace(directory.state(generation)),
+      stateFound: (reason) => {
+        this.#stateFound = reason
+      },
       peersChanged: (peers) => this.#network?.setPeers(peers),
       failed: (error) => this.#failed(errorFromData(error)),
     })

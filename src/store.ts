@@ -100,6 +100,16 @@ export interface Membership {
   transferLeadership(to?: string, options?: CallOptions): Promise<void>
 }
 
+/** What a node knows of its own state, which is compared with those of the others, and with what was written. */
+export interface StateStatus {
+  /** How often it was found to be wrong since the node was started, and made anew. */
+  readonly repairs: number
+  /** It is lost: the node serves no reads and cannot lead until a snapshot has come from the leader. */
+  readonly lost: boolean
+  /** What was found last. */
+  readonly reason: string | null
+}
+
 export interface NodeStatus {
   readonly id: string
   readonly address: string
@@ -117,6 +127,7 @@ export interface NodeStatus {
   readonly revision: number
   /** The last entry that the newest snapshot stands for; 0: none was taken yet. */
   readonly snapshotIndex: number
+  readonly state: StateStatus
   /** The server that listens: uWebSockets.js, or ws where that does not load. */
   readonly transport: Transport
   readonly workers: number

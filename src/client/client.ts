@@ -40,9 +40,11 @@ export interface ClientParts {
   readonly state: StateReader
   /** Who answers at this address? */
   readonly probe: (address: string, options: ProbeOptions) => Promise<PeerAddress>
-  /** Whom to keep links to. */
+  /** The state was found to be wrong. */
+  readonly stateFound: (reason: string) => void
   /** What is read from now on is in another directory. */
   readonly stateReplaced: (generation: number) => void
+  /** Whom to keep links to. */
   readonly peersChanged: (peers: readonly PeerAddress[]) => void
   /** The node has stopped itself. */
   readonly failed: (error: SkiffErrorData) => void
@@ -223,6 +225,9 @@ export class Client implements Store, Membership {
       case 'view':
         this.#parts.peersChanged(message.peers)
         this.#views.show(message.view)
+        return
+      case 'stateFound':
+        this.#parts.stateFound(message.reason)
         return
       case 'stateReplaced':
         this.#parts.stateReplaced(message.generation)

@@ -93,7 +93,8 @@ export class Reads {
 
   #mayReadNow(options: ReadOptions | undefined): boolean {
     const consistency = options?.consistency ?? 'linearizable'
-    if (consistency === 'stale') return true
+    // What is here is no older state but a wrong one: then the leader is asked, and the right one waited for.
+    if (consistency === 'stale') return !this.#board.isStateBad
     if (consistency !== 'linearizable') {
       throw new TypeError(
         `consistency: expected 'linearizable' or 'stale', got ${String(consistency)}`,

@@ -32,6 +32,10 @@ export const codes = {
   changeRelieve: 26,
   changeAddLearner: 30,
   changeReplace: 31,
+  audit: 40,
+  auditReply: 41,
+  verdict: 42,
+  stateWanted: 43,
 } as const
 
 export interface Reader {

@@ -78,6 +78,13 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return snapshotElements(rpc)
     case 'snapshotReply':
       return [codes.snapshotReply, rpc.term, rpc.index, rpc.heldBytes]
+    case 'audit':
+      return [codes.audit, rpc.index]
+    case 'auditReply':
+    case 'verdict':
+      return [codes[rpc.type], rpc.index, rpc.digest]
+    case 'stateWanted':
+      return [codes.stateWanted, rpc.base]
     case 'timeoutNow':
       return [codes.timeoutNow, rpc.term, rpc.lastIndex]
     case 'timeoutNowDeclined':
@@ -140,6 +147,10 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.readIndexReply, { fields: 3, read: readReadIndexReply }],
   [codes.snapshot, { fields: 9, read: readSnapshot }],
   [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
+  [codes.audit, { fields: 1, read: (from) => ({ type: 'audit', index: from.integer('index') }) }],
+  [codes.auditReply, { fields: 2, read: (from) => ({ type: 'auditReply', ...digest(from) }) }],
+  [codes.verdict, { fields: 2, read: (from) => ({ type: 'verdict', ...digest(from) }) }],
+  [codes.stateWanted, { fields: 1, read: readStateWanted }],
   [codes.timeoutNow, { fields: 2, read: readTimeoutNow }],
   [codes.timeoutNowDeclined, { fields: 1, read: readTimeoutNowDeclined }],
   [codes.forward, { fields: 1, read: readForward }],
@@ -258,6 +269,14 @@ function readSnapshotReply(from: FieldReader): WireRpc {
     index: from.integer('index'),
     heldBytes: from.integer('heldBytes'),
   }
+}
+
+function digest(from: FieldReader): { index: number; digest: number } {
+  return { index: from.integer('index'), digest: from.integer('digest') }
+}
+
+function readStateWanted(from: FieldReader): WireRpc {
+  return { type: 'stateWanted', base: from.integer('base') }
 }
 
 function readTimeoutNow(from: FieldReader): WireRpc {

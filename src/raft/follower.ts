@@ -139,12 +139,12 @@ export class Follower implements Role {
 
   /**
    * What we lack was cut from the leader's log (paper §7). A snapshot of what stands in our log has nothing to
-   * bring: it only says that this much is committed.
+   * bring, unless the state was lost: it only says that this much is committed.
    */
   #snapshot(from: NodeId, { snapshot, offset, chunk }: SnapshotChunk): void {
-    const { log, term } = this.#server
+    const { log, term, stateLost } = this.#server
     const { index } = snapshot
-    if (log.holds(index, snapshot.term)) {
+    if (!stateLost && log.holds(index, snapshot.term)) {
       this.#server.commit(index)
       const reply = { type: 'appendReply', term, accepted: true, matchIndex: index } as const
       this.#server.sendLate([from], reply)
@@ -155,7 +155,8 @@ export class Follower implements Role {
 
   /** The leader wants us to succeed it (thesis §3.10). */
   #takeOver(from: NodeId, { lastIndex }: TimeoutNow): Role {
-    const { log, term, isVoter, hasRoom } = this.#server
+    const { log, term, hasRoom, stateLost } = this.#server
+    const isVoter = this.#server.isVoter && !stateLost
     if (isVoter && hasRoom) {
       return log.lastIndex === lastIndex ? Candidate.start(this.#server, true) : this
     }

@@ -154,6 +154,12 @@ export class Leader implements Role {
     return [...this.#progress.values()].flatMap(({ snapshot }) => snapshot ?? [])
   }
 
+  /** To one that has lost its state, though it may hold the log. */
+  sendSnapshot(to: NodeId): void {
+    const progress = this.#progress.get(to)
+    if (progress?.snapshot === null) this.#beginSnapshot(progress)
+  }
+
   flush(): void {
     if (this.isReady && this.#reads.begin(this.#server.commitIndex, this.#server.id))
       this.#sendHeartbeats()

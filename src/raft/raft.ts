@@ -193,19 +193,64 @@ export class Raft {
   }
 
   /** Is there anything in a snapshot of this that we lack? A leader lacks nothing. */
-  wants({ index }: SnapshotMark): boolean {
-    return !this.isLeader && index > this.#server.commitIndex
+  wants({ index, term }: SnapshotMark): boolean {
+    const { commitIndex, log, stateLost } = this.#server
+    if (this.isLeader) return false
+    if (stateLost) return index >= log.base.index
+    // What has come into the log meanwhile may have been acknowledged, and must not go again.
+    return index > commitIndex && !log.holds(index, term)
+  }
+
+  /** Then it takes the place of the state only. */
+  holds({ index, term }: SnapshotMark): boolean {
+    return index >= this.#server.log.base.index && this.#server.log.holds(index, term)
+  }
+
+  /** The last entry that was taken to be applied. */
+  get appliedIndex(): Index {
+    return this.#appliedIndex
+  }
+
+  /**
+   * The state machine is not what the log adds up to, and cannot be made so here. Log and vote are what they
+   * were, so this server follows and votes; it neither leads nor applies until a snapshot has come.
+   */
+  loseState(): void {
+    assert(!this.#writing, 'the state lost in the middle of a turn')
+    this.#server.stateLost = true
+    if (!(this.#role instanceof Follower)) this.#role = new Follower(this.#server, null)
+  }
+
+  get stateLost(): boolean {
+    return this.#server.stateLost
+  }
+
+  /** We lead: this server has lost its state, and gets our newest snapshot. */
+  sendSnapshot(to: NodeId): void {
+    if (this.#role instanceof Leader) this.#role.sendSnapshot(to)
   }
 
   /** Log and state are, durably, those of this snapshot: tells whoever sent it. */
   restored(snapshot: SnapshotMark): void {
-    assert(!this.#writing && this.wants(snapshot), `snapshot ${snapshot.index} is not wanted`)
     this.#server.restored(snapshot)
-    this.#appliedIndex = snapshot.index
+    this.#resume(snapshot, snapshot.index)
+  }
+
+  /** The log holds the snapshot, and stays; the state is made of both, as far as it was before it was lost. */
+  stateRestored(snapshot: SnapshotMark, appliedIndex: Index): void {
+    assert(appliedIndex >= snapshot.index, `applied ${appliedIndex}, of snapshot ${snapshot.index}`)
+    this.#server.commit(snapshot.index)
+    this.#resume(snapshot, appliedIndex)
+  }
+
+  #resume({ index }: SnapshotMark, appliedIndex: Index): void {
+    assert(!this.#writing, 'another state in the middle of a turn')
+    this.#server.stateLost = false
+    this.#appliedIndex = appliedIndex
     const { leaderId } = this.#role
     if (leaderId === null) return
     const { term } = this.#server
-    const reply = { type: 'appendReply', term, accepted: true, matchIndex: snapshot.index } as const
+    const reply = { type: 'appendReply', term, accepted: true, matchIndex: index } as const
     this.#server.sendLate([leaderId], reply)
   }
 
@@ -225,15 +270,15 @@ export class Raft {
 
   /** Would `takeCommitted` hand over anything? */
   get hasCommitted(): boolean {
-    const { log, commitIndex } = this.#server
-    return Math.min(commitIndex, log.durableIndex) > this.#appliedIndex
+    const { log, commitIndex, stateLost } = this.#server
+    return !stateLost && Math.min(commitIndex, log.durableIndex) > this.#appliedIndex
   }
 
   /** What to apply next: committed, and on our own disk. At least one entry if there is any. */
   takeCommitted(entriesMax: number, bytesMax: number): readonly Entry[] {
     const { log, commitIndex } = this.#server
     const upTo = Math.min(commitIndex, log.durableIndex)
-    if (upTo <= this.#appliedIndex) return []
+    if (upTo <= this.#appliedIndex || this.#server.stateLost) return []
     const entries = log.slice(
       this.#appliedIndex + 1,
       Math.min(entriesMax, upTo - this.#appliedIndex),

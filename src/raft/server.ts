@@ -67,6 +67,8 @@ export class Server {
   /** Parts of a snapshot that is wanted here. */
   receivedChunks: ReceivedChunk[] = []
   readonly snapshots: SnapshotReader
+  /** What the log adds up to is to come from the leader: until then this server cannot lead. */
+  stateLost = false
   /** For what a leader must write; else it does not take over from another. Said by the shell. */
   hasRoom = true
   #term: Term
@@ -116,7 +118,7 @@ export class Server {
 
   /** Not for learners, nor for a server that knows its removal to be committed. */
   get mayCampaign(): boolean {
-    return this.membership.mayCampaign(this.id)
+    return !this.stateLost && this.membership.mayCampaign(this.id)
   }
 
   /** Everyone else in the newest membership, in order of their ids; also who is on its way out of it. */

@@ -11,11 +11,14 @@ const fields = [
   'revision',
   'snapshotIndex',
   'firstIndex',
+  'repairs',
+  'stateBad',
   'leadsAlone',
 ] as const
 type Field = (typeof fields)[number]
 
 const leadsAloneAt = fields.indexOf('leadsAlone')
+const stateBadAt = fields.indexOf('stateBad')
 
 export type Board = Readonly<Record<Field, number>>
 
@@ -83,6 +86,11 @@ export class BoardReader {
    */
   get leadsAlone(): boolean {
     return this.#numbers[leadsAloneAt] === 1
+  }
+
+  /** The state was found to be wrong, and there is no other yet: nothing may be read from it, not even by those who take what is there. */
+  get isStateBad(): boolean {
+    return this.#numbers[stateBadAt] === 1
   }
 
   /**

@@ -89,7 +89,20 @@ export function openLogEnvironment(path: string): Environment {
 export function openStateEnvironment(path: string): Environment {
   checkDatabaseFile(path, `Delete ${path}: the log makes it anew`)
   const mode = { overlappingSync: false, noSync: true, useWritemap: true }
-  return environmentOver(path, open({ ...common, path, ...mode }))
+  const environment = environmentOver(path, open({ ...common, path, ...mode }))
+  leaveFreePages(environment)
+  return environment
+}
+
+/**
+ * A copy has no free pages. Where the first transaction on it frees many, lmdb 3.5.6 looks for some among those that
+ * it is about to record, and aborts the process. So the first two are small: the second leaves what the first
+ * has freed to the third.
+ */
+function leaveFreePages(environment: Environment): void {
+  const meta = environment.openTable('meta')
+  for (let n = 0; n < 2; n++)
+    environment.transactionSync(() => meta.putSync(Buffer.from('opened'), Buffer.of(n)))
 }
 
 /** A copy of a state, to look into. */

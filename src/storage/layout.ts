@@ -2,6 +2,7 @@
 import { decodeConfiguration, encodeConfiguration, noMembership } from '../raft/membership.ts'
 import type { Index, MembershipAt } from '../raft/types.ts'
 import type { Environment, Table } from './environment.ts'
+import { type Lanes, noRows } from './state-hash.ts'
 
 export interface StateTables {
   /** Key → {@link KeyRecord}. */
@@ -97,25 +98,30 @@ export function namespaceKey(namespace: Uint8Array): Buffer {
   return key
 }
 
-/** Position of the state in the log: applied index and revision. */
+/** Position of the state in the log: applied index and revision; and the hash of what it holds there. */
 export const positionKey: Buffer = Buffer.from('position')
 
 export interface Position {
   readonly appliedIndex: Index
   /** Changes applied so far; the newest has this number. */
   readonly revision: number
+  /** Of the rows (state-hash.ts). */
+  readonly hash: Lanes
 }
 
-export function writePosition({ appliedIndex, revision }: Position): Buffer {
-  const bytes = Buffer.allocUnsafe(16)
+export function writePosition({ appliedIndex, revision, hash }: Position): Buffer {
+  const bytes = Buffer.allocUnsafe(24)
   bytes.writeDoubleBE(appliedIndex, 0)
   bytes.writeDoubleBE(revision, 8)
+  bytes.writeInt32BE(hash.low, 16)
+  bytes.writeInt32BE(hash.high, 20)
   return bytes
 }
 
 export function readPosition(bytes: Buffer | undefined): Position {
-  if (bytes === undefined) return { appliedIndex: 0, revision: 0 }
-  return { appliedIndex: bytes.readDoubleBE(0), revision: bytes.readDoubleBE(8) }
+  if (bytes === undefined) return { appliedIndex: 0, revision: 0, hash: noRows }
+  const hash = { low: bytes.readInt32BE(16), high: bytes.readInt32BE(20) }
+  return { appliedIndex: bytes.readDoubleBE(0), revision: bytes.readDoubleBE(8), hash }
 }
 
 /** The newest members applied: as of which entry, and who. */

@@ -41,6 +41,10 @@ export interface Identity {
 export interface StateMark {
   readonly bootId: string
   readonly clean: boolean
+  /** It is none, and cannot be made of what is here: it is to come from the leader. */
+  readonly lost: boolean
+  /** Starts since its rows were last found to be those that were written. */
+  readonly unproven: number
   /** Which of the directories it may be in; raised whenever a snapshot takes its place. */
   readonly generation: number
 }
@@ -139,6 +143,18 @@ export class LogStore implements LogReader {
     )
     const cut: Cut = { base, snapshots }
     this.#transaction(() => this.#putMeta(cutKey, cut))
+    this.#cut = cut
+  }
+
+  /** A snapshot takes the place of the state, and of the snapshots there were; the log holds its last entry. */
+  adopt(snapshot: SnapshotMark, state: StateMark): void {
+    const { base } = this
+    assert(snapshot.index >= base.index, `snapshot ${snapshot.index}, cut behind ${base.index}`)
+    const cut: Cut = { base, snapshots: [snapshot] }
+    this.#transaction(() => {
+      this.#putMeta(cutKey, cut)
+      this.#putMeta(stateMarkKey, state)
+    })
     this.#cut = cut
   }
 

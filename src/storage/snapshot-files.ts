@@ -23,7 +23,14 @@ import { messageOf } from '../errors.ts'
 import type { SnapshotMark } from '../raft/types.ts'
 import { type Directory, freeBytes, readPart, withFile } from './directory.ts'
 import { type Environment, openStateCopy } from './environment.ts'
-import { membershipKey, positionKey, readMembership, readPosition } from './layout.ts'
+import {
+  membershipKey,
+  openStateTables,
+  positionKey,
+  readMembership,
+  readPosition,
+} from './layout.ts'
+import { isTrueCopy } from './scrub.ts'
 import type { SnapshotFiles, TakenSnapshot } from './snapshots.ts'
 
 export class SnapshotFolder implements SnapshotFiles {
@@ -198,8 +205,12 @@ const copyName = 'copy'
 async function readCopy(path: string): Promise<Pick<SnapshotMark, 'index' | 'membership'>> {
   const copy = openStateCopy(path)
   try {
-    const meta = copy.openTable('meta')
+    const tables = openStateTables(copy)
+    const { meta } = tables
     const { appliedIndex: index } = readPosition(meta.get(positionKey))
+    // The log is cut on the strength of it.
+    if (!(await isTrueCopy(tables)))
+      throw new Error('the state is damaged: its rows are not those that were written')
     return { index, membership: readMembership(meta.get(membershipKey)) }
   } finally {
     await copy.close()

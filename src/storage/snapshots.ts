@@ -68,6 +68,8 @@ export class Snapshots implements SnapshotReader {
   /** Of those, what the one being taken will stand for, if it succeeds. */
   #takingBytes = 0
   #taking = false
+  /** What is being copied was replaced meanwhile, perhaps because it was wrong. */
+  #overtaken = false
   #taken: TakenSnapshot | Error | null = null
   #ticksToWait = 0
   /** Who asked for one, and hears of the next that is begun from now on. */
@@ -103,6 +105,11 @@ export class Snapshots implements SnapshotReader {
 
   tick(): void {
     if (this.#ticksToWait > 0) this.#ticksToWait--
+  }
+
+  /** Another state is about to take the place of the one that is being copied. */
+  stateReplaced(): void {
+    this.#overtaken = this.#taking
   }
 
   /** One now, whatever the log holds. */
@@ -180,8 +187,10 @@ export class Snapshots implements SnapshotReader {
   #finish(taken: TakenSnapshot | Error, inUse: readonly SnapshotMark[]): void {
     this.#taken = null
     this.#taking = false
-    if (taken instanceof Error) {
-      this.#fail(taken)
+    const overtaken = this.#overtaken
+    this.#overtaken = false
+    if (taken instanceof Error || overtaken) {
+      this.#fail(taken instanceof Error ? taken : new Error('the state was replaced meanwhile'))
       return
     }
     this.#takingBytes = 0

@@ -1,7 +1,7 @@
 /**
  * The state environment: what the log adds up to. Applies batches exactly once, in the order of the log,
- * in one relaxed transaction per turn that also moves the applied index and the session table: after a
- * crash all of it is there, or none.
+ * in one relaxed transaction per turn that also moves the applied index, the session table and the hash of
+ * what is there (state-hash.ts): after a crash all of it is there, or none.
  *
  * A batch is known by its owner (node, incarnation) and sequence. Only the next sequence is applied: an
  * earlier one is a repetition, a later one overtook a batch that was lost, and its owner sends both again
@@ -32,6 +32,8 @@ import {
   writeMembership,
   writePosition,
 } from './layout.ts'
+import { Scrub } from './scrub.ts'
+import { digestOf, type Lanes, RecentDigests, StateHash } from './state-hash.ts'
 
 export interface AppliedBatch {
   readonly owner: BatchOwner
@@ -99,6 +101,9 @@ export class StateMachine {
   #tables: StateTables
   #position: Position
   #membership: MembershipAt
+  /** Of the rows as they were written, whatever a disk has made of them. */
+  #hash: StateHash
+  #recent = new RecentDigests()
   /** Revisions made by entries before this one are gone from here, too. */
   #trimmedTo: Index = 1
   #scratch = Buffer.allocUnsafe(64 * 1024)
@@ -107,6 +112,7 @@ export class StateMachine {
     this.#environment = environment
     this.#tables = openStateTables(this.#environment)
     this.#position = readPosition(this.#tables.meta.get(positionKey))
+    this.#hash = new StateHash(this.#position.hash)
     this.#membership = readMembership(this.#tables.meta.get(membershipKey))
   }
 
@@ -116,6 +122,8 @@ export class StateMachine {
     this.#environment = environment
     this.#tables = openStateTables(environment)
     this.#position = readPosition(this.#tables.meta.get(positionKey))
+    this.#hash = new StateHash(this.#position.hash)
+    this.#recent = new RecentDigests()
     this.#membership = readMembership(this.#tables.meta.get(membershipKey))
     this.#trimmedTo = 1
     return before
@@ -131,6 +139,24 @@ export class StateMachine {
 
   get revision(): number {
     return this.#position.revision
+  }
+
+  /** As it should be: the sum over what was written. */
+  get hash(): Lanes {
+    return this.#hash.lanes
+  }
+
+  /** Of the state as of this entry; `null`: not applied yet, or long ago. */
+  digestAt(index: Index): number | null {
+    if (index === this.appliedIndex) return digestOf(this.#hash, this.revision)
+    return this.#recent.at(index)
+  }
+
+  /** Whether the rows are still those that were written: goes through them while they change. */
+  beginScrub(): Scrub {
+    const scrub = new Scrub(this.#tables)
+    this.#hash.observer = scrub
+    return scrub
   }
 
   /** The newest members applied. */
@@ -161,7 +187,11 @@ export class StateMachine {
   ): readonly AppliedBatch[] {
     const last = entries.at(-1)
     if (last === undefined) return []
-    const before = { position: this.#position, membership: this.#membership }
+    const before = {
+      position: this.#position,
+      membership: this.#membership,
+      hash: this.#hash.lanes,
+    }
     try {
       return onDisk('applying the log', () =>
         this.#environment.transactionSync(() => {
@@ -172,6 +202,7 @@ export class StateMachine {
       )
     } catch (error) {
       this.#position = before.position
+      this.#hash = new StateHash(before.hash)
       this.#membership = before.membership
       throw error
     }
@@ -191,7 +222,9 @@ export class StateMachine {
       if (entry.type === 'batch') applied.push(this.#applyBatch(entry, listener))
       if (entry.type === 'membership') this.#applyMembership(entry)
       this.#position = { ...this.#position, appliedIndex: entry.index }
+      this.#recent.record(entry.index, digestOf(this.#hash, this.revision))
     }
+    this.#position = { ...this.#position, hash: this.#hash.lanes }
     this.#tables.meta.putSync(positionKey, writePosition(this.#position))
     return applied
   }
@@ -243,6 +276,8 @@ export class StateMachine {
     const session = Buffer.allocUnsafe(16)
     session.writeDoubleBE(incarnation, 0)
     session.writeDoubleBE(sequence, 8)
+    if (stored !== undefined) this.#hash.remove('sessions', key, stored)
+    this.#hash.add('sessions', key, session)
     this.#tables.sessions.putSync(key, session)
     return 'next'
   }
@@ -250,6 +285,8 @@ export class StateMachine {
   #read(state: KeyState, wantsPrevious: boolean): void {
     const bytes = this.#tables.kv.getBinaryFast(state.key)
     if (bytes === undefined) return
+    // It will be written anew, or removed: a command on a key that is there changes it.
+    this.#hash.remove('kv', state.key, bytes)
     const record = readKeyRecord(bytes)
     state.load(record)
     // The bytes are lmdb's, and only until the next get.
@@ -307,14 +344,18 @@ export class StateMachine {
     const length = keyRecordHeaderBytes + value.length
     if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafe(2 * length)
     writeKeyRecord(this.#scratch, state, value)
-    this.#tables.kv.putSync(state.key, this.#scratch.subarray(0, length))
+    const row = this.#scratch.subarray(0, length)
+    this.#hash.add('kv', state.key, row)
+    this.#tables.kv.putSync(state.key, row)
   }
 
   /** A namespace disappears with its last key. */
   #countKeys(namespace: Buffer, gained: number): void {
     if (gained === 0) return
     const key = namespaceKey(namespace)
-    const count = (this.#tables.prefixes.get(key)?.readDoubleBE(0) ?? 0) + gained
+    const stored = this.#tables.prefixes.get(key)
+    if (stored !== undefined) this.#hash.remove('prefixes', key, stored)
+    const count = (stored?.readDoubleBE(0) ?? 0) + gained
     assert(count >= 0, `namespace ${namespace} holds ${count} keys`)
     if (count === 0) {
       this.#tables.prefixes.removeSync(key)
@@ -322,6 +363,7 @@ export class StateMachine {
     }
     const bytes = Buffer.allocUnsafe(8)
     bytes.writeDoubleBE(count, 0)
+    this.#hash.add('prefixes', key, bytes)
     this.#tables.prefixes.putSync(key, bytes)
   }
 }

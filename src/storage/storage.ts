@@ -25,18 +25,19 @@ import type {
 import { assert, unreachable } from '../raft/assert.ts'
 import { decodeConfiguration } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
 import type { Changes, Refusal } from './changes.ts'
 import { type DiskSpace, stateBytes } from './disk-space.ts'
+import { type HealthParts, isHealthRpc } from './health.ts'
 import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
 import type { Reads } from './reads.ts'
 import { answerLost, notSent, readTimeout, writeTimeout } from './refusals.ts'
+import { Restoring } from './restoring.ts'
 import type { Snapshots } from './snapshots.ts'
-import type { StateMachine } from './state-machine.ts'
+import type { AppliedBatch, StateMachine } from './state-machine.ts'
 import type { Succession } from './succession.ts'
 import { View } from './view.ts'
 import { buffersOf, type Watchers } from './watchers.ts'
@@ -66,6 +67,12 @@ export interface StorageParts {
   readonly incarnation: number
   /** Puts a snapshot in the place of log and state, durably. Returns the state's generation; `null`: it is damaged. */
   readonly install: (snapshot: SnapshotMark) => number | null
+  readonly remake: HealthParts['remake']
+  readonly proven: () => void
+  /** The next start is to make the state anew: this one could not be written. */
+  readonly distrust: () => void
+  /** Between two comparisons of the members' states. */
+  readonly auditTicks: number
   /** Calls back soon, but not before what has come meanwhile is in the ports. */
   readonly schedule: (turn: () => void) => void
 }
@@ -75,6 +82,7 @@ export class Storage {
   readonly #parts: StorageParts
   readonly #outbox: Outbox
   readonly #view: View
+  readonly #restoring: Restoring
   #running = false
   /** There is more to do, though nothing new may come in. */
   #again = false
@@ -86,6 +94,13 @@ export class Storage {
     this.#parts = parts
     this.#outbox = new Outbox(ports.codecs)
     this.#view = new View(parts)
+    this.#restoring = new Restoring(parts, {
+      network: ports.network,
+      view: this.#view,
+      send: (to, rpc) => this.#outbox.post(to, rpc),
+      lost: (batch) => this.#refuse(batch, answerLost()),
+      publish: () => this.#publish(),
+    })
   }
 
   /** Runs a turn whenever something waits. `failed` is called once, instead of any further turn. */
@@ -134,7 +149,7 @@ export class Storage {
   #turn(): void {
     const { raft } = this.#parts
     this.#again = false
-    this.#pumpSnapshots()
+    this.#restoring.pumpSnapshots()
     for (const codec of this.#ports.codecs)
       for (const { from, rpc } of codec.receive()) this.#step(from, rpc)
     let ticked = false
@@ -182,12 +197,13 @@ export class Storage {
     this.#publish()
     this.#outbox.send(settled.late)
     for (const read of settled.reads) reads.confirm(read)
-    for (const chunk of turn.chunks) this.#keepChunk(chunk)
+    for (const chunk of turn.chunks) this.#restoring.keepChunk(chunk)
     this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))
+    this.#restoring.pump()
   }
 
   #apply(entries: readonly Entry[]): void {
-    const { state, log, proposals, watchers, space, snapshots } = this.#parts
+    const { log, proposals, space, snapshots } = this.#parts
     const last = entries.at(-1)
     if (last === undefined) return
     // Asked of the disk itself: the core may be wrong about it.
@@ -197,8 +213,7 @@ export class Storage {
       snapshots.applied(recordBytes(entry))
       if (entry.type === 'membership') this.#view.applied(decodeConfiguration(entry.bytes))
     }
-    const applied = state.apply(entries, watchers.isEmpty ? null : watchers, log.base.index + 1)
-    for (const batch of applied) {
+    for (const batch of this.#applyAll(entries)) {
       const answer = proposals.applied(batch)
       if (answer !== null)
         this.#ports.network.post({ type: 'applied', ...answer }, [
@@ -208,35 +223,15 @@ export class Storage {
     this.#again ||= this.#parts.raft.hasCommitted
   }
 
-  #keepChunk(chunk: ReceivedChunk): void {
-    const { raft, snapshots, space } = this.#parts
-    space.spend(chunk.chunk.length)
-    const held = snapshots.receive(chunk)
-    if (held !== null) raft.chunkStored(chunk.from, chunk.snapshot, held)
-  }
-
-  /** What was finished aside of the turns: one of our own, or one from the leader. */
-  #pumpSnapshots(): void {
-    const { raft, snapshots } = this.#parts
-    snapshots.pump(raft.snapshotsInUse)
-    const received = snapshots.takeReceived()
-    if (received === null) return
-    const { from, snapshot, isWhole } = received
-    if (isWhole && !raft.wants(snapshot)) return
-    const generation = isWhole ? this.#parts.install(snapshot) : null
-    if (generation === null) raft.chunkStored(from, snapshot, 0)
-    else this.#installed(snapshot, generation)
-  }
-
-  #installed(snapshot: SnapshotMark, generation: number): void {
-    const { raft, state, snapshots, proposals, watchers, incarnation } = this.#parts
-    raft.restored(snapshot)
-    this.#view.applied(state.membership)
-    snapshots.installed(snapshot)
-    watchers.restored()
-    this.#ports.network.post({ type: 'stateReplaced', generation })
-    for (const batch of proposals.skipTo(state.lastSequence(raft.id, incarnation)))
-      this.#refuse(batch, answerLost())
+  #applyAll(entries: readonly Entry[]): readonly AppliedBatch[] {
+    const { state, watchers, log, distrust } = this.#parts
+    try {
+      return state.apply(entries, watchers.isEmpty ? null : watchers, log.base.index + 1)
+    } catch (error) {
+      // Whatever the state does not take, it may be the state: started again on it, the node would stop again.
+      distrust()
+      throw error
+    }
   }
 
   /** Everything main must know by now, as one message. */
@@ -278,7 +273,8 @@ export class Storage {
         this.#refuseChanges([changes.answered(rpc.id, rpc.answer)])
         return
       default:
-        raft.step(from, rpc)
+        if (isHealthRpc(rpc)) this.#restoring.step(from, rpc)
+        else raft.step(from, rpc)
     }
   }
 
@@ -325,6 +321,7 @@ export class Storage {
     const { raft, proposals, reads, changes, space, succession } = this.#parts
     raft.tick()
     this.#parts.snapshots.tick()
+    this.#restoring.tick()
     proposals.tick(this.#route())
     reads.tick()
     changes.tick()
@@ -393,6 +390,8 @@ export class Storage {
       firstIndex: log.base.index + 1,
       snapshotIndex: snapshots.newest?.index ?? 0,
       // Applied, too: else a read here would miss what was acknowledged before we were started.
+      repairs: this.#restoring.repairs,
+      stateBad: this.#restoring.isStateBad ? 1 : 0,
       leadsAlone: raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0,
     })
   }

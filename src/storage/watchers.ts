@@ -51,6 +51,8 @@ export class Watchers implements ChangeListener {
   readonly #watchers = new Map<number, Subscription>()
   /** Those that still read the past; each in its turn. */
   readonly #behind: Subscription[] = []
+  /** There is no state to go on from. */
+  #paused = false
   /** This node was removed from its cluster. */
   #removed = false
   #live = new EventWriter()
@@ -72,7 +74,8 @@ export class Watchers implements ChangeListener {
   }
 
   add(id: number, prefix: string, fromRevision: number | null, previous: boolean): void {
-    const nextRevision = fromRevision ?? this.#state.revision + 1
+    // 0: from the revision on that the state will have.
+    const nextRevision = fromRevision ?? (this.#paused ? 0 : this.#state.revision + 1)
     const watcher: Subscription = {
       id,
       prefix: Buffer.from(prefix),
@@ -83,7 +86,7 @@ export class Watchers implements ChangeListener {
     }
     this.#watchers.set(id, watcher)
     if (this.#removed) this.#endRemoved(watcher)
-    else if (!this.#goLive(watcher)) this.#behind.push(watcher)
+    else if (this.#paused || !this.#goLive(watcher)) this.#behind.push(watcher)
   }
 
   remove(id: number): void {
@@ -121,6 +124,7 @@ export class Watchers implements ChangeListener {
    * do without anything new coming in.
    */
   pump(): boolean {
+    if (this.#paused) return false
     const budget: Budget = { entries: historyEntriesMax, bytes: historyBytesMax }
     for (let n = this.#behind.length; n > 0 && hasLeft(budget); n--) {
       const watcher = this.#behind.shift()
@@ -130,6 +134,26 @@ export class Watchers implements ChangeListener {
       if (this.#watchers.has(watcher.id) && !this.#goLive(watcher)) this.#behind.push(watcher)
     }
     return this.#behind.some((watcher) => this.#hasRoom(watcher))
+  }
+
+  /** The state is lost: nobody is told anything until there is another. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  /** There is, as far as the old one was, or further. */
+  resume(): void {
+    this.#paused = false
+    for (const watcher of this.#behind)
+      if (watcher.nextRevision === 0) watcher.nextRevision = this.#state.revision + 1
+  }
+
+  /** What they were told may be wrong: the state was, and counted its revisions otherwise. */
+  endDamaged(): void {
+    const reason = 'the state of this node was wrong, and was made anew; read all, and watch again'
+    const revision = this.#state.revision + 1
+    for (const watcher of [...this.#watchers.values()])
+      this.#end(watcher, new SkiffError('SKIFF_STORAGE', 'not-applied', reason, { revision }))
   }
 
   /** A snapshot took the place of the state: who has not seen all up to there has missed what it stands for. */

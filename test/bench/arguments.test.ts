@@ -5,9 +5,10 @@ import { parseBenchArguments } from '../../bench/arguments.ts'
 test('without words every suite runs for five seconds a row among a million keys', () => {
   assert.deepEqual(parseBenchArguments([]), {
     type: 'run',
-    suites: ['put1', 'put3', 'memory'],
+    suites: ['put1', 'put3', 'memory', 'snapshot', 'failover', 'restart'],
     measureMs: 5_000,
     keys: 1_000_000,
+    repeats: 10,
     json: null,
     results: false,
   })
@@ -20,6 +21,7 @@ test('suites and options are understood', () => {
     suites: ['put3'],
     measureMs: 500,
     keys: 10,
+    repeats: 10,
     json: 'out.json',
     results: true,
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { noLife } from '../../bench/life-report.ts'
 import {
   type BenchReport,
   type Row,
@@ -33,6 +34,7 @@ const rows = [
 ]
 
 const report: BenchReport = {
+  life: noLife,
   machine: {
     cpu: 'Abacus 2000',
     cores: 2,
@@ -130,4 +132,21 @@ test('the lines of a table in RESULTS.md are equally long', () => {
 test('RESULTS.md leaves out what was not measured', () => {
   const text = renderResults({ ...report, memory: null, notes: [], rows: [], ratios: [] })
   assert.doesNotMatch(text, /## /)
+})
+
+test('a part of RESULTS.md that was not measured now stays as it was', () => {
+  const restart = {
+    keys: 10,
+    state: 'believed',
+    readyP50Ms: 1,
+    readyMaxMs: 2,
+    tailEntries: 3,
+  } as const
+  const life = { ...noLife, restart: [restart] }
+  const puts = renderResults(report)
+  const both = renderResults({ ...report, rows: [], ratios: [], memory: null, life }, puts)
+  assert.ok(both.startsWith(puts.trim()))
+  assert.match(both, /^# A long life$/m)
+  assert.match(both, /^\| believed +\| +10 \|/m)
+  assert.equal(renderResults(report, both), both)
 })

@@ -23,6 +23,7 @@ const voter: Member = { id: theirs, address, role: 'voter' }
 const unused = {
   state: {} as unknown as StateReader,
   probe: () => assert.fail('probed'),
+  stateFound: () => undefined,
   stateReplaced: () => undefined,
   peersChanged: () => undefined,
   failed: () => assert.fail('failed'),

@@ -32,6 +32,7 @@ function openClient(
     state,
     probe,
     peersChanged: () => undefined,
+    stateFound: () => undefined,
     stateReplaced: () => assert.fail('replaced'),
     failed: () => assert.fail('failed'),
   })

@@ -58,6 +58,10 @@ export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
   [{ type: 'heartbeatReply', term: 3, round: 9 }, '0193090309'],
   [{ type: 'readIndex', term: 3, id: 1 }, '01930a0301'],
   [{ type: 'readIndexReply', term: 3, id: 1, index: 8 }, '01940b030108'],
+  [{ type: 'audit', index: 8 }, '01922808'],
+  [{ type: 'auditReply', index: 8, digest: 2 ** 53 - 1 }, '01932908cb433fffffffffffff'],
+  [{ type: 'verdict', index: 8, digest: 5 }, '01932a0805'],
+  [{ type: 'stateWanted', base: 7 }, '01922b07'],
   [
     { type: 'forward', batch: sampleBatch() },
     '01920cc426010123456789abcdef00000000000000010000000000000002000000010100016b00000001c3',
@@ -179,6 +183,10 @@ export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
   record({ type: is('readIndex'), term: number, id: number }),
   record({ type: is('readIndexReply'), term: number, id: number, index: number }),
   anyForward,
+  record({ type: is('audit'), index: number }),
+  record({ type: is('auditReply'), index: number, digest: number }),
+  record({ type: is('verdict'), index: number, digest: number }),
+  record({ type: is('stateWanted'), base: number }),
   record({ type: is('change'), id: number, change }),
   record({ type: is('changeReply'), id: number, answer }),
 )

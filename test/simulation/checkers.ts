@@ -114,7 +114,9 @@ export class Checkers {
       this.#checkHeld(raft, { index: commitIndex, term })
     if (role === 'leader' && (before?.role !== 'leader' || before.term !== term))
       this.#checkLeader(id, term)
-    if (appliedIndex !== before?.appliedIndex) this.#checkState(node, appliedIndex, state.revision)
+    // Of one that a fault has damaged nothing is asked, but that it is found.
+    if (appliedIndex !== before?.appliedIndex && !node.isDamaged)
+      this.#checkState(node, appliedIndex, state.revision)
   }
 
   /** What is told must be on the disk by now, unless it promises nothing about it. */
@@ -156,7 +158,8 @@ export class Checkers {
     this.#successors.add(`${to} t${term}`)
   }
 
-  #checkState({ id, stateHash: hash }: SimulatedNode, index: Index, revision: number): void {
+  #checkState({ id, disks }: SimulatedNode, index: Index, revision: number): void {
+    const hash = disks.stateHash
     if (index > this.mirror(id).lastIndex)
       throw new Violation('an entry is durable before it is applied', `${id} ${index}`)
     if (revision !== this.#truth.revisionAt(index))

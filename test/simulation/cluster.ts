@@ -311,13 +311,13 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #recovered(): boolean {
     const last = this.checkers.committed.length
     const level = this.#members().every(({ life }) => life?.state.appliedIndex === last)
+    const sound = [...this.nodes.values()].every((node) => node.wiped || !node.isDamaged)
     const [leader, second] = this.#leaders().map(({ id }) => id)
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',
     )
     const hasChanged = this.checkers.configurations.isSettled(this.#members().map(({ id }) => id))
-    const isLed = voterLeads && second === undefined
-    return this.#unanswered() === 0 && level && hasChanged && isLed
+    return this.#unanswered() === 0 && level && hasChanged && sound && voterLeads && !second
   }
 
   /** How it ends: in peace, with a follower that the leader cannot reach and that comes back, or with a deaf leader. */

@@ -1,11 +1,25 @@
 /** The files of one simulated node, and what the loss of power does to them. */
+import {
+  keyRecordHeaderBytes,
+  positionKey,
+  readPosition,
+  writePosition,
+} from '../../src/storage/layout.ts'
 import type { Home } from '../../src/storage/opening.ts'
+import { StateHash } from '../../src/storage/state-hash.ts'
 import { type Hooks, MemoryFile } from './memory.ts'
 import type { Random } from './random.ts'
 import { MemorySnapshots, type SnapshotWorld } from './snapshots.ts'
 
 /** Tables in which equal logs leave equal rows. Of the revisions each node forgets those its log has lost. */
 const stateTables = ['kv', 'prefixes', 'sessions']
+
+/** A row that no log has made, with a hash as if one had. */
+export interface Forged {
+  /** Each byte a character. */
+  readonly key: string
+  readonly row: Buffer
+}
 
 export class Disks {
   readonly #log = new MemoryFile()
@@ -14,10 +28,59 @@ export class Disks {
   /** The state in use. */
   #generation = 0
   #stateSynced = false
+  #diverges = false
   #boots = 1
 
   get stateHash(): number {
     return this.#state(null).hash(stateTables)
+  }
+
+  /** The state in use holds a row that the log has not made, perhaps one of these, which came by a snapshot. */
+  isDamaged(forged: readonly Forged[]): boolean {
+    const state = this.#state(null)
+    const holds = ({ key, row }: Forged): boolean => state.value('kv', key)?.equals(row) === true
+    return state.isDamaged || forged.some(holds)
+  }
+
+  /** A row of the state in use has another bit, or is gone. */
+  damage(random: Random): void {
+    const state = this.#state(null)
+    const key = drawKey(state, random)
+    if (key === null || state.isDamaged) return
+    const value = random.chance(0.5) ? flipped(state.value('kv', key), random) : undefined
+    state.put('kv', key, value)
+    state.isDamaged = true
+  }
+
+  /** None of its snapshots will be what it was. */
+  rotSnapshots(): void {
+    this.#snapshots.rot()
+  }
+
+  /** At its next start the state will be one that was written otherwise, and says so of itself. */
+  divergeAtStart(): void {
+    this.#diverges = true
+  }
+
+  beforeStart(random: Random, forged: Forged[]): void {
+    if (this.#diverges) this.#diverge(random, forged)
+    this.#diverges = false
+  }
+
+  #diverge(random: Random, forged: Forged[]): void {
+    const state = this.#state(null)
+    const key = drawKey(state, random)
+    const name = positionKey.toString('latin1')
+    const position = readPosition(state.value('meta', name))
+    const value = key === null ? undefined : state.value('kv', key)
+    if (key === null || value === undefined || state.isDamaged) return
+    const other = flipped(value, random)
+    const hash = new StateHash(position.hash)
+    hash.remove('kv', Buffer.from(key, 'latin1'), value)
+    hash.add('kv', Buffer.from(key, 'latin1'), other)
+    state.put('kv', key, other)
+    state.put('meta', name, writePosition({ ...position, hash }))
+    forged.push({ key, row: other })
   }
 
   /** In the page cache, that is. */
@@ -67,4 +130,17 @@ export class Disks {
     }
     return state
   }
+}
+
+function drawKey(state: MemoryFile, random: Random): string | null {
+  const keys = state.keys('kv')
+  return keys.length === 0 ? null : random.pick(keys)
+}
+
+/** One bit of the value. */
+function flipped(row: Buffer | undefined, random: Random): Buffer {
+  const other = Buffer.from(row ?? [])
+  const at = random.between(keyRecordHeaderBytes, other.length - 1)
+  other[at] = (other[at] ?? 0) ^ (1 << random.below(8))
+  return other
 }

@@ -37,6 +37,7 @@ export class Faults {
     this.#repeat(cutEvery, () => this.#cut())
     this.#repeat(world.swarm.fullDiskEvery, () => this.#fillDisk())
     this.#repeat(membershipEvery, () => this.#changeMembership())
+    this.#repeat(world.swarm.damageEvery, () => this.#damage())
     this.#repeat(world.swarm.transferEvery, () => this.#transfer())
   }
 
@@ -78,6 +79,30 @@ export class Faults {
     schedule.after(random.between(200, 1_500), () => {
       node.freeBytes = plentyBytes
     })
+  }
+
+  /**
+   * A state becomes another, unnoticed by whoever has it open; of a minority, so that there is somebody who
+   * knows. Where members come and go, only what its own node can find and mend.
+   */
+  #damage(): void {
+    const { random, swarm, checkers, nodes, say } = this.#world
+    const node = this.#drawUp()
+    const voters = checkers.membership.filter(({ role }) => role === 'voter').length
+    const damaged = [...nodes.values()].filter((each) => each.isDamaged).length
+    const minority = Math.floor((voters - 1) / 2)
+    if (node === null || damaged >= Math.max(1, minority)) return
+    const hasPeers = minority > 0 && swarm.membershipEvery === 0
+    const how = hasPeers ? random.pick(['row', 'rowAndSnapshots', 'written'] as const) : 'row'
+    say(() => `the state of ${node.id} is damaged: ${how}`)
+    node.life?.main.forgetWatches()
+    if (how === 'written') {
+      node.disks.divergeAtStart()
+      node.kill('killed, and its state written otherwise')
+      return
+    }
+    node.disks.damage(random)
+    if (how === 'rowAndSnapshots') node.disks.rotSnapshots()
   }
 
   /** Replaces the cuts there are. */

@@ -130,7 +130,14 @@ export class SimulatedMain {
     }
   }
 
+  /** Its state is damaged: what they are told from now on may be wrong. */
+  forgetWatches(): void {
+    for (const id of this.#watches.keys()) this.#node.post({ type: 'unwatch', id })
+    this.#watches.clear()
+  }
+
   #changeWatches(): void {
+    if (this.#node.isDamaged) return
     const { random } = this.#world
     const ids = [...this.#watches.keys()]
     if (ids.length < watchesMax && random.chance(0.7)) {
@@ -212,6 +219,10 @@ export class SimulatedMain {
       case 'view':
         this.#view(message.view, message.peers)
         return
+      case 'stateFound':
+        if (this.#world.swarm.damageEvery === 0)
+          this.#broken('a state is found wrong for a reason', message.reason)
+        return
       case 'failed':
       // Reads here look at the state itself.
       case 'stateReplaced':
@@ -224,6 +235,7 @@ export class SimulatedMain {
   #applied(batch: number, revisions: Float64Array): void {
     const proposal = this.#take(batch)
     const known = proposal.revisions
+    if (this.#node.isDamaged && known !== null) return
     if (known === null || known.join() !== revisions.join())
       this.#broken('an acknowledgement is true', `batch ${proposal.id}: ${revisions}, is ${known}`)
     this.#world.truth.acknowledged++
@@ -256,7 +268,7 @@ export class SimulatedMain {
   #look(floor: Index): void {
     const { truth } = this.#world
     const state = this.#node.life?.state
-    if (state === undefined || this.#node.isDying) return
+    if (state === undefined || this.#node.isDying || this.#node.isDamaged) return
     const { appliedIndex } = state
     if (appliedIndex < floor)
       this.#broken('a read sees what was told before', `at ${appliedIndex}, known was ${floor}`)

@@ -25,6 +25,13 @@ export interface Hooks {
   done(): void
 }
 
+/** Of a disk without faults. */
+export const quiet: Hooks = {
+  begin: () => undefined,
+  commit: () => undefined,
+  done: () => undefined,
+}
+
 interface Undo {
   readonly table: Rows
   readonly name: string
@@ -75,6 +82,8 @@ class Rows {
 
 /** What lies on the disk. */
 export class MemoryFile {
+  /** A row is not the one that the log has made. */
+  isDamaged = false
   #tables = new Map<string, Rows>()
 
   open(hooks: Hooks): MemoryEnvironment {
@@ -88,6 +97,7 @@ export class MemoryFile {
 
   clear(): void {
     this.#tables = new Map()
+    this.isDamaged = false
   }
 
   /** All that is in it, as one run of bytes. */
@@ -110,6 +120,16 @@ export class MemoryFile {
   /** A value, by a key of which each byte is a character. */
   value(table: string, key: string): Buffer | undefined {
     return this.#rows(table).values.get(key)
+  }
+
+  /** Keys of a table, each byte a character. */
+  keys(table: string): readonly string[] {
+    return this.#rows(table).keys
+  }
+
+  /** Behind the back of whoever has it open. `undefined`: the row is gone. */
+  put(table: string, key: string, value: Buffer | undefined): void {
+    this.#rows(table).set(key, value)
   }
 
   /** As a power loss leaves a file that was never synced: `keep` says which pages made it. */

@@ -53,7 +53,7 @@ export class SimulatedNode {
   joins: PeerAddress | null = null
   freeBytes: number = plentyBytes
   readonly #world: NodeWorld
-  readonly #disks = new Disks()
+  readonly disks: Disks = new Disks()
   /** Counts its lives; what an earlier one had planned does not happen. */
   #lives = 0
   #busyUntil = 0
@@ -80,8 +80,8 @@ export class SimulatedNode {
     this.#world = world
   }
 
-  get stateHash(): number {
-    return this.#disks.stateHash
+  get isDamaged(): boolean {
+    return this.disks.isDamaged(this.#world.truth.forged)
   }
 
   /** Starts; with `members` it founds a cluster, with them as its first members. */
@@ -91,6 +91,7 @@ export class SimulatedNode {
     this.#lives++
     this.#lag = 0
     this.#dying = null
+    this.disks.beforeStart(random, this.#world.truth.forged)
     this.#leaves = false
     const opened = openNode(this.#home(), this.#dice)
     opened.identity = { ...opened.identity, address: this.address }
@@ -303,7 +304,7 @@ export class SimulatedNode {
 
   #endWithMachine(): void {
     const { random, swarm } = this.#world
-    if (random.chance(swarm.powerLoss)) this.#disks.losePower(random, random.chance(swarm.rot))
+    if (random.chance(swarm.powerLoss)) this.disks.losePower(random, random.chance(swarm.rot))
     this.#end()
   }
 
@@ -378,13 +379,13 @@ export class SimulatedNode {
       if (this.#inTurn && faulty && random.chance(swarm.diskFailure)) throw new Error('EIO')
     },
     done: () => {
-      this.#disks.stateWritten()
+      this.disks.stateWritten()
       this.#step('applied')
     },
   }
 
   #home(): Home {
-    return this.#disks.home(this.id, this.#logHooks, this.#stateHooks, {
+    return this.disks.home(this.id, this.#logHooks, this.#stateHooks, {
       ...{ random: this.#world.random, sights: this.#world.sights },
       freeBytes: () => this.freeBytes - spaceLow,
       after: (delay, run) => this.#after(delay, run),

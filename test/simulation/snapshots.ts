@@ -12,8 +12,9 @@ import {
   readMembership,
   readPosition,
 } from '../../src/storage/layout.ts'
+import { isTrue } from '../../src/storage/scrub.ts'
 import type { SnapshotFiles, TakenSnapshot } from '../../src/storage/snapshots.ts'
-import { MemoryFile } from './memory.ts'
+import { MemoryFile, quiet } from './memory.ts'
 import type { Random } from './random.ts'
 import type { Sights } from './sights.ts'
 
@@ -21,6 +22,8 @@ import type { Sights } from './sights.ts'
 const copyUnitsMax = 300
 /** Between the moment a file has its name, and that at which its node hears of it. */
 const renameUnitsMax = 40
+
+type NamedFile = readonly [name: string, file: Buffer]
 
 export interface SnapshotWorld {
   readonly random: Random
@@ -49,12 +52,17 @@ export class MemorySnapshots {
       const kept = random.below(part.length + 1)
       this.#parts.set(name, Buffer.concat([part.subarray(0, kept), Buffer.alloc(random.below(3))]))
     }
-    const [name] = [...this.#files.keys()].sort(byIndex).reverse()
-    if (rots && this.#files.size > 1 && name !== undefined)
-      this.#files.set(
-        name,
-        Buffer.concat([this.#files.get(name)?.subarray(1) ?? Buffer.alloc(0), Buffer.alloc(1)]),
-      )
+    const [newest, ...older] = [...this.#files].sort(byIndex).reverse()
+    // One that nobody has looked at since may be damaged already: both at once is more than a disk survives.
+    if (!rots || newest === undefined || older.length === 0 || !older.every(isWhole)) return
+    const [name, file] = newest
+    this.#files.set(name, Buffer.concat([file.subarray(1), Buffer.alloc(1)]))
+  }
+
+  /** A disk that is dying. */
+  rot(): void {
+    for (const [name, file] of this.#files)
+      this.#files.set(name, Buffer.concat([file.subarray(1), Buffer.alloc(1)]))
   }
 
   open(
@@ -129,13 +137,14 @@ export class MemorySnapshots {
     return file !== undefined && hashOf(file) === snapshot.hash
   }
 
-  #keepTaken(file: Buffer): TakenSnapshot {
+  #keepTaken(file: Buffer): TakenSnapshot | Error {
     const copy = new MemoryFile()
     copy.load(file)
     const value = (key: Buffer) => copy.value('meta', key.toString('latin1'))
     const { appliedIndex: index } = readPosition(value(positionKey))
     const membership = readMembership(value(membershipKey))
     const hash = hashOf(file)
+    if (!isTrue(copy.open(quiet))) return new Error('the state is damaged')
     this.#files.set(nameOf({ index, hash }), file)
     return { mark: { index, membership, bytes: file.length, hash } }
   }
@@ -171,8 +180,12 @@ function nameOf({ index, hash }: Pick<SnapshotMark, 'index' | 'hash'>): string {
   return `${index}-${hash}`
 }
 
-function byIndex(a: string, b: string): number {
+function byIndex([a]: NamedFile, [b]: NamedFile): number {
   return Number.parseInt(a, 10) - Number.parseInt(b, 10)
+}
+
+function isWhole([name, file]: NamedFile): boolean {
+  return name.endsWith(`-${hashOf(file)}`)
 }
 
 function hashOf(file: Uint8Array): string {

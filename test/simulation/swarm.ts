@@ -53,6 +53,7 @@ export interface Swarm extends NetworkSwarm {
   readonly cutEvery: number
   readonly fullDiskEvery: number
   readonly membershipEvery: number
+  readonly damageEvery: number
   readonly transferEvery: number
   /** A directory is wiped now and then; only what the cluster survives is asked of it meanwhile. */
   readonly wipes: boolean
@@ -106,6 +107,7 @@ export function drawSwarm(random: Random): Swarm {
     transferEvery: sometimes(0.4, () => random.between(50, 600)),
     wipes: random.chance(0.3),
     faultyUnits: random.between(1_500, 4_500),
+    damageEvery: sometimes(0.3, () => random.between(200, 1_500)),
   }
 }
 

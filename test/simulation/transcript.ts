@@ -47,6 +47,13 @@ export function sayRpc(rpc: WireRpc): string {
       return `forwardRefused ${rpc.reason}`
     case 'forward':
       return `forward ${sayBatch(rpc.batch)}`
+    case 'audit':
+      return `audit ${rpc.index}`
+    case 'auditReply':
+    case 'verdict':
+      return `${rpc.type} ${rpc.index} is ${rpc.digest}`
+    case 'stateWanted':
+      return `stateWanted behind ${rpc.base}`
     case 'change':
       return `change ${rpc.id} ${sayChange(rpc.change)}`
     case 'changeReply':

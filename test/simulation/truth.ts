@@ -5,6 +5,7 @@
  */
 import { batchOwner, readCommands } from '../../src/codec/command.ts'
 import type { Entry, Index, NodeId } from '../../src/raft/types.ts'
+import type { Forged } from './disks.ts'
 import { Violation } from './violation.ts'
 
 export interface Version {
@@ -45,6 +46,8 @@ export class Truth {
   readonly changes: Change[] = []
   /** The newest entry that anybody was told of, by an acknowledgement or a read. */
   toldIndex: Index = 0
+  /** Rows of states that do not come from here. */
+  readonly forged: Forged[] = []
   /** Batches whose callers were told that they are applied. */
   acknowledged = 0
   readonly #versions = new Map<string, Version[]>()

@@ -15,6 +15,8 @@ test('a board reads as it was written', () => {
     snapshotIndex: 0,
     firstIndex: 1,
     revision: 5,
+    repairs: 6,
+    stateBad: 0,
   }
   assert.equal(reader.leadsAlone, false)
   new BoardWriter(memory).write({ ...numbers, leadsAlone: 1 })
@@ -30,7 +32,7 @@ test('the numbers of a reading belong to one moment, however fast another thread
     import(${JSON.stringify(board)}).then(({ BoardWriter }) => {
       const writer = new BoardWriter(workerData)
       for (let n = 1; n <= 300_000; n++) {
-        writer.write({ term: n, commitIndex: n, appliedIndex: n, lastIndex: n, snapshotIndex: n, firstIndex: n, revision: n, leadsAlone: n })
+        writer.write({ term: n, commitIndex: n, appliedIndex: n, lastIndex: n, snapshotIndex: n, firstIndex: n, revision: n, repairs: n, stateBad: n, leadsAlone: n })
       }
     })`
   const worker = new Worker(program, { eval: true, workerData: memory })

@@ -287,7 +287,7 @@ for (const index of [5, 50]) {
   test(`a snapshot takes the place of the log, which goes on behind it: entry ${index} of 10`, async (t) => {
     const { log, path } = await openLog(t)
     append(log, entriesTo(1, 10))
-    const state = { bootId: 'boot', clean: false, generation: 3 }
+    const state = { bootId: 'boot', clean: false, lost: false, unproven: 0, generation: 3 }
     log.install(markOf(index, 7), state)
     assert.deepEqual([log.base, log.lastIndex], [{ index, term: 7 }, index])
     append(log, [noop(index + 1, 7)])
@@ -314,7 +314,7 @@ test('an install is one transaction: after a crash all of it is there, or none',
   defer(t, () => log.close())
   append(log, entriesTo(1, 10))
   const transaction = t.mock.method(environment, 'transactionSync')
-  log.install(markOf(50), { bootId: 'boot', clean: false, generation: 1 })
+  log.install(markOf(50), { bootId: 'boot', clean: false, lost: false, unproven: 0, generation: 1 })
   assert.equal(transaction.mock.callCount(), 1)
 })
 

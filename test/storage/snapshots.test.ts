@@ -405,7 +405,13 @@ test('after an install nothing is due, and only what was installed is kept', () 
   stage.takeAnother()
   stage.write(10)
   const snapshot = markOf(50)
-  stage.log.install(snapshot, { bootId: 'b', clean: false, generation: 1 })
+  stage.log.install(snapshot, {
+    bootId: 'b',
+    clean: false,
+    lost: false,
+    unproven: 0,
+    generation: 1,
+  })
   stage.snapshots.installed(snapshot)
   stage.pump()
   assert.deepEqual([stage.isTaking, stage.files.kept], [false, [50]])

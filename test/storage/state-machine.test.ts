@@ -6,6 +6,7 @@ import { unpackValue } from '../../src/codec/value.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { keyNumber, openStateEnvironment } from '../../src/storage/environment.ts'
 import { readKeyRecord, readRevisionRecord } from '../../src/storage/layout.ts'
+import { isTrue } from '../../src/storage/scrub.ts'
 import { type AppliedBatch, StateMachine } from '../../src/storage/state-machine.ts'
 import { batchEntry, type Change, noop } from '../support/batches.ts'
 import { defer, temporaryDir } from '../support/cleanup.ts'
@@ -259,7 +260,8 @@ test('whatever the batches, their repetitions, gaps and restarts: it equals a pl
   const batches = fc.array(batchOf, { maxLength: 15 })
   const property = fc.asyncProperty(batches, fc.integer({ min: 1, max: 5 }), async (list, size) => {
     run++
-    const state = new StateMachine(openStateEnvironment(join(dir, `state-${run}`)))
+    const environment = openStateEnvironment(join(dir, `state-${run}`))
+    const state = new StateMachine(environment)
     try {
       const model = new Model()
       const expected: (number[] | null)[] = []
@@ -284,6 +286,7 @@ test('whatever the batches, their repetitions, gaps and restarts: it equals a pl
       assert.deepEqual(contentOf(state), new Map(sorted(model.content)))
       assert.deepEqual(namespacesOf(state), model.namespaces)
       assert.equal(state.revision, model.revision)
+      assert.ok(isTrue(environment), 'the hash is that of the rows')
     } finally {
       await state.close()
     }

@@ -24,7 +24,8 @@ async function leftBehind(t: TestContext, change: (mark: StateMark) => StateMark
   store.saveStateMark(change(store.stateMark ?? assert.fail()))
   await store.close()
   const state = new StateMachine(openStateEnvironment(join(dir, 'node-1', 'state-0')))
-  const position = writePosition({ appliedIndex: state.appliedIndex, revision: state.revision })
+  const { appliedIndex, revision, hash } = state
+  const position = writePosition({ appliedIndex, revision, hash })
   state.apply([batchEntry(state.appliedIndex + 1, [['put', 'b/ghost', 1]], { sequence: 1 })], null)
   state.tables.meta.putSync(positionKey, position)
   await state.close()
@@ -32,7 +33,13 @@ async function leftBehind(t: TestContext, change: (mark: StateMark) => StateMark
 }
 
 test('a state left by another start of the machine, unclean, is made anew from the log', async (t) => {
-  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: false, generation: 0 }))
+  const dir = await leftBehind(t, () => ({
+    bootId: 'another',
+    clean: false,
+    lost: false,
+    unproven: 0,
+    generation: 0,
+  }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real'])
   assert.deepEqual(await cluster.prefixes(), ['a/'])
@@ -42,13 +49,25 @@ test('a state left by another start of the machine, unclean, is made anew from t
 })
 
 test('a state of this start of the machine is believed, though its process was killed', async (t) => {
-  const dir = await leftBehind(t, ({ bootId }) => ({ bootId, clean: false, generation: 0 }))
+  const dir = await leftBehind(t, ({ bootId }) => ({
+    bootId,
+    clean: false,
+    lost: false,
+    unproven: 0,
+    generation: 0,
+  }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real', 'b/ghost'])
 })
 
 test('a state that was closed cleanly is believed after another start of the machine', async (t) => {
-  const dir = await leftBehind(t, () => ({ bootId: 'another', clean: true, generation: 0 }))
+  const dir = await leftBehind(t, () => ({
+    bootId: 'another',
+    clean: true,
+    lost: false,
+    unproven: 0,
+    generation: 0,
+  }))
   const cluster = await openCluster(t, { dir })
   assert.deepEqual(await cluster.keys(), ['a/real', 'b/ghost'])
 })

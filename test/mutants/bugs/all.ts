@@ -2,6 +2,7 @@ import type { Mutant } from '../mutant.ts'
 import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
+import { healthBugs } from './health.ts'
 import { jointBugs } from './joint.ts'
 import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
@@ -21,6 +22,7 @@ export const allMutants: readonly Mutant[] = [
   ...turnBugs,
   ...logBugs,
   ...stateBugs,
+  ...healthBugs,
   ...callerBugs,
   ...clientBugs,
   ...networkBugs,

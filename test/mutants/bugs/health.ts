@@ -1,0 +1,140 @@
+/** Bugs of what notices a state that is not what it should be, and of what mends it. */
+import { type Mutant, mutantsOf } from '../mutant.ts'
+
+const plant = mutantsOf('src/storage')
+const plantCore = mutantsOf('src/raft')
+
+export const healthBugs: readonly Mutant[] = [
+  plant(
+    'state-machine.ts',
+    'the hash still counts what was deleted or overwritten',
+    "this.#hash.remove('kv', state.key, bytes)",
+    '',
+  ),
+  plant(
+    'state-machine.ts',
+    'the hash of a new session leaves the old one in',
+    "if (stored !== undefined) this.#hash.remove('sessions', key, stored)",
+    '',
+  ),
+  plant(
+    'state-machine.ts',
+    'the hash knows a namespace only by its first key',
+    "if (stored !== undefined) this.#hash.remove('prefixes', key, stored)",
+    '',
+  ),
+  plant(
+    'state-machine.ts',
+    'another state keeps the hash of the one before',
+    'this.#hash = new StateHash(this.#position.hash)\n    this.#recent = new RecentDigests()',
+    'this.#recent = new RecentDigests()',
+  ),
+  plant(
+    'scrub.ts',
+    'a scrub does not hear of changes behind it',
+    'if (this.#hasSeen(table, key)) this.sum.change(low, high)',
+    'if (this.#table > hashedTables.length) this.sum.change(table.length + key.length + low, high)',
+  ),
+  plant(
+    'scrub.ts',
+    'a scrub sees the last row of each slice twice',
+    'const exclusiveStart = this.#last !== null',
+    'const exclusiveStart = false',
+  ),
+  plant(
+    'health.ts',
+    'rows that are not what was written pass',
+    'if (isTrue) this.#parts.proven()',
+    'if (isTrue || state.appliedIndex > 0) this.#parts.proven()',
+  ),
+  plant(
+    'health.ts',
+    'the hashes of different entries are compared',
+    'if (!raft.isLeader || this.#audit?.index !== index) return',
+    'if (!raft.isLeader || this.#audit === null) return',
+  ),
+  plant(
+    'health.ts',
+    'a question about an entry is answered as of another',
+    'this.#asked.index > state.appliedIndex) return\n    const { from, index } = this.#asked\n    this.#asked = null\n    const digest = state.digestAt(index)',
+    'this.#asked.index > state.appliedIndex + 1) return\n    const { from, index } = this.#asked\n    this.#asked = null\n    const digest = state.digestAt(state.appliedIndex)',
+  ),
+  plant(
+    'health.ts',
+    'the healthy one is told that it is wrong',
+    'answers.filter(([, digest]) => digest !== right.digest)',
+    'answers.filter(([, digest]) => digest === right.digest)',
+  ),
+  plant(
+    'health.ts',
+    'a leader is always right',
+    'if (right !== undefined) this.#judge({ index, digest: right })',
+    'if (right !== undefined) this.#judge({ index, digest: answers.get(raft.id) ?? right })',
+  ),
+  plant(
+    'health.ts',
+    'half of the voters decide whose state is right',
+    'quorum.isQuorum((id) => answers.get(id) === each)',
+    'quorum.voters.filter((id) => answers.get(id) === each).length * 2 >= quorum.voters.length',
+  ),
+  plant(
+    'opening.ts',
+    'a state that was made anew need not be the right one',
+    'if (!isRight(state)) continue',
+    '',
+  ),
+  plant(
+    'opening.ts',
+    'a snapshot that was found to be wrong is kept, and sent to others',
+    'if (from > 0) log.recordSnapshots(log.snapshots.slice(from), log.base)\n    opened',
+    'opened',
+  ),
+  plant(
+    'opening.ts',
+    'a state that is lost is believed after a restart',
+    'const lost = mark?.lost === true || (',
+    'const lost = mark === null && (',
+  ),
+  plant(
+    'opening.ts',
+    'a snapshot for a lost state takes the log with it',
+    'const keepsLog = raft.holds(snapshot)',
+    'const keepsLog = raft.holds(snapshot) && !raft.stateLost',
+  ),
+  plant(
+    'snapshots.ts',
+    'a copy of a state that was replaced meanwhile is a snapshot',
+    'this.#overtaken = this.#taking',
+    'this.#overtaken = false',
+  ),
+  plant(
+    'snapshots.ts',
+    'a snapshot that waits to be installed is thrown away',
+    'const coming = this.#incoming === null ? [] : [this.#incoming.snapshot]',
+    'const coming: readonly SnapshotMark[] = []',
+  ),
+  plantCore(
+    'server.ts',
+    'a node that has lost its state may lead',
+    'return !this.stateLost && this.membership.mayCampaign(this.id)',
+    'return this.membership.mayCampaign(this.id)',
+  ),
+  plantCore(
+    'raft.ts',
+    'a node that has lost its state applies what comes next',
+    'if (upTo <= this.#appliedIndex || this.#server.stateLost) return []',
+    'if (upTo <= this.#appliedIndex) return []',
+  ),
+  plantCore(
+    'raft.ts',
+    'a snapshot takes the place of entries that were acknowledged meanwhile',
+    'return index > commitIndex && !log.holds(index, term)',
+    'return index > commitIndex && term > 0',
+  ),
+  plantCore(
+    'follower.ts',
+    'a node that has lost its state takes no snapshot of what is in its log',
+    'if (!stateLost && log.holds(index, snapshot.term)) {',
+    'if ((!stateLost || index > 0) && log.holds(index, snapshot.term)) {',
+  ),
+]

@@ -1,0 +1,70 @@
+/**
+ * What ended the process inside lmdb 3.5.6, which then aborts: patterns of writing for which it keeps account of
+ * free pages wrongly. Each runs in a process of its own.
+ */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { type TestContext, test } from 'node:test'
+import { temporaryDir } from '../support/cleanup.ts'
+
+const environment = new URL('../../src/storage/environment.js', import.meta.url).href
+
+/** The state's environment with 20,000 keys, and transactions of random puts and deletes. */
+const head = `
+  import { mkdirSync } from 'node:fs'
+  import { openStateEnvironment } from ${JSON.stringify(environment)}
+  const dir = process.argv[1]
+  let seed = 1
+  const random = (below) => {
+    seed ^= seed << 13
+    seed ^= seed >>> 17
+    seed ^= seed << 5
+    return (seed >>> 0) % below
+  }
+  const write = (environment, table, changes) =>
+    environment.transactionSync(() => {
+      const keys = Array.from({ length: changes }, () => random(20_000)).sort((a, b) => a - b)
+      for (const number of keys) {
+        const key = Buffer.from('some/key/' + String(number).padStart(8, '0'))
+        if (random(2) === 0) table.removeSync(key)
+        else table.putSync(key, Buffer.alloc([16, 64, 100, 100, 200, 256, 500, 2_000][random(8)]))
+      }
+    })
+  const state = openStateEnvironment(dir + '/state')
+  const table = state.openTable('kv')
+  for (let n = 0; n < 300; n++) write(state, table, 200)
+`
+
+async function survives(t: TestContext, program: string): Promise<void> {
+  const dir = await temporaryDir(t)
+  const args = ['--input-type=module', '--eval', head + program, dir]
+  const { status, signal, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  assert.deepEqual({ status, signal, stderr }, { status: 0, signal: null, stderr: '' })
+}
+
+test('a state made of a copy takes a large batch first', async (t) => {
+  await survives(
+    t,
+    `
+    mkdirSync(dir + '/copy')
+    await state.backup(dir + '/copy')
+    const copy = openStateEnvironment(dir + '/copy')
+    const copied = copy.openTable('kv')
+    for (let n = 0; n < 20; n++) write(copy, copied, 3_000)
+    await copy.close()
+    await state.close()
+  `,
+  )
+})
+
+test('a state takes deletes while something reads an old moment of it for long', async (t) => {
+  await survives(
+    t,
+    `
+    const reading = state.useReadTransaction()
+    for (let n = 0; n < 1_000; n++) write(state, table, 200)
+    reading.done()
+    await state.close()
+  `,
+  )
+})

@@ -1,0 +1,227 @@
+/** Whose state is wrong, and what becomes of it: one member of three, over a disk in memory. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
+import { limits } from '../raft/harness.ts'
+import { Random } from '../simulation/random.ts'
+import { batchEntry } from '../support/batches.ts'
+import {
+  append,
+  type Came,
+  lead,
+  leader,
+  members,
+  openFreshStage,
+  openStage,
+  other,
+  type Stage,
+  self,
+} from './stage.ts'
+
+const tick: NetworkToStorage = { type: 'tick' }
+const last = 4
+
+/** And what follows of itself: entries that were left to be applied, answers that leave with the next turn. */
+function turn(stage: Stage, came: readonly Came[], calls: readonly NetworkToStorage[] = []): void {
+  stage.turn(came, calls)
+  for (let next = stage.scheduled.shift(); next !== undefined; next = stage.scheduled.shift())
+    next()
+  stage.turn([])
+}
+
+/** It follows, and has applied three batches. */
+function openFollower(): Stage {
+  const stage = openStage()
+  const entries = [2, 3, last].map((index) =>
+    batchEntry(index, [['put', `k${index}`, index]], { sequence: index - 1 }),
+  )
+  turn(stage, [[leader, append(entries, last)]])
+  assert.equal(stage.appliedIndex(), last)
+  return stage
+}
+
+function digestAt(stage: Stage, index: number): number | null {
+  const known = replies(stage).length
+  turn(stage, [[leader, { type: 'audit', index }]])
+  return replies(stage)[known]?.digest ?? null
+}
+
+function replies({ rpcs }: Stage) {
+  return rpcs.flatMap((rpc) => (rpc.type === 'auditReply' ? [rpc] : []))
+}
+
+function found({ reports }: Stage): readonly string[] {
+  return reports.flatMap((report) => (report.type === 'stateFound' ? [report.reason] : []))
+}
+
+function count({ rpcs }: Stage, type: WireRpc['type']): number {
+  return rpcs.filter((rpc) => rpc.type === type).length
+}
+
+test('the hash is told of exactly the entry that was asked for, also later, and not of one of long ago', () => {
+  const stage = openFollower()
+  const digests = [2, 3, last].map((index) => digestAt(stage, index))
+  assert.equal(new Set(digests).size, 3)
+  assert.deepEqual(
+    replies(stage).map(({ index }) => index),
+    [2, 3, last],
+  )
+  const known = replies(stage).length
+  turn(stage, [[leader, { type: 'audit', index: last + 1 }]])
+  assert.equal(replies(stage).length, known, 'not applied yet')
+  turn(stage, [
+    [leader, append([batchEntry(last + 1, [['put', 'k', 1]], { sequence: last })], last + 1)],
+  ])
+  assert.equal(replies(stage)[known]?.index, last + 1)
+})
+
+test('a row that is not what was written is found, and the state made anew of the log', () => {
+  const stage = openFollower()
+  const digest = digestAt(stage, last)
+  stage.disks.damage(new Random(3))
+  assert.ok(stage.disks.isDamaged([]))
+  for (let n = 0; n < 8; n++) turn(stage, [], [tick])
+  assert.equal(found(stage).length, 1)
+  assert.ok(!stage.disks.isDamaged([]))
+  const { repairs, stateBad, appliedIndex } = stage.board.read()
+  assert.deepEqual([repairs, stateBad, appliedIndex], [1, 0, last])
+  assert.equal(digestAt(stage, last), digest)
+  const generations = stage.reports.flatMap((each) =>
+    each.type === 'stateReplaced' ? [each.generation] : [],
+  )
+  assert.deepEqual(generations, [1])
+})
+
+test('rows that change while they are looked at are no damage', () => {
+  const stage = openFollower()
+  for (let index = last + 1; index < last + 60; index++) {
+    const entry = batchEntry(
+      index,
+      [
+        ['put', `k${index % 7}`, index],
+        ['delete', `k${(index + 3) % 7}`],
+        ['put', 'a/b', index],
+      ],
+      { sequence: index - 1 },
+    )
+    turn(stage, [[leader, append([entry], index)]], [tick])
+  }
+  assert.deepEqual(found(stage), [])
+})
+
+test('a verdict counts only from the leader, of an entry that is known, and where it is another', () => {
+  const stage = openFollower()
+  const digest = digestAt(stage, last) ?? assert.fail()
+  turn(stage, [[other, { type: 'verdict', index: last, digest: digest + 1 }]])
+  turn(stage, [[leader, { type: 'verdict', index: last, digest }]])
+  turn(stage, [[leader, { type: 'verdict', index: last + 1, digest: digest + 1 }]])
+  assert.deepEqual(found(stage), [])
+  turn(stage, [[leader, { type: 'verdict', index: last, digest: digest + 1 }]])
+  assert.equal(found(stage).length, 1)
+})
+
+test('a node that has lost its state serves no reads, does not lead, keeps its log, and asks for a snapshot', () => {
+  const stage = openFollower()
+  const digest = digestAt(stage, last) ?? assert.fail()
+  // Its log leads to what it has; the others have it otherwise.
+  turn(stage, [[leader, { type: 'verdict', index: last, digest: digest + 1 }]])
+  assert.ok(stage.board.isStateBad)
+  turn(stage, [], [{ type: 'read', id: 1 }])
+  turn(stage, [[leader, { type: 'readIndexReply', term: 1, id: 1, index: last }]])
+  const entry = batchEntry(last + 1, [['put', 'k', 1]], { sequence: last })
+  turn(stage, [[leader, append([entry], last + 1)]])
+  assert.equal(stage.appliedIndex(), 0)
+  const held = stage.rpcs.flatMap((rpc) =>
+    rpc.type === 'appendReply' && rpc.accepted ? [rpc.matchIndex] : [],
+  )
+  assert.equal(held.at(-1), last + 1, 'what it acknowledges is in its log')
+  for (let n = 0; n < 3 * limits.electionTicksMax; n++) turn(stage, [], [tick])
+  assert.ok(stage.reports.every(({ type }) => type !== 'readable'))
+  assert.equal(count(stage, 'preVote'), 0)
+  assert.ok(count(stage, 'stateWanted') > 0)
+
+  const again = openFreshStage({ disks: stage.disks })
+  assert.ok(again.board.isStateBad, 'nor after a restart')
+})
+
+/** Elected, with all its entries committed by the other. */
+function openLeader(first = members): Stage {
+  const stage = openStage({ first })
+  lead(stage)
+  const { term, lastIndex } = stage.board.read()
+  turn(stage, [[leader, { type: 'appendReply', term, accepted: true, matchIndex: lastIndex }]])
+  return stage
+}
+
+/** Ticks until the leader asks the others; `heard` keeps it in its office. Returns the entry it asks about. */
+function askedFor(stage: Stage): number {
+  const before = count(stage, 'audit')
+  const { term } = stage.board.read()
+  while (count(stage, 'audit') === before)
+    turn(stage, [[leader, { type: 'heartbeatReply', term, round: 0 }]], [tick])
+  const asked = stage.rpcs.flatMap((rpc) => (rpc.type === 'audit' ? [rpc.index] : []))
+  return asked.at(-1) ?? assert.fail()
+}
+
+test('where two of three have one hash, it is the third that is told, and only that one', () => {
+  const stage = openLeader()
+  const index = askedFor(stage)
+  const own = digestAt(stage, index) ?? assert.fail()
+  turn(stage, [[leader, { type: 'auditReply', index, digest: own + 1 }]])
+  assert.equal(count(stage, 'verdict'), 0, 'one against one says nothing')
+  turn(stage, [[other, { type: 'auditReply', index: index - 1, digest: own }]])
+  assert.equal(count(stage, 'verdict'), 0, 'the hash of another entry says nothing')
+  turn(stage, [[other, { type: 'auditReply', index, digest: own }]])
+  const verdicts = stage.rpcs.flatMap((rpc) => (rpc.type === 'verdict' ? [rpc] : []))
+  assert.deepEqual(verdicts, [{ type: 'verdict', index, digest: own }])
+  assert.deepEqual(found(stage), [])
+})
+
+test('a leader that two others contradict is the one that is wrong', () => {
+  const stage = openLeader()
+  const index = askedFor(stage)
+  const own = digestAt(stage, index) ?? assert.fail()
+  turn(stage, [[leader, { type: 'auditReply', index, digest: own + 1 }]])
+  turn(stage, [[other, { type: 'auditReply', index, digest: own + 1 }]])
+  assert.equal(found(stage).length, 1)
+  assert.ok(stage.board.isStateBad)
+  assert.equal(count(stage, 'verdict'), 0)
+})
+
+test('of two that differ the leader makes its state anew first, and then the other yields', () => {
+  const stage = openLeader(members.filter(({ id }) => id === self || id === leader))
+  const answer = () => {
+    const index = askedFor(stage)
+    const digest = (digestAt(stage, index) ?? assert.fail()) + 1
+    turn(stage, [[leader, { type: 'auditReply', index, digest }]])
+  }
+  answer()
+  assert.match(found(stage)[0] ?? '', /no majority says who is right/)
+  assert.deepEqual([count(stage, 'verdict'), stage.board.isStateBad], [0, false])
+  answer()
+  assert.deepEqual([count(stage, 'verdict'), found(stage).length], [1, 1])
+})
+
+test('a state that several starts do not survive is made anew; one that was looked at is trusted', () => {
+  const { disks } = openFollower()
+  disks.damage(new Random(3))
+  for (let start = 1; start <= 4; start++) openFreshStage({ disks })
+  assert.ok(disks.isDamaged([]))
+  const next = openFreshStage({ disks })
+  assert.ok(!disks.isDamaged([]))
+  for (let n = 0; n < 8; n++) turn(next, [], [tick])
+  disks.damage(new Random(3))
+  openFreshStage({ disks })
+})
+
+test('a state that could not be written is made anew at the next start', () => {
+  const stage = openFollower()
+  stage.disk.stateCommit = () => {
+    throw new Error('EIO')
+  }
+  turn(stage, [
+    [leader, append([batchEntry(last + 1, [['put', 'k', 1]], { sequence: last })], last + 1)],
+  ])
+  assert.equal(stage.failures.length, 1)
+  assert.equal(openFreshStage({ disks: stage.disks }).appliedIndex(), 0)
+})
