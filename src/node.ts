@@ -16,6 +16,7 @@ import {
   type NetworkEvents,
   type ProbeOptions,
 } from './network/network.ts'
+import { RefusedError } from './network/refusal.ts'
 import { checkBelonging, findSeed } from './network/seed.ts'
 import { type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
@@ -161,15 +162,15 @@ export class LocalNode extends ForwardingStore implements Node {
     this.#lock = DirectoryLock.take(this.dir)
     const opened = await this.#alive(control.call('open'))
     const network = await this.#listen(settings, opened)
-    const { nodeId, incarnation } = opened
+    const { nodeId, incarnation, ancestors, met } = opened
     const address = formatAddress(this.#options.advertisedHost, network.port)
-    checkAddress(opened, address)
     if (address !== opened.address) await this.#alive(control.call('listening', address))
     const founds = opened.clusterId === null && settings.join === null
     const clusterId = founds ? await this.#alive(control.call('bootstrap')) : opened.clusterId
-    this.#identity = { nodeId, incarnation, address, clusterId }
+    const identity = { nodeId, incarnation, ancestors, address, clusterId }
+    this.#identity = identity
 
-    network.start(this.#identity, this.#networkEvents(), { adoptable: settings.join?.length === 0 })
+    network.start(identity, this.#networkEvents(), { adoptable: settings.join?.length === 0, met })
     const seed = await this.#findSeed(settings, opened)
     const client = this.#openClient(opened)
     await this.#alive(control.call('start'))
@@ -190,18 +191,30 @@ export class LocalNode extends ForwardingStore implements Node {
    * The member to ask for admission, whose cluster it enters on the way; `null` if there is no need to. Who
    * was a member once does not ask again: if it was removed, that was meant.
    */
-  async #findSeed({ join }: NodeSettings, { wasMember }: OpenedNode): Promise<PeerAddress | null> {
-    if (join === null || join.length === 0) return null
-    if (wasMember) {
-      await checkBelonging(this.#running(), join)
-      return null
-    }
+  async #findSeed({ join }: NodeSettings, opened: OpenedNode): Promise<PeerAddress | null> {
+    if (opened.wasMember) await this.#checkBelonging(join ?? [], opened)
+    if (opened.wasMember || join === null || join.length === 0) return null
     const seed = await findSeed(this.#running(), join, this.#options.timeoutMs)
     if (this.#identity?.clusterId === null) {
       await this.#alive(this.#actors.control.call('adopt', seed.clusterId))
       this.#identity.clusterId = seed.clusterId
     }
     return seed
+  }
+
+  async #checkBelonging(join: readonly string[], { members, nodeId }: OpenedNode): Promise<void> {
+    const others = members.filter(({ id }) => id !== nodeId).map(({ address }) => address)
+    try {
+      await checkBelonging(this.#running(), join, others)
+    } catch (error) {
+      if (error instanceof RefusedError && error.kind === 'copied') await this.#disown(error)
+      throw error
+    }
+  }
+
+  /** Lest it tries again and again, under another incarnation each time. */
+  #disown({ message }: SkiffError): Promise<void> {
+    return this.#alive(this.#actors.control.call('disown', message))
   }
 
   // ── wiring ────────────────────────────────────────────────────────────────────────────────────
@@ -251,6 +264,16 @@ export class LocalNode extends ForwardingStore implements Node {
         storage.flush()
       },
       adopt: (clusterId) => this.#alive(control.call('adopt', clusterId)),
+      meet: (node, incarnation) =>
+        this.#alive(control.call('meet', node, incarnation)).catch((error) => {
+          // Nobody knows what the disk holds now.
+          this.#failed(failureOf(error))
+          throw error
+        }),
+      disowned: (error) => {
+        const failed = (): void => this.#failed(error)
+        this.#disown(error).then(failed, failed)
+      },
     }
   }
 
@@ -305,7 +328,7 @@ export class LocalNode extends ForwardingStore implements Node {
 
   /** The first failure is the reason of all that follow. */
   #failed(error: SkiffError): void {
-    if (this.#failure !== null) return
+    if (this.#failure !== null || this.#life === 'stopped') return
     this.#failure = error
     this.#die(error)
     // While starting, whoever starts us hears of it.
@@ -368,15 +391,4 @@ function lastPort(address: string | null, host: string): number {
   if (address === null) return 0
   const last = parseAddress(address, 'address')
   return last.host === host ? last.port : 0
-}
-
-/** The others would go on dialling the address they know. */
-function checkAddress({ members, nodeId }: OpenedNode, address: string): void {
-  const known = members.find(({ id }) => id === nodeId)
-  if (known === undefined || known.address === address) return
-  throw new SkiffError(
-    'SKIFF_CONFIG',
-    'not-applied',
-    `this node is a member at ${known.address} and would listen at ${address}; addresses of members cannot change yet`,
-  )
 }

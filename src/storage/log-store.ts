@@ -35,6 +35,10 @@ export interface Identity {
   readonly address: string | null
   /** Starts from this directory so far; the high part of the incarnation. */
   readonly starts: number
+  /** The incarnations of the newest of them, this one last (lineage.ts). */
+  readonly lineage: readonly number[]
+  /** Why the cluster takes this for a copy of another directory; it is not started any more. */
+  readonly disowned: string | null
 }
 
 /** How the state environment was left. It is trusted under the same boot, or after a clean close. */
@@ -59,6 +63,7 @@ const sweptRowsMax = 512
 
 const hardStateKey = Buffer.from('hardState')
 const identityKey = Buffer.from('identity')
+const metKey = Buffer.from('met')
 const stateMarkKey = Buffer.from('stateMark')
 const cutKey = Buffer.from('cut')
 const formatKey = Buffer.from('format')
@@ -121,6 +126,15 @@ export class LogStore implements LogReader {
 
   get stateMark(): StateMark | null {
     return this.#read<StateMark>(stateMarkKey)
+  }
+
+  /** The newest incarnation of each other node that was let in here, least lately met first. */
+  get met(): ReadonlyMap<NodeId, number> {
+    return new Map(this.#read<[NodeId, number][]>(metKey) ?? [])
+  }
+
+  saveMet(met: ReadonlyMap<NodeId, number>): void {
+    this.#saveMeta(metKey, [...met])
   }
 
   saveIdentity(identity: Identity): void {

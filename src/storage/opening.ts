@@ -5,6 +5,7 @@
  */
 import { packEntries } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
+import { incarnationRandom, withStart } from '../lineage.ts'
 import { assert } from '../raft/assert.ts'
 import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
@@ -74,9 +75,6 @@ export interface NodeSettings {
   readonly wake: () => void
 }
 
-/** How far an incarnation counts the starts; below are random bits that tell copies apart. */
-const incarnationRandom = 2 ** 20
-
 /** Range of the first question's number (reads.ts); what is left above it is never used up. */
 const questionsRandom = 2 ** 47
 
@@ -85,12 +83,13 @@ export function openNode(home: Home, dice: Dice): Opened {
   const { store: log, memberships } = LogStore.open(home.openLog(), `${home.path}/log`)
   try {
     checkLogIsThere(home, log)
+    checkOwned(home, log)
     const identity = nextStart(log.identity, dice)
     log.saveIdentity(identity)
     home.syncNames()
     const stateMark = prepareState(home, log)
     const state = openState(home, log, stateMark)
-    const incarnation = identity.starts * incarnationRandom + dice.below(incarnationRandom)
+    const incarnation = identity.lineage.at(-1) ?? 0
     return { log, state, stateMark, identity, incarnation, memberships }
   } catch (error) {
     void log.close()
@@ -166,6 +165,14 @@ function checkLogIsThere(home: Home, log: LogStore): void {
   throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${reason}. ${logRemedy}`)
 }
 
+/** Started again and again it would in the end be of a lineage that nobody can judge any more. */
+function checkOwned(home: Home, { identity }: LogStore): void {
+  const reason = identity?.disowned ?? null
+  if (reason === null) return
+  const message = `${home.path} was refused before: ${reason}`
+  throw new SkiffError('SKIFF_MEMBERSHIP', 'not-applied', message)
+}
+
 /**
  * A snapshot takes the place of log and state. The first step decides it: from then on the state is one that
  * cannot be trusted, and whoever dies before the last step has it made of the snapshot at the next start.
@@ -221,7 +228,9 @@ function openState(home: Home, log: LogStore, { generation }: StateMark): StateM
 }
 
 function nextStart(known: Identity | null, dice: Dice): Identity {
-  const fresh = { nodeId: dice.id(8), clusterId: null, address: null, starts: 0 }
-  const identity = known ?? fresh
-  return { ...identity, starts: identity.starts + 1 }
+  const nobody = { clusterId: null, address: null, starts: 0, lineage: [], disowned: null }
+  const identity = known ?? { nodeId: dice.id(8), ...nobody }
+  const starts = identity.starts + 1
+  const incarnation = starts * incarnationRandom + dice.below(incarnationRandom)
+  return { ...identity, starts, lineage: withStart(identity.lineage, incarnation) }
 }

@@ -61,6 +61,10 @@ export interface OpenedNode {
   readonly nodeId: NodeId
   /** Higher at each start from the same directory. */
   readonly incarnation: number
+  /** Those before it, newest last. */
+  readonly ancestors: readonly number[]
+  /** The newest incarnation of each other node that was let in here. */
+  readonly met: ReadonlyMap<NodeId, number>
   readonly clusterId: string | null
   /** Where it listened last. */
   readonly address: string | null
@@ -78,6 +82,10 @@ export type StorageControl = {
   listening(address: string): void
   /** Enters a cluster: from now on this directory belongs to it and to no other. */
   adopt(clusterId: string): void
+  /** Remembers that this incarnation of another node was let in. */
+  meet(node: NodeId, incarnation: number): void
+  /** The cluster takes this directory for a copy: it is never started again. */
+  disown(reason: string): void
   /** Makes a cluster of its own, with this node as its only member. Returns the cluster's id. */
   bootstrap(): string
   /** Begins to take part. */
@@ -89,6 +97,9 @@ export type StorageControl = {
   /** As a crash would leave it. */
   kill(): Promise<void>
 }
+
+/** Nodes whose incarnations are remembered: many times the members, for all that were replaced over the years. */
+const metMax = 256
 
 const dice: Dice = {
   id: (bytes) => randomBytes(bytes).toString('hex'),
@@ -136,6 +147,8 @@ class StorageService {
     open: () => this.#open(),
     listening: (address) => this.#remember({ address }),
     adopt: (clusterId) => this.#adopt(clusterId),
+    meet: (node, incarnation) => this.#meet(node, incarnation),
+    disown: (reason) => this.#remember({ disowned: reason }),
     bootstrap: () => this.#bootstrap(),
     start: () => this.#start(),
     snapshot: () => this.#snapshot(),
@@ -160,6 +173,12 @@ class StorageService {
     if (identity.clusterId === clusterId) return
     assert(identity.clusterId === null, `this directory belongs to cluster ${identity.clusterId}`)
     this.#remember({ clusterId })
+  }
+
+  #meet(node: NodeId, incarnation: number): void {
+    const { log } = this.#whatIsOpen()
+    const others = [...log.met].filter(([id]) => id !== node)
+    log.saveMet(new Map([...others.slice(1 - metMax), [node, incarnation]]))
   }
 
   #bootstrap(): string {
@@ -258,12 +277,14 @@ class StorageService {
   }
 }
 
-function describe({ identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
-  const { nodeId, clusterId, address } = identity
+function describe({ log, identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
+  const { nodeId, clusterId, address, lineage } = identity
   const isIn = ({ members }: MembershipAt): boolean => members.some(({ id }) => id === nodeId)
   return {
     nodeId,
     incarnation,
+    ancestors: lineage.slice(0, -1),
+    met: log.met,
     clusterId,
     address,
     members: memberships.at(-1)?.members ?? [],

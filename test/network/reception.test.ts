@@ -13,17 +13,25 @@ function openReception(t: TestContext) {
   const identity = {
     nodeId: '2222222222222222',
     incarnation: 1,
+    ancestors: [],
     address: 'here:1',
     clusterId: clusterA,
   }
   const answer = () => helloOf({ purpose: 'answer' })
   const reception = new Reception({
     secret: '',
-    admission: new Admission({ identity, adoptable: false, adopt: async () => undefined }),
+    admission: new Admission({
+      ...{ identity, adoptable: false, met: new Map() },
+      ...{ adopt: async () => undefined, meet: async () => undefined },
+    }),
     answer,
     frame: () => undefined,
+    linked: () => undefined,
   })
-  const connection = { send: () => undefined, proven: () => undefined, end: () => undefined }
+  const connection = {
+    ...{ send: () => undefined, proven: () => undefined },
+    ...{ ping: () => undefined, end: () => undefined },
+  }
   const enter = (address: string): Incoming => {
     const incoming = new Incoming(connection, new ListenerHandshake('', answer()), reception)
     t.after(() => incoming.closed())
