@@ -95,6 +95,8 @@ export interface Change {
 export type MembershipChange =
   | { readonly type: 'add'; readonly member: NodeId; readonly address: string }
   | { readonly type: 'remove'; readonly member: NodeId }
+  /** A member is elsewhere now. Unlike `add` it makes nobody a member who is none. */
+  | { readonly type: 'move'; readonly member: NodeId; readonly address: string }
 
 export interface ChangeReply {
   readonly type: 'changeReply'

@@ -105,9 +105,9 @@ function isDone({ members }: NodeView, change: MembershipChange): boolean {
 
 function late(change: MembershipChange): SkiffError {
   const what =
-    change.type === 'add'
-      ? `${change.member} at ${change.address} does not vote yet`
-      : `${change.member} is still a member`
+    change.type === 'remove'
+      ? `${change.member} is still a member`
+      : `${change.member} at ${change.address} does not vote yet`
   return new SkiffError(
     'SKIFF_TIMEOUT',
     'unknown',

@@ -56,6 +56,7 @@ const codes = {
   changeRefused: 18,
   snapshot: 19,
   snapshotReply: 20,
+  changeMove: 40,
 } as const
 
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
@@ -126,6 +127,8 @@ function changeElements(id: number, change: MembershipChange): unknown[] {
   switch (change.type) {
     case 'add':
       return [codes.changeAdd, id, change.member, change.address]
+    case 'move':
+      return [codes.changeMove, id, change.member, change.address]
     case 'remove':
       return [codes.changeRemove, id, change.member]
     default:
@@ -188,6 +191,7 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
   [codes.forward, { fields: 1, read: readForward }],
   [codes.changeAdd, { fields: 3, read: readChangeAdd }],
+  [codes.changeMove, { fields: 3, read: readChangeMove }],
   [codes.changeRemove, { fields: 2, read: readChangeRemove }],
   [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
   [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
@@ -314,6 +318,12 @@ function readChangeAdd(from: FieldReader): WireRpc {
   const id = from.integer('id')
   const member = from.nodeId('member')
   return { type: 'change', id, change: { type: 'add', member, address: from.address('address') } }
+}
+
+function readChangeMove(from: FieldReader): WireRpc {
+  const id = from.integer('id')
+  const member = from.nodeId('member')
+  return { type: 'change', id, change: { type: 'move', member, address: from.address('address') } }
 }
 
 function readChangeRemove(from: FieldReader): WireRpc {

@@ -2,6 +2,9 @@
  * Changes of the membership: what our callers ask for, until it is done, and what other nodes ask of us if
  * we lead. A request is idempotent and asked again and again; whoever asked sees from its own log that it
  * is done (client/changes.ts), and then cancels it.
+ *
+ * A member that is elsewhere than the log says asks for that to be changed by itself, for as long as it is
+ * so. Meanwhile it dials the others, who then know where to answer (network.ts).
  */
 import type { ChangeAnswer, MembershipChange, PeerAddress } from '../messages.ts'
 import { membersMax } from '../options.ts'
@@ -32,6 +35,9 @@ interface Applicant extends PeerAddress {
 /** An applicant that has not asked again for so many times its interval has gone elsewhere. */
 const applicantAsksMissed = 20
 
+/** Of what a node asks by itself; there is nobody to be told what became of it. */
+const ownMoveId = 0
+
 const nobody: readonly PeerAddress[] = []
 
 export class Changes {
@@ -39,10 +45,14 @@ export class Changes {
   readonly #askTicks: number
   readonly #requests = new Map<number, Request>()
   readonly #applicants = new Map<NodeId, Applicant>()
+  /** Where we are; `null`: nowhere yet. */
+  readonly #address: string | null
+  #ticksToMove = 0
 
-  constructor(raft: Raft, askTicks: number) {
+  constructor(raft: Raft, askTicks: number, address: string | null) {
     this.#raft = raft
     this.#askTicks = askTicks
+    this.#address = address
   }
 
   add(id: number, change: MembershipChange, via: PeerAddress | null): void {
@@ -61,6 +71,7 @@ export class Changes {
   }
 
   tick(): void {
+    this.#ticksToMove--
     for (const request of this.#requests.values()) request.ticksToAsk--
     for (const applicant of this.#applicants.values()) {
       applicant.ticksLeft--
@@ -70,6 +81,7 @@ export class Changes {
 
   /** Asks whoever may know; `ask` sends a request over the wire. Returns what was refused. */
   pump(ask: (to: NodeId, id: number, change: MembershipChange) => void): readonly Refusal[] {
+    if (this.#ticksToMove <= 0) this.#askToMove(ask)
     const refusals: Refusal[] = []
     for (const request of this.#requests.values()) {
       if (request.ticksToAsk > 0) continue
@@ -125,6 +137,17 @@ export class Changes {
     return null
   }
 
+  /** Also when it was refused: who has our address in the log may be about to move itself. */
+  #askToMove(ask: (to: NodeId, id: number, change: MembershipChange) => void): void {
+    this.#ticksToMove = this.#askTicks
+    const { id, isLeader, status, membership } = this.#raft
+    const known = membership.members.find((member) => member.id === id)
+    if (known === undefined || this.#address === null || known.address === this.#address) return
+    const change = { type: 'move', member: id, address: this.#address } as const
+    if (isLeader) this.#decide(change)
+    else if (status.leaderId !== null) ask(status.leaderId, ownMoveId, change)
+  }
+
   #refuse({ id }: Request, reason: string): Refusal {
     this.#requests.delete(id)
     return { id, reason }
@@ -142,14 +165,19 @@ function apply(members: Membership, change: MembershipChange): Membership | stri
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove')
     return known === undefined ? members : members.filter((member) => member !== known)
-  if (known !== undefined) {
-    return known.address === change.address
-      ? members
-      : `${known.id} is a member at ${known.address}; addresses of members cannot change yet, remove it first`
-  }
+  if (known?.address === change.address) return members
   const atAddress = members.find(({ address }) => address === change.address)
-  if (atAddress !== undefined)
-    return `${change.address} is the address of member ${atAddress.id}; remove that one first`
+  if (atAddress !== undefined) return taken(change, atAddress.id)
+  if (known !== undefined)
+    return members.map((member) =>
+      member === known ? { ...member, address: change.address } : member,
+    )
+  if (change.type === 'move') return `${change.member} is no member`
   if (members.length >= membersMax) return `a cluster has at most ${membersMax} members`
   return sortMembers([...members, { id: change.member, address: change.address, role: 'learner' }])
+}
+
+/** An empty directory makes another node, also where a member was. */
+function taken({ member, address }: { member: NodeId; address: string }, by: NodeId): string {
+  return `${address} is the address of member ${by}, and this is node ${member}, of another directory. If that one's is gone, call removeServer('${by}') on another member first, then let this one join again`
 }

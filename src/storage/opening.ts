@@ -138,7 +138,7 @@ export function assembleNode(
     install: (snapshot) => install(home, opened, snapshot),
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
-    changes: new Changes(raft, limits.heartbeatTicks),
+    changes: new Changes(raft, limits.heartbeatTicks, identity.address),
     watchers: new Watchers(state, log, watcherBytesMax),
     board: new BoardWriter(board),
     space,

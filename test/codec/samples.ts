@@ -49,6 +49,10 @@ export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
     '01940d01b030313233343536373839616263646566ad31302e302e302e313a37303030',
   ],
   [
+    { type: 'change', id: 1, change: { type: 'move', member: node, address: address1 } },
+    '01942801b030313233343536373839616263646566ad31302e302e302e313a37303030',
+  ],
+  [
     { type: 'change', id: 2, change: { type: 'remove', member: node } },
     '01930e02b030313233343536373839616263646566',
   ],
@@ -109,6 +113,7 @@ export const anyAppend: fc.Arbitrary<WireRpc> = fc
   }))
 
 const change: fc.Arbitrary<MembershipChange> = fc.oneof(
+  record({ type: is('move'), member: id, address }),
   record({ type: is('add'), member: id, address }),
   record({ type: is('remove'), member: id }),
 )

@@ -8,30 +8,84 @@ const self: Member = { id: '00000000000000aa', address: '127.0.0.1:1', role: 'vo
 const other: Member = { id: '00000000000000bb', address: '127.0.0.1:2', role: 'voter' }
 
 /** A leader that would take any change. */
-function leading(changed: (members: readonly Member[]) => void): Changes {
+function leading(changed: (members: readonly Member[]) => void, address = self.address): Changes {
+  return changesOf({ isLeader: true, leaderId: self.id }, changed, address)
+}
+
+function changesOf(
+  { isLeader, leaderId }: { isLeader: boolean; leaderId: string | null },
+  changed: (members: readonly Member[]) => void,
+  address: string,
+): Changes {
   const raft = {
-    isLeader: true,
-    status: { leaderId: self.id },
+    id: self.id,
+    isLeader,
+    status: { leaderId },
     membership: { members: [self, other] },
     changeMembership: (members: readonly Member[]) => {
       changed(members)
       return { type: 'accepted' }
     },
   }
-  return new Changes(raft as unknown as Raft, 1)
+  return new Changes(raft as unknown as Raft, 2, address)
 }
 
-test('a member is not added again under another address, nor another one under its address', () => {
+test('another server is not added under the address of a member, and told what to do', () => {
   const changes = leading(() => assert.fail('the members were changed'))
   const ask = (member: string, address: string) =>
     changes.asked(self.id, { type: 'add', member, address })
   assert.deepEqual(ask(other.id, other.address), { type: 'accepted' })
-  const moved = ask(other.id, '127.0.0.1:3')
-  assert.ok(moved.type === 'refused')
-  assert.match(moved.reason, /bb is a member at 127\.0\.0\.1:2; .*cannot change/)
   const taken = ask('00000000000000cc', other.address)
   assert.ok(taken.type === 'refused')
-  assert.match(taken.reason, /127\.0\.0\.1:2 is the address of member 00000000000000bb/)
+  assert.match(taken.reason, /127\.0\.0\.1:2 is the address of member 00000000000000bb, .*cc/)
+  assert.match(taken.reason, /removeServer\('00000000000000bb'\)/)
+})
+
+test('a member moves, as it is; nobody moves who is none, nor to where another one is', () => {
+  const seen: (readonly Member[])[] = []
+  const changes = leading((members) => seen.push(members))
+  const moved = { ...other, address: '127.0.0.1:3' }
+  for (const type of ['move', 'add'] as const) {
+    const change = { type, member: other.id, address: moved.address }
+    assert.deepEqual(changes.asked(other.id, change), { type: 'accepted' })
+    assert.deepEqual(seen.pop(), [self, moved])
+    const taken = changes.asked(other.id, { ...change, address: self.address })
+    assert.equal(taken.type, 'refused')
+  }
+  const stranger = { type: 'move', member: '00000000000000cc', address: '127.0.0.1:4' } as const
+  assert.deepEqual(changes.asked(stranger.member, stranger), {
+    ...{ type: 'refused', reason: '00000000000000cc is no member' },
+  })
+  assert.deepEqual(seen, [])
+})
+
+test('a member that is elsewhere asks its leader to say so, again and again', () => {
+  const asked: string[] = []
+  const changes = changesOf(
+    { isLeader: false, leaderId: other.id },
+    () => assert.fail('a follower changes nothing'),
+    '127.0.0.1:9',
+  )
+  const pump = () => changes.pump((to, id, change) => asked.push(JSON.stringify([to, id, change])))
+  const question = JSON.stringify([
+    ...[other.id, 0],
+    { type: 'move', member: self.id, address: '127.0.0.1:9' },
+  ])
+  pump()
+  pump()
+  assert.deepEqual(asked, [question])
+  assert.equal(changes.answered(0, { type: 'refused', reason: 'taken' }), null)
+  for (let n = 0; n < 2; n++) changes.tick()
+  pump()
+  assert.deepEqual(asked, [question, question])
+})
+
+test('a leader that is elsewhere moves itself, and one that is where it should be does nothing', () => {
+  const seen: (readonly Member[])[] = []
+  const ask = () => assert.fail('a leader asks nobody')
+  leading((members) => seen.push(members), '127.0.0.1:9').pump(ask)
+  assert.deepEqual(seen, [[{ ...self, address: '127.0.0.1:9' }, other]])
+  leading(() => assert.fail('nothing to change')).pump(ask)
 })
 
 test('a link is kept to a server that asks for admission, until it has not asked for long', () => {
@@ -41,9 +95,9 @@ test('a link is kept to a server that asks for admission, until it has not asked
   const asks = () => changes.asked(member, { type: 'add', member, address })
   const contacts = () => changes.contacts.map(({ id }) => id)
   asks()
-  for (let n = 0; n < 19; n++) changes.tick()
+  for (let n = 0; n < 39; n++) changes.tick()
   asks()
-  for (let n = 0; n < 19; n++) changes.tick()
+  for (let n = 0; n < 39; n++) changes.tick()
   assert.deepEqual(contacts(), [member])
   changes.tick()
   assert.deepEqual(contacts(), [])
@@ -51,11 +105,11 @@ test('a link is kept to a server that asks for admission, until it has not asked
 
 test('what our own callers ask and a leader refuses is told once, and asked no more', () => {
   const changes = leading(() => assert.fail('the members were changed'))
-  changes.add(7, { type: 'add', member: other.id, address: '127.0.0.1:3' }, null)
+  changes.add(7, { type: 'add', member: '00000000000000cc', address: other.address }, null)
   const ask = () => assert.fail('a leader asks nobody')
   const [refusal] = changes.pump(ask)
   assert.equal(refusal?.id, 7)
-  assert.match(refusal?.reason ?? '', /is a member at/)
+  assert.match(refusal?.reason ?? '', /is the address of member/)
   changes.tick()
   assert.deepEqual(changes.pump(ask), [])
 })
