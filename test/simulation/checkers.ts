@@ -156,23 +156,30 @@ export class Checkers {
   }
 
   #checkCommit(id: NodeId, index: Index, term: Term): void {
-    const entry = this.mirror(id).entry(index)
+    const mirror = this.mirror(id)
     const known = this.committed[index - 1]
+    // A snapshot of another's state stands for it, whatever is left there of what had been in its place.
+    if (known !== undefined && index <= mirror.base.index) return
+    const entry = mirror.entry(index)
     if (entry === undefined) {
-      // A snapshot of another's state stands for it.
-      if (known !== undefined && index <= this.mirror(id).base.index) return
       throw new Violation('what is committed is there', `${id} ${index}`)
     }
     if (known === undefined) {
       this.committed.push({ entry, knownInTerm: term })
       this.#truth.commit(entry)
-      if (entry.type === 'membership') this.membership = decodeMembership(entry.bytes)
+      if (entry.type === 'membership') this.#checkMembers(decodeMembership(entry.bytes))
     } else if (known.entry !== entry) {
       throw new Violation(
         'all nodes commit the same entries',
         `${id} commits ${index}@t${entry.term}, it was t${known.entry.term}`,
       )
     }
+  }
+
+  #checkMembers(members: Membership): void {
+    if (new Set(members.map(({ address }) => address)).size < members.length)
+      throw new Violation('no two members are at one address', JSON.stringify(members))
+    this.membership = members
   }
 
   /** Also across restarts: nobody here forgets. */

@@ -300,12 +300,15 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   /** Every caller has its answer, every member has applied all there is, and a voter leads. */
   #recovered(): boolean {
     const last = this.checkers.committed.length
+    const addresses = this.checkers.membership.map(({ address }) => address)
     const level = this.#members().every(({ life }) => life?.state.appliedIndex === last)
     const [leader, second] = this.#leaders().map(({ id }) => id)
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',
     )
-    return this.#unanswered() === 0 && level && voterLeads && second === undefined
+    // Of a directory that is gone nobody will say where it is.
+    const found = this.#members().every(({ address }) => addresses.includes(address))
+    return this.#unanswered() === 0 && level && voterLeads && second === undefined && found
   }
 
   /** How it ends: in peace, with a follower that the leader cannot reach and that comes back, or with a deaf leader. */

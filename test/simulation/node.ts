@@ -46,7 +46,8 @@ export class SimulatedNode {
   readonly id: NodeId
   /** The same as the id, for hashes. */
   readonly number: number
-  readonly address: string
+  /** Where it will be from its next start on. */
+  address: string
   life: Life | null = null
   paused = false
   /** It works, but no time passes for it. */

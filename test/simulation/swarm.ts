@@ -53,6 +53,7 @@ export interface Swarm extends NetworkSwarm {
   readonly cutEvery: number
   readonly fullDiskEvery: number
   readonly membershipEvery: number
+  readonly moveEvery: number
   /** A directory is wiped now and then; only what the cluster survives is asked of it meanwhile. */
   readonly wipes: boolean
   /** Units of simulated time before everything heals. */
@@ -104,6 +105,7 @@ export function drawSwarm(random: Random): Swarm {
     membershipEvery: churn ? 100 : sometimes(0.6, () => random.between(50, 600)),
     wipes: random.chance(0.3),
     faultyUnits: random.between(1_500, 4_500),
+    moveEvery: sometimes(0.2, () => random.between(150, 1_500)),
   }
 }
 
