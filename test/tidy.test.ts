@@ -66,7 +66,6 @@ const directions: Record<string, readonly string[]> = {
   'src/messages.ts': ['src/errors.ts', 'src/raft/rpc.ts', 'src/raft/types.ts'],
   'src/options.ts': ['src/address.ts', 'src/errors.ts'],
   'src/address.ts': [],
-  'src/lineage.ts': [],
   'src/errors.ts': [],
   'src/cli': [
     'src/cli',
@@ -108,7 +107,6 @@ const directions: Record<string, readonly string[]> = {
     'src/messages.ts',
     'src/options.ts',
     'src/errors.ts',
-    'src/lineage.ts',
   ],
   'src/network': [
     'src/network',
@@ -117,7 +115,6 @@ const directions: Record<string, readonly string[]> = {
     'src/options.ts',
     'src/errors.ts',
     'src/address.ts',
-    'src/lineage.ts',
   ],
   'src/actor': ['src/actor', 'src/errors.ts', 'src/raft/assert.ts'],
 }

@@ -10,8 +10,8 @@
  * never changes which cluster a node belongs to.
  */
 import { messageOf } from '../errors.ts'
-import { descendsFrom } from '../lineage.ts'
 import { assert } from '../raft/assert.ts'
+import { descendsFrom } from '../raft/lineage.ts'
 import type { NodeId } from '../raft/types.ts'
 import type { Hello } from './hello.ts'
 import type { LocalIdentity, PeerIdentity } from './identity.ts'

@@ -12,8 +12,8 @@
  * Magic and version stay where they are forever, so that any two versions can tell each other apart.
  */
 import { isAddress } from '../address.ts'
-import { lineageMax } from '../lineage.ts'
 import { assert } from '../raft/assert.ts'
+import { lineageMax } from '../raft/lineage.ts'
 import type { NodeId } from '../raft/types.ts'
 import type { PeerIdentity } from './identity.ts'
 import { type Refusal, refusal } from './refusal.ts'

@@ -1,4 +1,4 @@
-import type { Descent } from '../lineage.ts'
+import type { Descent } from '../raft/lineage.ts'
 import type { NodeId } from '../raft/types.ts'
 
 /** What this node says of itself to everyone it meets. */

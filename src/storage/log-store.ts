@@ -61,6 +61,9 @@ const whole: Cut = { base: { index: 0, term: 0 }, snapshots: [] }
 /** Rows below the base that a write removes on the way. More than one comes in with each, so that it ends. */
 const sweptRowsMax = 512
 
+/** Nodes whose incarnations are remembered: many times the members, for all that are replaced over the years. */
+const metMax = 256
+
 const hardStateKey = Buffer.from('hardState')
 const identityKey = Buffer.from('identity')
 const metKey = Buffer.from('met')
@@ -133,8 +136,10 @@ export class LogStore implements LogReader {
     return new Map(this.#read<[NodeId, number][]>(metKey) ?? [])
   }
 
-  saveMet(met: ReadonlyMap<NodeId, number>): void {
-    this.#saveMeta(metKey, [...met])
+  /** Remembers that this incarnation was let in. */
+  meet(node: NodeId, incarnation: number): void {
+    const others = [...this.met].filter(([id]) => id !== node)
+    this.#saveMeta(metKey, [...others.slice(1 - metMax), [node, incarnation]])
   }
 
   saveIdentity(identity: Identity): void {

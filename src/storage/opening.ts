@@ -5,8 +5,8 @@
  */
 import { packEntries } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
-import { incarnationRandom, withStart } from '../lineage.ts'
 import { assert } from '../raft/assert.ts'
+import { incarnationRandom, withStart } from '../raft/lineage.ts'
 import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
 import type { Entry, Membership, RaftLimits, SnapshotMark } from '../raft/types.ts'

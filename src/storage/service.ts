@@ -98,9 +98,6 @@ export type StorageControl = {
   kill(): Promise<void>
 }
 
-/** Nodes whose incarnations are remembered: many times the members, for all that were replaced over the years. */
-const metMax = 256
-
 const dice: Dice = {
   id: (bytes) => randomBytes(bytes).toString('hex'),
   below: (end) => randomInt(end),
@@ -147,7 +144,7 @@ class StorageService {
     open: () => this.#open(),
     listening: (address) => this.#remember({ address }),
     adopt: (clusterId) => this.#adopt(clusterId),
-    meet: (node, incarnation) => this.#meet(node, incarnation),
+    meet: (node, incarnation) => this.#whatIsOpen().log.meet(node, incarnation),
     disown: (reason) => this.#remember({ disowned: reason }),
     bootstrap: () => this.#bootstrap(),
     start: () => this.#start(),
@@ -173,12 +170,6 @@ class StorageService {
     if (identity.clusterId === clusterId) return
     assert(identity.clusterId === null, `this directory belongs to cluster ${identity.clusterId}`)
     this.#remember({ clusterId })
-  }
-
-  #meet(node: NodeId, incarnation: number): void {
-    const { log } = this.#whatIsOpen()
-    const others = [...log.met].filter(([id]) => id !== node)
-    log.saveMet(new Map([...others.slice(1 - metMax), [node, incarnation]]))
   }
 
   #bootstrap(): string {

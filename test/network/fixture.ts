@@ -1,11 +1,11 @@
 /** Nodes of nothing but a network, that keep what they hear. */
 import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
-import { lineageMax } from '../../src/lineage.ts'
 import type { PeerAddress } from '../../src/messages.ts'
 import { type Hello, nonceBytes } from '../../src/network/hello.ts'
 import { type LocalIdentity, Network } from '../../src/network/network.ts'
 import type { Transport } from '../../src/options.ts'
+import { lineageMax } from '../../src/raft/lineage.ts'
 import { until } from '../support/until.ts'
 
 export const clusterA: string = 'a'.repeat(32)

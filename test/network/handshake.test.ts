@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { lineageMax } from '../../src/lineage.ts'
 import { DialerHandshake, ListenerHandshake } from '../../src/network/handshake.ts'
 import {
   decodeHello,
@@ -11,6 +10,7 @@ import {
   isRefusal,
 } from '../../src/network/hello.ts'
 import { closeFrame, RefusedError, refusal, refusalOf } from '../../src/network/refusal.ts'
+import { lineageMax } from '../../src/raft/lineage.ts'
 import { clusterA, helloOf } from './fixture.ts'
 
 const answerOf = (fields: Partial<Hello> = {}): Hello =>

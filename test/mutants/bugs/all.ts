@@ -2,6 +2,7 @@ import type { Mutant } from '../mutant.ts'
 import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
+import { identityBugs } from './identity.ts'
 import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
@@ -20,4 +21,5 @@ export const allMutants: readonly Mutant[] = [
   ...callerBugs,
   ...clientBugs,
   ...networkBugs,
+  ...identityBugs,
 ]
