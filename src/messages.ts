@@ -172,8 +172,15 @@ export type StorageToNetwork =
   | { readonly type: 'watchEnded'; readonly id: number; readonly error: SkiffErrorData }
   /** Final. That a change is done is seen in the members. */
   | { readonly type: 'changeRefused'; readonly id: number; readonly reason: string }
-  /** Role, leader or members have changed. `peers` are whom to keep links to, never ourselves. */
-  | { readonly type: 'view'; readonly view: NodeView; readonly peers: readonly PeerAddress[] }
+  /** Role, leader or members have changed. */
+  | {
+      readonly type: 'view'
+      readonly view: NodeView
+      /** Whom to keep links to, never ourselves. */
+      readonly peers: readonly PeerAddress[]
+      /** Who is to be told that its log has lost what it had acknowledged. */
+      readonly forgetful: readonly NodeId[]
+    }
   /** A snapshot took the place of the state: what is read from now on is in the directory of this generation. */
   | { readonly type: 'stateReplaced'; readonly generation: number }
   /** The node has stopped itself; nothing follows. */

@@ -229,7 +229,10 @@ export class LocalNode extends ForwardingStore implements Node {
       state: this.#state,
       probe: (address, options) => this.#probe(address, options),
       stateReplaced: (generation) => this.#state?.replace(directory.state(generation)),
-      peersChanged: (peers) => this.#network?.setPeers(peers),
+      peersChanged: (peers, forgetful) => {
+        this.#network?.setPeers(peers)
+        for (const id of forgetful) this.#network?.disown(id)
+      },
       failed: (error) => this.#failed(errorFromData(error)),
     })
     for (const codec of this.#actors.codecs) {

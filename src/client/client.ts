@@ -43,7 +43,7 @@ export interface ClientParts {
   /** Whom to keep links to. */
   /** What is read from now on is in another directory. */
   readonly stateReplaced: (generation: number) => void
-  readonly peersChanged: (peers: readonly PeerAddress[]) => void
+  readonly peersChanged: (peers: readonly PeerAddress[], forgetful: readonly NodeId[]) => void
   /** The node has stopped itself. */
   readonly failed: (error: SkiffErrorData) => void
 }
@@ -220,7 +220,7 @@ export class Client implements Store, Membership {
         this.#changes.refused(message.id, message.reason)
         return
       case 'view':
-        this.#parts.peersChanged(message.peers)
+        this.#parts.peersChanged(message.peers, message.forgetful)
         this.#views.show(message.view)
         return
       case 'stateReplaced':

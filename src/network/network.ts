@@ -155,6 +155,12 @@ export class Network {
     this.#started?.reception.disconnect(id, refusal('malformed', reason))
   }
 
+  /** This peer's disk has lost what it had acknowledged: it must not take part any more. */
+  disown(id: NodeId): void {
+    const why = refusal('copied', `the log of node ${id} has lost entries it had acknowledged`)
+    this.#started?.reception.disconnect(id, why)
+  }
+
   /**
    * Learns who answers at an address, and changes nothing there.
    * @throws SkiffError `SKIFF_CONFIG` nobody of ours answers · `SKIFF_UNAUTHORIZED` another secret ·

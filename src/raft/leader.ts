@@ -142,6 +142,11 @@ export class Leader implements Role {
     this.#progress.get(peer)?.lost()
   }
 
+  /** Those that have lost what they had acknowledged. */
+  get forgetful(): readonly NodeId[] {
+    return [...this.#progress].flatMap(([id, { hasForgotten }]) => (hasForgotten ? [id] : []))
+  }
+
   /** Snapshots on their way; the log behind each is needed until its receiver has it. */
   get snapshotsInUse(): readonly SnapshotMark[] {
     return [...this.#progress.values()].flatMap(({ snapshot }) => snapshot ?? [])
@@ -195,7 +200,7 @@ export class Leader implements Role {
       progress.accepted(rpc.matchIndex)
       return this.#advanceCommit()
     }
-    if (progress.isCurrent(rpc.rejectIndex)) {
+    if (progress.refused(rpc.rejectIndex)) {
       const meeting = this.#server.log.lastAtMost(rpc.hintIndex, rpc.hintTerm)
       progress.probe(
         Math.max(progress.matchIndex, Math.min(meeting.index, rpc.rejectIndex - 1)) + 1,
@@ -246,7 +251,7 @@ export class Leader implements Role {
   #matchIndex(id: NodeId): Index {
     const progress = this.#progress.get(id)
     assert(progress !== undefined, `no progress of voter ${id}`)
-    return progress.matchIndex
+    return progress.heldIndex
   }
 
   #releaseReads(): void {
@@ -273,7 +278,7 @@ export class Leader implements Role {
     const ready = membership.members.find(({ id, role }) => {
       const progress = this.#progress.get(id)
       if (role !== 'learner' || progress === undefined || progress.matchIndex === 0) return false
-      return progress.active && progress.matchIndex + promotionLagMax >= log.lastIndex
+      return progress.active && progress.heldIndex + promotionLagMax >= log.lastIndex
     })
     if (ready === undefined) return
     const members = membership.members.map(

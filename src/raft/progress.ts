@@ -1,6 +1,9 @@
 import { assert } from './assert.ts'
 import type { Index, SnapshotMark } from './types.ts'
 
+/** So often in a row it must refuse what it held; a late refusal or two there may be. */
+const forgottenRefusalsMin = 3
+
 /** What the leader knows about one other server (paper, figure 2: nextIndex, matchIndex). */
 export class Progress {
   /**
@@ -26,6 +29,7 @@ export class Progress {
   /** Last index of each append on its way, oldest first. */
   #inFlight: Index[] = []
   #ticksUnanswered = 0
+  #forgottenRefusals = 0
 
   constructor(nextIndex: Index) {
     this.nextIndex = nextIndex
@@ -44,6 +48,7 @@ export class Progress {
 
   accepted(matchIndex: Index): void {
     this.#ticksUnanswered = 0
+    if (matchIndex >= this.matchIndex) this.#forgottenRefusals = 0
     this.matchIndex = Math.max(this.matchIndex, matchIndex)
     if (this.mode === 'probe' || this.#hasSnapshot) {
       this.mode = 'replicate'
@@ -89,6 +94,30 @@ export class Progress {
     return this.mode === 'probe'
       ? rejectIndex === this.nextIndex - 1
       : rejectIndex > this.matchIndex
+  }
+
+  /**
+   * It does not hold what it has acknowledged. What it said then was a promise about its disk, and others may
+   * have been built on it: it counts nowhere any more, as long as it says so.
+   */
+  get hasForgotten(): boolean {
+    return this.#forgottenRefusals >= forgottenRefusalsMin
+  }
+
+  /** What counts of it in a majority. */
+  get heldIndex(): Index {
+    return this.hasForgotten ? 0 : this.matchIndex
+  }
+
+  /**
+   * Must we go back further? Not if the refusal came late, nor if it is of what it held: that probe stays on
+   * its way, and is sent again in its time.
+   */
+  refused(rejectIndex: Index): boolean {
+    if (!this.isCurrent(rejectIndex)) return false
+    if (rejectIndex > this.matchIndex) return true
+    this.#forgottenRefusals++
+    return false
   }
 
   /** Sends again from `nextIndex`, one append at a time. */

@@ -36,17 +36,21 @@ export class View {
     const { members: applied } = state.membership
     const { role, term, leaderId } = raft.status
     const { members: latest } = raft.membership
-    const sources = [role, term, leaderId, applied, latest, ...raft.leaving, ...changes.contacts]
+    const { leaving, forgetful } = raft
+    const sources = [role, term, leaderId, applied, latest, ...forgetful, ...leaving]
+    sources.push(...changes.contacts)
     if (sameItems(sources, this.#sources)) return null
     this.#sources = sources
     // While the log still brings us back, as when an old one is applied again, we are not out.
     watchers.follow(this.#wasMember && ![applied, latest].some((all) => includes(all, raft.id)))
     const view: NodeView = { role, term, leaderId, members: applied }
     // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
-    const wanted = [...changes.contacts, ...applied, ...latest, ...raft.leaving]
+    const wanted = [...changes.contacts, ...applied, ...latest, ...leaving]
     const peers = new Map<NodeId, PeerAddress>()
     for (const { id, address } of wanted) if (id !== raft.id) peers.set(id, { id, address })
-    const message: StorageToNetwork = { type: 'view', view, peers: [...peers.values()] }
+    const message: StorageToNetwork = {
+      ...{ type: 'view', view, peers: [...peers.values()], forgetful },
+    }
     const shown = JSON.stringify(message)
     if (shown === this.#shown) return null
     this.#shown = shown

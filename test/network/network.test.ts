@@ -179,6 +179,14 @@ for (const transport of transports) {
     assert.deepEqual([a.peers, a.disowned], [[], []])
   })
 
+  test(`${transport}: a peer that has lost what it acknowledged is told, and takes itself for a copy`, async (t) => {
+    const [a, b] = [await openNode(t, { transport }), await openNode(t, { transport })]
+    await link(a, b)
+    b.network.disown(a.id)
+    await until(() => a.disowned.length > 0, 'it is told')
+    assert.match(a.disowned[0] ?? '', /has lost entries it had acknowledged.*earlier state/)
+  })
+
   test(`${transport}: a peer that is elsewhere is dialled where it says that it is`, async (t) => {
     const a = await openNode(t, { transport })
     const b = await openNode(t, { transport })

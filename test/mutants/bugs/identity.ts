@@ -108,6 +108,18 @@ export const identityBugs: readonly Mutant[] = [
     "['unavailable', 'occupied']",
     "['unavailable']",
   ),
+  plantInCore(
+    'progress.ts',
+    'what a server has forgotten counts for a majority',
+    'return this.hasForgotten ? 0 : this.matchIndex',
+    'return this.matchIndex',
+  ),
+  plantInCore(
+    'progress.ts',
+    'a server that has forgotten is asked without end',
+    'this.#forgottenRefusals++\n    return false',
+    'this.#forgottenRefusals++\n    return true',
+  ),
   plantInStorage(
     'changes.ts',
     'two members are at one address',
