@@ -24,7 +24,7 @@ import type {
   Vote,
   VoteReply,
 } from './raft/rpc.ts'
-import type { Index, Member, NodeId, RoleName, Term } from './raft/types.ts'
+import type { Index, Member, MemberRole, NodeId, RoleName, Term } from './raft/types.ts'
 
 // ── codec ↔ network: frames, unread ─────────────────────────────────────────────────────────────
 
@@ -93,10 +93,23 @@ export interface Change {
 }
 
 export type MembershipChange =
-  | { readonly type: 'add'; readonly member: NodeId; readonly address: string }
+  /** As a `voter` it enters as a learner, and votes once it has caught up. */
+  | {
+      readonly type: 'add'
+      readonly member: NodeId
+      readonly address: string
+      readonly role: MemberRole
+    }
   | { readonly type: 'remove'; readonly member: NodeId }
   /** A member is elsewhere now. Unlike `add` it makes nobody a member who is none. */
   | { readonly type: 'move'; readonly member: NodeId; readonly address: string }
+  /** `member` takes the place of `old`. */
+  | {
+      readonly type: 'replace'
+      readonly old: NodeId
+      readonly member: NodeId
+      readonly address: string
+    }
 
 export interface ChangeReply {
   readonly type: 'changeReply'
@@ -191,6 +204,8 @@ export interface NodeView {
   readonly role: RoleName
   readonly term: Term
   readonly leaderId: NodeId | null
-  /** As applied here: committed. */
+  /** As applied here: committed. While a change of voters is under way, all whose majorities count. */
   readonly members: readonly Member[]
+  /** Is such a change under way? */
+  readonly isJoint: boolean
 }

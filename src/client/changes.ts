@@ -56,7 +56,7 @@ export class Changes {
    * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_TIMEOUT`
    */
   async join(member: NodeId, address: string, seed: PeerAddress): Promise<void> {
-    await this.#ask({ type: 'add', member, address }, seed, {}, this.#parts.progress)
+    await this.#ask({ type: 'add', member, address, role: 'voter' }, seed, {}, this.#parts.progress)
   }
 
   refused(id: number, reason: string): void {
@@ -97,20 +97,37 @@ export class Changes {
   }
 }
 
-function isDone({ members }: NodeView, change: MembershipChange): boolean {
+/** While it is joint, who leaves is needed still. */
+function isDone({ members, isJoint }: NodeView, change: MembershipChange): boolean {
+  if (isJoint) return false
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove') return known === undefined
-  return known?.role === 'voter' && known.address === change.address
+  if (known?.address !== change.address) return false
+  if (change.type === 'move') return true
+  if (change.type === 'add') return known.role === change.role
+  return members.every(({ id }) => id !== change.old)
 }
 
 function late(change: MembershipChange): SkiffError {
-  const what =
-    change.type === 'remove'
-      ? `${change.member} is still a member`
-      : `${change.member} at ${change.address} does not vote yet`
+  const what = missing(change)
   return new SkiffError(
     'SKIFF_TIMEOUT',
     'unknown',
     `${what}; the change may still happen. Is there a leader, and do the members reach each other?`,
   )
+}
+
+function missing(change: MembershipChange): string {
+  switch (change.type) {
+    case 'add':
+      return change.role === 'voter'
+        ? `${change.member} at ${change.address} does not vote yet`
+        : `${change.member} at ${change.address} is no learner yet`
+    case 'remove':
+      return `${change.member} is still a member`
+    case 'move':
+      return `${change.member} is not at ${change.address} yet`
+    case 'replace':
+      return `${change.member} at ${change.address} has not taken the place of ${change.old} yet`
+  }
 }

@@ -156,7 +156,8 @@ export class Client implements Store, Membership {
   async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
     const rest = shareDeadline(options, this.#parts.options.timeoutMs)
     const server = await this.#parts.probe(address, rest())
-    const change = { type: 'add', member: server.id, address: server.address } as const
+    const { id: member, address: at } = server
+    const change = { type: 'add', member, address: at, role: 'voter' } as const
     return (await this.#changes.change(change, rest())).members
   }
 

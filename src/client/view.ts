@@ -20,7 +20,7 @@ export class ViewBoard {
   readonly #defaultTimeoutMs: number
   readonly #waiting = new Set<Waiting>()
   #failure: ((outcome: Outcome) => SkiffError) | null = null
-  view: NodeView = { role: 'follower', term: 0, leaderId: null, members: [] }
+  view: NodeView = { role: 'follower', term: 0, leaderId: null, members: [], isJoint: false }
 
   constructor(defaultTimeoutMs: number) {
     this.#defaultTimeoutMs = defaultTimeoutMs

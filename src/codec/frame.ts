@@ -9,8 +9,9 @@ import { Packr } from 'msgpackr'
 import type { ChangeAnswer, MembershipChange, PeerAddress, WireRpc } from '../messages.ts'
 import { appendEntriesMax, frameBytesMax } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
-import { encodeMembership } from '../raft/membership.ts'
+import { encodeConfiguration } from '../raft/membership.ts'
 import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
+import type { MemberRole } from '../raft/types.ts'
 import { checkBatch } from './command.ts'
 import { FieldReader, reasonLengthMax } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
@@ -57,7 +58,11 @@ const codes = {
   snapshot: 19,
   snapshotReply: 20,
   changeMove: 40,
+  changeAddLearner: 30,
+  changeReplace: 31,
 } as const
+
+const addCodes = { voter: codes.changeAdd, learner: codes.changeAddLearner }
 
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,7 +123,7 @@ function appendReplyElements(reply: AppendReply): unknown[] {
 
 function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unknown[] {
   const { index, term: lastTerm, membership, bytes, hash } = snapshot
-  const members = encodeMembership(membership.members)
+  const members = encodeConfiguration(membership)
   const mark = [index, lastTerm, membership.index, members, bytes, Buffer.from(hash, 'hex')]
   return [codes.snapshot, term, ...mark, offset, chunk]
 }
@@ -126,11 +131,13 @@ function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unk
 function changeElements(id: number, change: MembershipChange): unknown[] {
   switch (change.type) {
     case 'add':
-      return [codes.changeAdd, id, change.member, change.address]
+      return [addCodes[change.role], id, change.member, change.address]
     case 'move':
       return [codes.changeMove, id, change.member, change.address]
     case 'remove':
       return [codes.changeRemove, id, change.member]
+    case 'replace':
+      return [codes.changeReplace, id, change.old, change.member, change.address]
     default:
       return unreachable(change)
   }
@@ -190,7 +197,9 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.snapshot, { fields: 9, read: readSnapshot }],
   [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
   [codes.forward, { fields: 1, read: readForward }],
-  [codes.changeAdd, { fields: 3, read: readChangeAdd }],
+  [codes.changeAdd, { fields: 3, read: (from) => readChangeAdd(from, 'voter') }],
+  [codes.changeAddLearner, { fields: 3, read: (from) => readChangeAdd(from, 'learner') }],
+  [codes.changeReplace, { fields: 4, read: readChangeReplace }],
   [codes.changeMove, { fields: 3, read: readChangeMove }],
   [codes.changeRemove, { fields: 2, read: readChangeRemove }],
   [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
@@ -283,7 +292,7 @@ function readSnapshot(from: FieldReader): WireRpc {
   const index = from.integer('snapshot.index')
   const lastTerm = from.integer('snapshot.term')
   const membershipIndex = from.integer('snapshot.membership.index')
-  const members = checkMembership(from.bytes('snapshot.membership'))
+  const configuration = checkMembership(from.bytes('snapshot.membership'))
   const bytes = from.integer('snapshot.bytes')
   const hash = Buffer.from(from.bytes('snapshot.hash')).toString('hex')
   const offset = from.integer('offset')
@@ -294,7 +303,7 @@ function readSnapshot(from: FieldReader): WireRpc {
     offset + chunk.length <= bytes,
     `chunk that ends behind the ${bytes} bytes of its snapshot`,
   )
-  const membership = { index: membershipIndex, members }
+  const membership = { index: membershipIndex, ...configuration }
   const snapshot = { index, term: lastTerm, membership, bytes, hash }
   return { type: 'snapshot', term, snapshot, offset, chunk }
 }
@@ -314,10 +323,19 @@ function readForward(from: FieldReader): WireRpc {
   return { type: 'forward', batch }
 }
 
-function readChangeAdd(from: FieldReader): WireRpc {
+function readChangeAdd(from: FieldReader, role: MemberRole): WireRpc {
   const id = from.integer('id')
   const member = from.nodeId('member')
-  return { type: 'change', id, change: { type: 'add', member, address: from.address('address') } }
+  const address = from.address('address')
+  return { type: 'change', id, change: { type: 'add', member, address, role } }
+}
+
+function readChangeReplace(from: FieldReader): WireRpc {
+  const id = from.integer('id')
+  const old = from.nodeId('old')
+  const member = from.nodeId('member')
+  const address = from.address('address')
+  return { type: 'change', id, change: { type: 'replace', old, member, address } }
 }
 
 function readChangeMove(from: FieldReader): WireRpc {

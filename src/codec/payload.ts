@@ -5,13 +5,13 @@
 import { isAddress } from '../address.ts'
 import { membersMax } from '../options.ts'
 import { AssertionError, unreachable } from '../raft/assert.ts'
-import { decodeMembership, votersOf } from '../raft/membership.ts'
-import { type EntryType, isNodeId, type Membership } from '../raft/types.ts'
+import { decodeConfiguration, everyone, votersOf } from '../raft/membership.ts'
+import { type Configuration, type EntryType, isNodeId } from '../raft/types.ts'
 import { checkBatch } from './command.ts'
 import { demand, MalformedFrame } from './malformed.ts'
 
-/** Bytes of a membership: each member is an id, an address, a role, and the punctuation of JSON. */
-const membershipBytesMax = 512 * membersMax
+/** Bytes of a membership: each member is an id, an address, a role, and the punctuation of JSON; some twice. */
+const membershipBytesMax = 512 * 2 * membersMax
 
 /** @throws MalformedFrame */
 export function checkPayload(type: EntryType, payload: Uint8Array): void {
@@ -31,22 +31,28 @@ export function checkPayload(type: EntryType, payload: Uint8Array): void {
 }
 
 /** @throws MalformedFrame */
-export function checkMembership(payload: Uint8Array): Membership {
+export function checkMembership(payload: Uint8Array): Configuration {
   demand(payload.length <= membershipBytesMax, `membership of ${payload.length} bytes`)
-  const members = readMembership(payload)
-  demand(members.length <= membersMax, `membership of ${members.length}`)
+  const configuration = readMembership(payload)
+  const { members, promotions, outgoing } = configuration
+  // Who is to take another's place is a member beside it for a while.
+  const newcomers = promotions.filter(({ inPlaceOf }) => inPlaceOf !== null)
+  demand(members.length - newcomers.length <= membersMax, `membership of ${members.length}`)
   demand(votersOf(members).length > 0, 'membership without a voter')
-  demand(new Set(members.map(({ id }) => id)).size === members.length, 'membership names one twice')
-  for (const { id, address } of members) {
+  for (const each of [members, outgoing])
+    demand(new Set(each.map(({ id }) => id)).size === each.length, 'membership names one twice')
+  for (const { id, address } of everyone(configuration)) {
     demand(isNodeId(id), 'membership: expected 16 hex digits')
     demand(isAddress(address), 'membership: expected host:port')
   }
-  return members
+  for (const { inPlaceOf } of newcomers)
+    demand(isNodeId(inPlaceOf), 'membership: expected 16 hex digits')
+  return configuration
 }
 
-function readMembership(payload: Uint8Array): Membership {
+function readMembership(payload: Uint8Array): Configuration {
   try {
-    return decodeMembership(payload)
+    return decodeConfiguration(payload)
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof AssertionError)) throw error
     throw new MalformedFrame('membership that cannot be read')

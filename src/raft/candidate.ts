@@ -19,7 +19,7 @@ abstract class Campaign implements Role {
   protected constructor(server: Server) {
     assert(server.mayCampaign, 'neither a learner nor a removed server may campaign')
     this.server = server
-    this.#tally = new Tally(server.membership.voters)
+    this.#tally = new Tally(server.membership.quorum)
     this.#electionTicks = server.drawElectionTicks()
   }
 

@@ -8,31 +8,21 @@
  */
 import { assert, unreachable } from './assert.ts'
 import { Follower } from './follower.ts'
-import { checkChange, encodeMembership, type MembershipAt } from './membership.ts'
-import { Progress } from './progress.ts'
-import { majority, majorityIndex } from './quorum.ts'
+import type { MembershipAt, Target } from './membership.ts'
+import type { Progress } from './progress.ts'
 import { ReadRounds } from './reads.ts'
+import { type ChangeOutcome, Reconfiguration } from './reconfiguration.ts'
 import type { AppendReply, HeartbeatReply, Rpc, SnapshotReply } from './rpc.ts'
 import type { Role, Server } from './server.ts'
-import type { EntryType, Index, Member, Membership, NodeId, SnapshotMark } from './types.ts'
+import type { EntryType, Index, Membership, NodeId, SnapshotMark } from './types.ts'
 import { considerVote } from './voting.ts'
-
-/** What became of a request to change the membership. */
-export type ChangeOutcome =
-  | { readonly type: 'accepted' }
-  | { readonly type: 'busy'; readonly reason: string }
-  | { readonly type: 'refused'; readonly reason: string }
-
-/** A learner this close behind the end of the log is made a voter: one more append reaches it. */
-const promotionLagMax = 64
 
 export class Leader implements Role {
   readonly name = 'leader'
   readonly leaderId: NodeId
   readonly #server: Server
   readonly #progress = new Map<NodeId, Progress>()
-  /** Removed members, until they have heard of it or the time is up. */
-  readonly #leaving = new Map<NodeId, { removedAt: Index; address: string; ticksLeft: number }>()
+  readonly #changes: Reconfiguration
   readonly #reads = new ReadRounds()
   /** Our own no-op; nothing of older terms counts as committed before it (paper §5.4.2). */
   readonly #noopIndex: Index
@@ -46,7 +36,12 @@ export class Leader implements Role {
     this.#server = server
     this.leaderId = server.id
     this.#ticksToQuorumCheck = server.limits.electionTicksMin
-    for (const id of server.peers) this.#progress.set(id, new Progress(server.log.lastIndex + 1))
+    this.#changes = new Reconfiguration({
+      server,
+      progress: this.#progress,
+      isReady: () => this.isReady,
+      append: (configuration) => this.#append('membership', configuration),
+    })
     this.#noopIndex = server.log.lastIndex + 1
     this.#append('noop', new Uint8Array(0))
     this.#sendHeartbeats()
@@ -64,7 +59,7 @@ export class Leader implements Role {
 
   /** Removed members that must still be reached. */
   get leaving(): readonly { id: NodeId; address: string }[] {
-    return [...this.#leaving].map(([id, { address }]) => ({ id, address }))
+    return this.#changes.leaving
   }
 
   /** Adds an entry. False: too much is uncommitted already; try again later. */
@@ -78,20 +73,13 @@ export class Leader implements Role {
     this.#reads.add({ from, id })
   }
 
-  /**
-   * One change at a time, one voter at a time, and only after an entry of our own term is committed:
-   * before, a change of an earlier leader may still turn up (thesis errata, 2015).
-   */
-  changeMembership(members: Membership): ChangeOutcome {
-    const { membership, commitIndex } = this.#server
-    if (!this.isReady)
-      return { type: 'busy', reason: 'the leader has not committed an entry of its term yet' }
-    if (membership.latest.index > commitIndex)
-      return { type: 'busy', reason: 'another change is under way' }
-    const reason = checkChange(membership.members, members)
-    if (reason !== null) return { type: 'refused', reason }
-    this.#append('membership', encodeMembership(members))
-    return { type: 'accepted' }
+  changeMembership(to: Target): ChangeOutcome {
+    return this.#changes.change(to)
+  }
+
+  /** What would be said to a change that leads to these members; changes nothing. */
+  considerMembers(members: Membership): ChangeOutcome {
+    return this.#changes.consider(members)
   }
 
   step(from: NodeId, rpc: Rpc): Role {
@@ -126,7 +114,7 @@ export class Leader implements Role {
   tick(): Role {
     for (const progress of this.#progress.values())
       progress.tick(this.#server.limits.electionTicksMin)
-    this.#tickLeaving()
+    this.#changes.tick()
     this.#ticksToHeartbeat--
     if (this.#ticksToHeartbeat <= 0) this.#sendHeartbeats()
     this.#ticksToQuorumCheck--
@@ -139,7 +127,7 @@ export class Leader implements Role {
 
   /** The link to `peer` broke: what was on its way is lost. */
   linkLost(peer: NodeId): void {
-    this.#progress.get(peer)?.lost()
+    this.#progress.get(peer)?.linkLost()
   }
 
   /** Those that have lost what they had acknowledged. */
@@ -147,7 +135,7 @@ export class Leader implements Role {
     return [...this.#progress].flatMap(([id, { hasForgotten }]) => (hasForgotten ? [id] : []))
   }
 
-  /** Snapshots on their way; the log behind each is needed until its receiver has it. */
+  /** Snapshots on their way, and those whose receivers still need the log behind them. */
   get snapshotsInUse(): readonly SnapshotMark[] {
     return [...this.#progress.values()].flatMap(({ snapshot }) => snapshot ?? [])
   }
@@ -156,7 +144,7 @@ export class Leader implements Role {
     if (this.isReady && this.#reads.begin(this.#server.commitIndex, this.#server.id))
       this.#sendHeartbeats()
     this.#releaseReads()
-    this.#promoteLearner()
+    this.#changes.pump()
     this.#sendAppends()
     this.#sendChunks()
     this.#spreadCommit()
@@ -164,40 +152,24 @@ export class Leader implements Role {
 
   #append(type: EntryType, bytes: Uint8Array): void {
     const { term, log } = this.#server
-    const before = this.#server.membership.latest
+    const before: MembershipAt = this.#server.membership.latest
     this.#server.append({ index: log.lastIndex + 1, term, type, bytes })
     this.#uncommitted.push(bytes.length)
     this.#uncommittedBytes += bytes.length
-    if (type === 'membership') this.#followMembership(before)
-  }
-
-  /** The new members count from now on: learn who came, and remember who has yet to hear that it went. */
-  #followMembership({ index, members: before }: MembershipAt): void {
-    const { id: self, log, peers, limits, membership, commitIndex } = this.#server
-    assert(this.isReady && index <= commitIndex, `a change on top of ${index}, not yet committed`)
-    const reason = checkChange(before, membership.members)
-    assert(reason === null, `a change of members: ${reason}`)
-    for (const id of peers) {
-      this.#leaving.delete(id)
-      if (!this.#progress.has(id)) this.#progress.set(id, new Progress(log.lastIndex))
-    }
-    for (const { id, address } of before) {
-      if (id === self || peers.includes(id)) continue
-      const ticksLeft = 2 * limits.electionTicksMax
-      this.#leaving.set(id, { removedAt: log.lastIndex, address, ticksLeft })
-    }
+    if (type === 'membership') this.#changes.appended(before)
   }
 
   #appendReply(from: NodeId, rpc: AppendReply): Role {
     const progress = this.#progress.get(from)
     if (progress === undefined) return this
-    progress.active = true
+    progress.heard()
     if (rpc.accepted) {
       assert(
         rpc.matchIndex <= this.#server.log.lastIndex,
         `${from} holds ${rpc.matchIndex}, our log ends at ${this.#server.log.lastIndex}`,
       )
       progress.accepted(rpc.matchIndex)
+      progress.caughtUp(this.#server.snapshots.newest?.index ?? 0)
       return this.#advanceCommit()
     }
     if (progress.refused(rpc.rejectIndex)) {
@@ -212,14 +184,16 @@ export class Leader implements Role {
   #snapshotReply(from: NodeId, rpc: SnapshotReply): Role {
     const progress = this.#progress.get(from)
     if (progress === undefined) return this
-    progress.active = true
-    progress.chunkHeld(rpc.index, rpc.heldBytes)
+    progress.heard()
+    const { snapshot } = progress
+    if (progress.chunkHeld(rpc.index, rpc.heldBytes) || snapshot === null) return this
+    this.#server.snapshots.suspect(snapshot)
+    this.#beginSnapshot(progress)
     return this
   }
 
   #heartbeatReply(from: NodeId, rpc: HeartbeatReply): Role {
-    const progress = this.#progress.get(from)
-    if (progress !== undefined) progress.active = true
+    this.#progress.get(from)?.heard()
     this.#reads.confirm(from, rpc.round)
     return this
   }
@@ -227,10 +201,9 @@ export class Leader implements Role {
   /** Commits what a majority holds on disk, if it is of our own term (paper §5.4.2, figure 8). */
   #advanceCommit(): Role {
     const { log, membership, commitIndex, term, id: self } = this.#server
-    const held = membership.voters.map((id) =>
+    const index = membership.quorum.committedIndex((id) =>
       id === self ? log.durableIndex : this.#matchIndex(id),
     )
-    const index = majorityIndex(held)
     if (index <= commitIndex || index < this.#noopIndex) return this
     const termThere = log.term(index)
     assert(termThere === term, `commit ${index} of term ${termThere} in term ${term}`)
@@ -256,7 +229,7 @@ export class Leader implements Role {
 
   #releaseReads(): void {
     const { id: self, membership, term } = this.#server
-    const confirmed = this.#reads.take(membership.voters)
+    const confirmed = this.#reads.take(membership.quorum)
     if (confirmed === null) return
     assert(this.isReady, 'a read before an entry of this term is committed')
     const { reads, index } = confirmed
@@ -269,23 +242,6 @@ export class Leader implements Role {
       this.#sendHeartbeats()
       this.#releaseReads()
     }
-  }
-
-  /** A learner that has caught up becomes a voter by itself (thesis §4.2.1). */
-  #promoteLearner(): void {
-    const { membership, log, commitIndex } = this.#server
-    if (!this.isReady || membership.latest.index > commitIndex) return
-    const ready = membership.members.find(({ id, role }) => {
-      const progress = this.#progress.get(id)
-      if (role !== 'learner' || progress === undefined || progress.matchIndex === 0) return false
-      return progress.active && progress.heldIndex + promotionLagMax >= log.lastIndex
-    })
-    if (ready === undefined) return
-    const members = membership.members.map(
-      (member): Member => (member === ready ? { ...member, role: 'voter' } : member),
-    )
-    const outcome = this.changeMembership(members)
-    assert(outcome.type === 'accepted', `promotion of ${ready.id}: ${JSON.stringify(outcome)}`)
   }
 
   /** Servers that need the same entries get the same message. */
@@ -307,11 +263,11 @@ export class Leader implements Role {
     for (const [nextIndex, ids] of groups) this.#appendTo(ids, nextIndex)
   }
 
-  /** What it needs was cut away; then there is a snapshot that stands for it. */
+  /** What it needs was cut away; a snapshot stands for it. If that is damaged, another one is on its way. */
   #beginSnapshot(progress: Progress): void {
     const { newest } = this.#server.snapshots
-    assert(newest !== null, `no snapshot, but the log begins at ${this.#server.log.firstIndex}`)
-    progress.sendSnapshot(newest)
+    if (newest !== null) progress.sendSnapshot(newest)
+    else if (progress.mode === 'snapshot') progress.probe(progress.matchIndex + 1)
   }
 
   #sendChunks(): void {
@@ -321,7 +277,7 @@ export class Leader implements Role {
       if (snapshot === null || !progress.canSendChunk) continue
       const chunk = snapshots.chunk(snapshot, offset)
       this.#server.sendEarly([id], { type: 'snapshot', term, snapshot, offset, chunk })
-      progress.chunkSent()
+      progress.chunkSent(offset + chunk.length)
     }
   }
 
@@ -378,23 +334,11 @@ export class Leader implements Role {
   /** A leader that no majority answers must not go on believing it leads (thesis §6.2). */
   #checkQuorum(): Role {
     this.#ticksToQuorumCheck = this.#server.limits.electionTicksMin
-    const { voters } = this.#server.membership
-    const active = voters.filter(
-      (id) => id === this.#server.id || this.#progress.get(id)?.active === true,
-    ).length
+    const { membership, id: self } = this.#server
+    const follows = membership.quorum.isQuorum(
+      (id) => id === self || this.#progress.get(id)?.active === true,
+    )
     for (const progress of this.#progress.values()) progress.active = false
-    return active >= majority(voters.length) ? this : new Follower(this.#server, null)
-  }
-
-  /** Lets a removed member go once it was told that its removal is committed, or has not listened. */
-  #tickLeaving(): void {
-    for (const [id, leaving] of this.#leaving) {
-      leaving.ticksLeft--
-      const { commitSent = 0, matchIndex = 0 } = this.#progress.get(id) ?? {}
-      const told = Math.min(commitSent, matchIndex) >= leaving.removedAt
-      if (!told && leaving.ticksLeft > 0) continue
-      this.#leaving.delete(id)
-      this.#progress.delete(id)
-    }
+    return follows ? this : new Follower(this.#server, null)
   }
 }

@@ -3,6 +3,10 @@ import type { Index, SnapshotMark } from './types.ts'
 
 /** So often in a row it must refuse what it held; a late refusal or two there may be. */
 const forgottenRefusalsMin = 3
+/** Of the shortest election timeout: so long a snapshot, or the log behind it, waits for its receiver. */
+const stalledElectionsMax = 40
+/** And longer, as it takes its time to check it and to make a state of it. */
+const checkedBytesPerTick = 2 ** 18
 
 /** What the leader knows about one other server (paper, figure 2: nextIndex, matchIndex). */
 export class Progress {
@@ -17,12 +21,14 @@ export class Progress {
   commitSent: Index = 0
   /** Answered since the last check of the quorum. */
   active = true
+  /** Since it was last heard; infinite before, and from the loss of the link to it until then. */
+  ticksSilent: number = Number.POSITIVE_INFINITY
   /**
    * `probe`: one append at a time until one is accepted. `replicate`: a window of them. `snapshot`: what it
    * needs was cut away, and until it holds `snapshot` it gets no appends.
    */
   mode: 'probe' | 'replicate' | 'snapshot' = 'probe'
-  /** What it is being sent in that mode. */
+  /** What it is being sent in that mode; afterwards, until it has caught up from there, what the log is kept for. */
   snapshot: SnapshotMark | null = null
   /** So much of it has arrived. */
   heldBytes = 0
@@ -30,9 +36,19 @@ export class Progress {
   #inFlight: Index[] = []
   #ticksUnanswered = 0
   #forgottenRefusals = 0
+  /** Of the snapshot this much was sent, the last time. */
+  #sentBytes = 0
+  /** Since it came any further with the snapshot, or with what is behind it. */
+  #ticksStalled = 0
 
   constructor(nextIndex: Index) {
     this.nextIndex = nextIndex
+  }
+
+  /** It has answered, whatever. */
+  heard(): void {
+    this.active = true
+    this.ticksSilent = 0
   }
 
   canSend(appendsInFlightMax: number): boolean {
@@ -49,10 +65,10 @@ export class Progress {
   accepted(matchIndex: Index): void {
     this.#ticksUnanswered = 0
     if (matchIndex >= this.matchIndex) this.#forgottenRefusals = 0
+    if (matchIndex > this.matchIndex) this.#ticksStalled = 0
     this.matchIndex = Math.max(this.matchIndex, matchIndex)
     if (this.mode === 'probe' || this.#hasSnapshot) {
       this.mode = 'replicate'
-      this.snapshot = null
       this.#inFlight = []
       this.nextIndex = this.matchIndex + 1
       return
@@ -68,6 +84,13 @@ export class Progress {
     this.heldBytes = 0
     this.#inFlight = []
     this.#ticksUnanswered = 0
+    this.#sentBytes = 0
+    this.#ticksStalled = 0
+  }
+
+  /** Once it has all that the newest snapshot stands for, no snapshot of ours will be missed. */
+  caughtUp(newestIndex: Index): void {
+    if (this.mode !== 'snapshot' && this.matchIndex >= newestIndex) this.snapshot = null
   }
 
   /** One chunk is on its way at a time: neither heartbeats nor other followers wait behind many. */
@@ -75,17 +98,24 @@ export class Progress {
     return this.mode === 'snapshot' && this.#inFlight.length === 0
   }
 
-  chunkSent(): void {
+  /** A chunk that ends there. */
+  chunkSent(sentBytes: number): void {
     this.#inFlight = [this.nextIndex]
+    this.#sentBytes = sentBytes
   }
 
-  /** So much of the snapshot with this index is there. */
-  chunkHeld(index: Index, heldBytes: number): void {
-    if (this.snapshot?.index !== index) return
+  /** So much of the snapshot with this index is there. False: all of it was, and turned out to be damaged. */
+  chunkHeld(index: Index, heldBytes: number): boolean {
+    const { snapshot } = this
+    if (this.mode !== 'snapshot' || snapshot?.index !== index) return true
+    if (heldBytes > snapshot.bytes) return true
+    if (heldBytes === 0 && this.#sentBytes === snapshot.bytes) return false
+    if (heldBytes !== this.heldBytes) this.#ticksStalled = 0
     this.heldBytes = heldBytes
     // Once it has all of it the word is with the receiver, which installs it.
-    if (heldBytes < this.snapshot.bytes) this.#inFlight = []
+    if (heldBytes < snapshot.bytes) this.#inFlight = []
     this.#ticksUnanswered = 0
+    return true
   }
 
   /** Is this the refusal of what we sent last, and not one that came late? */
@@ -131,6 +161,8 @@ export class Progress {
 
   /** Nothing was answered for `ticksMax` ticks: it is lost. */
   tick(ticksMax: number): void {
+    this.ticksSilent++
+    this.#tickSnapshot(ticksMax)
     if (this.#inFlight.length === 0) return
     this.#ticksUnanswered++
     if (this.#ticksUnanswered >= ticksMax) this.lost()
@@ -143,7 +175,24 @@ export class Progress {
     this.#ticksUnanswered = 0
   }
 
+  /** What was on its way is lost, and perhaps it is gone itself. */
+  linkLost(): void {
+    this.lost()
+    this.ticksSilent = Number.POSITIVE_INFINITY
+  }
+
+  /** Whoever is gone, or cannot take it, must not have the log kept for ever: it gets the newest, if it returns. */
+  #tickSnapshot(ticksMax: number): void {
+    if (this.snapshot === null) return
+    this.#ticksStalled++
+    const patience = stalledElectionsMax * ticksMax + this.snapshot.bytes / checkedBytesPerTick
+    if (this.#ticksStalled <= patience) return
+    this.snapshot = null
+    if (this.mode === 'snapshot') this.probe(this.matchIndex + 1)
+  }
+
   get #hasSnapshot(): boolean {
-    return this.snapshot !== null && this.matchIndex >= this.snapshot.index
+    const { mode, snapshot, matchIndex } = this
+    return mode === 'snapshot' && snapshot !== null && matchIndex >= snapshot.index
   }
 }

@@ -9,12 +9,13 @@
  * (follower.ts, candidate.ts, leader.ts); what holds in every role is here.
  *
  * Snapshots are the shell's: the core only says which is needed where, and is told what became of it.
- * Not here, and coming with a later release: joint consensus, leadership transfer.
+ * Not here, and coming with a later release: leadership transfer.
  */
 import { assert } from './assert.ts'
 import { Follower } from './follower.ts'
-import { type ChangeOutcome, Leader } from './leader.ts'
-import type { MembershipAt } from './membership.ts'
+import { Leader } from './leader.ts'
+import type { MembershipAt, Target } from './membership.ts'
+import type { ChangeOutcome } from './reconfiguration.ts'
 import type { Rpc } from './rpc.ts'
 import { type Role, Server, type ServerOptions } from './server.ts'
 import type { Settled, Turn } from './turn.ts'
@@ -64,7 +65,7 @@ export class Raft {
     return this.#role instanceof Leader
   }
 
-  /** The newest members in the log, committed or not. */
+  /** The newest configuration in the log, committed or not. */
   get membership(): MembershipAt {
     return this.#server.membership.latest
   }
@@ -137,8 +138,13 @@ export class Raft {
   }
 
   /** `null`: we do not lead. */
-  changeMembership(members: Membership): ChangeOutcome | null {
-    return this.#role instanceof Leader ? this.#role.changeMembership(members) : null
+  changeMembership(to: Target): ChangeOutcome | null {
+    return this.#role instanceof Leader ? this.#role.changeMembership(to) : null
+  }
+
+  /** What would be said to a change that leads to these members, and changes nothing; `null`: we do not lead. */
+  considerMembers(members: Membership): ChangeOutcome | null {
+    return this.#role instanceof Leader ? this.#role.considerMembers(members) : null
   }
 
   /** The link to `peer` was lost or made anew. */

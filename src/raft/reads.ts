@@ -3,7 +3,7 @@
  * still leads, and lets the read go once that index is applied. All reads waiting share one round; while
  * one is on its way, newcomers wait for the next, for the confirmation must be younger than the read.
  */
-import { majority } from './quorum.ts'
+import type { Quorum } from './quorum.ts'
 import type { Index, NodeId } from './types.ts'
 
 export interface WaitingRead {
@@ -40,12 +40,11 @@ export class ReadRounds {
     if (this.#current !== null && round >= this.round) this.#current.confirmedBy.add(from)
   }
 
-  /** The reads of the round on its way, once a majority of `voters` has confirmed it. */
-  take(voters: readonly NodeId[]): ConfirmedReads | null {
+  /** The reads of the round on its way, once a majority has confirmed it. */
+  take(quorum: Quorum): ConfirmedReads | null {
     const current = this.#current
     if (current === null) return null
-    const confirmed = voters.filter((id) => current.confirmedBy.has(id)).length
-    if (confirmed < majority(voters.length)) return null
+    if (!quorum.isQuorum((id) => current.confirmedBy.has(id))) return null
     this.#current = null
     return { reads: current.reads, index: current.index }
   }

@@ -4,7 +4,7 @@
  */
 import { assert } from './assert.ts'
 import { type LogReader, RaftLog } from './log.ts'
-import { decodeMembership, type MembershipAt, MembershipLog } from './membership.ts'
+import { decodeConfiguration, everyone, type MembershipAt, MembershipLog } from './membership.ts'
 import type { Outgoing, Rpc } from './rpc.ts'
 import type { ReceivedChunk, SnapshotReader } from './snapshot.ts'
 import type { ReadyRead } from './turn.ts'
@@ -117,13 +117,15 @@ export class Server {
     return this.membership.mayCampaign(this.id)
   }
 
-  /** Everyone else in the newest membership, in order of their ids. */
+  /** Everyone else in the newest membership, in order of their ids; also who is on its way out of it. */
   get peers(): readonly NodeId[] {
-    return this.membership.members.map(({ id }) => id).filter((id) => id !== this.id)
+    return everyone(this.membership.latest)
+      .map(({ id }) => id)
+      .filter((id) => id !== this.id)
   }
 
   get otherVoters(): readonly NodeId[] {
-    return this.membership.voters.filter((id) => id !== this.id)
+    return this.membership.quorum.voters.filter((id) => id !== this.id)
   }
 
   /** Begins a newer term, without a vote in it. */
@@ -149,7 +151,7 @@ export class Server {
   append(entry: Entry): void {
     this.log.append(entry)
     if (entry.type !== 'membership') return
-    this.membership.append({ index: entry.index, members: decodeMembership(entry.bytes) })
+    this.membership.append({ index: entry.index, ...decodeConfiguration(entry.bytes) })
   }
 
   truncate(from: Index): void {

@@ -47,10 +47,28 @@ export interface Member {
 /** Sorted by id, so that every node iterates alike. Empty only in a node that belongs to no cluster yet. */
 export type Membership = readonly Member[]
 
-export interface MembershipAt {
+/** A learner that is made a voter as soon as it has caught up (thesis §4.2.1). */
+export interface Promotion {
+  readonly id: NodeId
+  /** The member that goes in the same step; `null`: nobody. */
+  readonly inPlaceOf: NodeId | null
+}
+
+/** Who belongs to the cluster, and who decides in it. */
+export interface Configuration {
+  readonly members: Membership
+  /** Those of the learners that are not to stay what they are. */
+  readonly promotions: readonly Promotion[]
+  /**
+   * In a joint configuration the voters of before, whose majority counts beside that of the members until the
+   * change is left (paper §6, thesis §4.3). Empty in all others.
+   */
+  readonly outgoing: Membership
+}
+
+export interface MembershipAt extends Configuration {
   /** Of the entry that made it. */
   readonly index: Index
-  readonly members: Membership
 }
 
 /** An entry, as far as it takes to know it again: equal positions, equal logs up to there (paper §5.3). */

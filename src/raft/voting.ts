@@ -1,6 +1,6 @@
 /** The rules of voting, the same in every role (paper §5.2, §5.4.1; thesis §9.6). */
 
-import { majority } from './quorum.ts'
+import type { Quorum } from './quorum.ts'
 import type { PreVote, Vote } from './rpc.ts'
 import type { Role, Server } from './server.ts'
 import type { NodeId } from './types.ts'
@@ -31,11 +31,11 @@ export function answerPreVote(server: Server, role: Role, from: NodeId, rpc: Pre
 
 /** Votes, or promises of votes, in one campaign. */
 export class Tally {
-  readonly #voters: readonly NodeId[]
+  readonly #quorum: Quorum
   readonly #votes = new Map<NodeId, boolean>()
 
-  constructor(voters: readonly NodeId[]) {
-    this.#voters = voters
+  constructor(quorum: Quorum) {
+    this.#quorum = quorum
   }
 
   record(from: NodeId, granted: boolean): void {
@@ -43,15 +43,11 @@ export class Tally {
   }
 
   get won(): boolean {
-    return this.#count(true) >= majority(this.#voters.length)
+    return this.#quorum.isQuorum((id) => this.#votes.get(id) === true)
   }
 
   /** So many have refused that no majority is left. */
   get lost(): boolean {
-    return this.#count(false) > this.#voters.length - majority(this.#voters.length)
-  }
-
-  #count(granted: boolean): number {
-    return this.#voters.filter((id) => this.#votes.get(id) === granted).length
+    return this.#quorum.isLost((id) => this.#votes.get(id) === false)
   }
 }

@@ -7,10 +7,10 @@
  * so. Meanwhile it dials the others, who then know where to answer (network.ts).
  */
 import type { ChangeAnswer, MembershipChange, PeerAddress } from '../messages.ts'
-import { membersMax } from '../options.ts'
-import { sortMembers } from '../raft/membership.ts'
+import { everyone } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { Membership, NodeId } from '../raft/types.ts'
+import type { NodeId } from '../raft/types.ts'
+import { judge } from './wishes.ts'
 
 interface Request {
   readonly id: number
@@ -114,12 +114,14 @@ export class Changes {
 
   /** What we, as far as we lead, say to a change. */
   #decide(change: MembershipChange): ChangeAnswer {
-    const { members } = this.#raft.membership
+    const { membership } = this.#raft
     if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }
-    const next = apply(members, change)
-    if (typeof next === 'string') return { type: 'refused', reason: next }
-    if (next === members) return { type: 'accepted' }
-    return this.#raft.changeMembership(next) ?? { type: 'redirected', leader: null }
+    const wish = judge(membership, change)
+    if (wish === null) return { type: 'accepted' }
+    if (typeof wish === 'string') return { type: 'refused', reason: wish }
+    const outcome = this.#raft.considerMembers(wish.after.members)
+    if (outcome?.type !== 'accepted') return outcome ?? { type: 'redirected', leader: null }
+    return this.#raft.changeMembership(wish.first) ?? { type: 'redirected', leader: null }
   }
 
   #ask(
@@ -155,29 +157,7 @@ export class Changes {
 
   #leader(): PeerAddress | null {
     const { leaderId } = this.#raft.status
-    const leader = this.#raft.membership.members.find(({ id }) => id === leaderId)
+    const leader = everyone(this.#raft.membership).find(({ id }) => id === leaderId)
     return leader === undefined ? null : { id: leader.id, address: leader.address }
   }
-}
-
-/** The members after the change; the same object when there is nothing to change; or why it cannot be. */
-function apply(members: Membership, change: MembershipChange): Membership | string {
-  const known = members.find(({ id }) => id === change.member)
-  if (change.type === 'remove')
-    return known === undefined ? members : members.filter((member) => member !== known)
-  if (known?.address === change.address) return members
-  const atAddress = members.find(({ address }) => address === change.address)
-  if (atAddress !== undefined) return taken(change, atAddress.id)
-  if (known !== undefined)
-    return members.map((member) =>
-      member === known ? { ...member, address: change.address } : member,
-    )
-  if (change.type === 'move') return `${change.member} is no member`
-  if (members.length >= membersMax) return `a cluster has at most ${membersMax} members`
-  return sortMembers([...members, { id: change.member, address: change.address, role: 'learner' }])
-}
-
-/** An empty directory makes another node, also where a member was. */
-function taken({ member, address }: { member: NodeId; address: string }, by: NodeId): string {
-  return `${address} is the address of member ${by}, and this is node ${member}, of another directory. If that one's is gone, call removeServer('${by}') on another member first, then let this one join again`
 }

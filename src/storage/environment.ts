@@ -12,6 +12,8 @@ export interface Environment {
   openTable(name: string): Table
   /** Copies it as it is at one moment into this directory, without what is free; it goes on being written. */
   backup(path: string): Promise<void>
+  /** As far as it was ever used; a copy may be smaller. */
+  usedBytes(): number
   close(): Promise<void>
 }
 
@@ -76,7 +78,7 @@ const common = {
  */
 export function openLogEnvironment(path: string): Environment {
   checkDatabaseFile(path, logRemedy)
-  return environmentOver(open({ ...common, path, overlappingSync: false }))
+  return environmentOver(path, open({ ...common, path, overlappingSync: false }))
 }
 
 /**
@@ -87,17 +89,18 @@ export function openLogEnvironment(path: string): Environment {
 export function openStateEnvironment(path: string): Environment {
   checkDatabaseFile(path, `Delete ${path}: the log makes it anew`)
   const mode = { overlappingSync: false, noSync: true, useWritemap: true }
-  return environmentOver(open({ ...common, path, ...mode }))
+  return environmentOver(path, open({ ...common, path, ...mode }))
 }
 
 /** A copy of a state, to look into. */
 export function openStateCopy(path: string): Environment {
-  return environmentOver(open({ ...common, path, readOnly: true }))
+  return environmentOver(path, open({ ...common, path, readOnly: true }))
 }
 
 /** Shares the environment that the storage thread of this process has open. */
 export function openStateReadOnly(path: string): ReadEnvironment {
-  return environmentOver(open({ ...common, path, readOnly: true, noSync: true, useWritemap: true }))
+  const mode = { readOnly: true, noSync: true, useWritemap: true }
+  return environmentOver(path, open({ ...common, path, ...mode }))
 }
 
 /** What the map of the environment at `path` still takes. */
@@ -106,11 +109,12 @@ export function mapFreeBytes(path: string): number {
 }
 
 /** LMDB's own objects, with what their types hide. */
-function environmentOver(root: RootDatabase<Buffer, Buffer>): ReadEnvironment {
+function environmentOver(path: string, root: RootDatabase<Buffer, Buffer>): ReadEnvironment {
   const backup = root.backup.bind(root)
   return Object.assign(root, {
     openTable: (name: string) => openTable(root, name),
-    backup: (path: string) => backup(path, true),
+    backup: (target: string) => backup(target, true),
+    usedBytes: () => usedBytes(path),
   })
 }
 

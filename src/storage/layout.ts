@@ -1,5 +1,5 @@
 /** How the state environment is laid out: the one place where its bytes have a meaning. */
-import { decodeMembership, encodeMembership } from '../raft/membership.ts'
+import { decodeConfiguration, encodeConfiguration, noMembership } from '../raft/membership.ts'
 import type { Index, MembershipAt } from '../raft/types.ts'
 import type { Environment, Table } from './environment.ts'
 
@@ -121,8 +121,8 @@ export function readPosition(bytes: Buffer | undefined): Position {
 /** The newest members applied: as of which entry, and who. */
 export const membershipKey: Buffer = Buffer.from('membership')
 
-export function writeMembership({ index, members }: MembershipAt): Buffer {
-  const encoded = encodeMembership(members)
+export function writeMembership({ index, ...configuration }: MembershipAt): Buffer {
+  const encoded = encodeConfiguration(configuration)
   const bytes = Buffer.allocUnsafe(8 + encoded.length)
   bytes.writeDoubleBE(index, 0)
   bytes.set(encoded, 8)
@@ -130,8 +130,8 @@ export function writeMembership({ index, members }: MembershipAt): Buffer {
 }
 
 export function readMembership(bytes: Buffer | undefined): MembershipAt {
-  if (bytes === undefined) return { index: 0, members: [] }
-  return { index: bytes.readDoubleBE(0), members: decodeMembership(bytes.subarray(8)) }
+  if (bytes === undefined) return noMembership
+  return { index: bytes.readDoubleBE(0), ...decodeConfiguration(bytes.subarray(8)) }
 }
 
 /** The first key above all that begin with `prefix`; `null` if there is none. */

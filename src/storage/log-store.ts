@@ -12,7 +12,7 @@ import { CorruptRecord, decodeRecord, recordsOf } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import type { LogReader } from '../raft/log.ts'
-import { decodeMembership, type MembershipAt } from '../raft/membership.ts'
+import { decodeConfiguration, type MembershipAt } from '../raft/membership.ts'
 import type { LogWrite } from '../raft/turn.ts'
 import type {
   Entry,
@@ -217,10 +217,10 @@ export class LogStore implements LogReader {
     return index < base.index || index > this.#lastIndex ? null : this.term(index)
   }
 
-  /** Of the records behind this entry. */
-  bytesBehind(index: Index): number {
+  /** Of the records behind an entry, up to another. */
+  bytesBetween(index: Index, lastIndex: Index): number {
     let bytes = 0
-    const rows = { start: numberKey(index + 1), end: numberKey(2 ** 53 - 1) }
+    const rows = { start: numberKey(index + 1), end: numberKey(lastIndex + 1) }
     for (const { value } of this.#log.getRange(rows)) bytes += value.length
     return bytes
   }
@@ -270,7 +270,7 @@ export class LogStore implements LogReader {
       const stored = Buffer.from(key).equals(numberKey(index))
       if (!stored || entry.term < lastTerm) throw corrupt(path, index, 'it is out of order')
       if (entry.type === 'membership')
-        memberships.push({ index, members: decodeMembership(entry.bytes) })
+        memberships.push({ index, ...decodeConfiguration(entry.bytes) })
       lastTerm = entry.term
       this.#lastIndex = index
     }

@@ -7,7 +7,7 @@ import { packEntries } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import { incarnationRandom, withStart } from '../raft/lineage.ts'
-import { encodeMembership, type MembershipAt } from '../raft/membership.ts'
+import { configurationOf, encodeConfiguration, type MembershipAt } from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
 import type { Entry, Membership, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
@@ -101,10 +101,12 @@ export function openNode(home: Home, dice: Dice): Opened {
 export function bootstrap(opened: Opened, clusterId: string, members: Membership): void {
   const { clusterId: known, address } = opened.identity
   assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
-  const first: Entry = { index: 1, term: 1, type: 'membership', bytes: encodeMembership(members) }
+  const founding = configurationOf(members)
+  const bytes = encodeConfiguration(founding)
+  const first: Entry = { index: 1, term: 1, type: 'membership', bytes }
   opened.identity = { ...opened.identity, clusterId }
   opened.log.bootstrap(opened.identity, first, packEntries([first]))
-  opened.memberships = [{ index: 1, members }]
+  opened.memberships = [{ index: 1, ...founding }]
 }
 
 /** All that a turn needs, over what was opened. */
@@ -174,17 +176,19 @@ function checkOwned(home: Home, { identity }: LogStore): void {
 }
 
 /**
- * A snapshot takes the place of log and state. The first step decides it: from then on the state is one that
- * cannot be trusted, and whoever dies before the last step has it made of the snapshot at the next start.
+ * A snapshot takes the place of log and state. The state is made of it aside; then one step of the log decides,
+ * and what was made before is thrown away: at once, or at the next start, whichever of the two it is.
+ * `null`: the snapshot is damaged, and nothing has happened.
  */
-function install(home: Home, opened: Opened, snapshot: SnapshotMark): number {
-  const { log, state } = opened
-  const generation = opened.stateMark.generation + 1
-  const untrusted: StateMark = { bootId: '', clean: false, generation }
-  log.install(snapshot, untrusted)
-  opened.stateMark = prepareState(home, log)
+function install(home: Home, opened: Opened, snapshot: SnapshotMark): number | null {
+  const { log, state, stateMark } = opened
+  const generation = stateMark.generation + 1
+  if (!home.snapshots.restore(snapshot, generation)) return null
+  opened.stateMark = { bootId: stateMark.bootId, clean: false, generation }
+  log.install(snapshot, opened.stateMark)
   void state.replace(home.openState(generation)).close()
   assert(state.appliedIndex === snapshot.index, `the snapshot holds entry ${state.appliedIndex}`)
+  home.discardStates(generation)
   return generation
 }
 

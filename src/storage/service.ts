@@ -15,7 +15,7 @@ import type {
 } from '../messages.ts'
 import { snapshotChunkBytes } from '../options.ts'
 import { assert } from '../raft/assert.ts'
-import type { MembershipAt } from '../raft/membership.ts'
+import { everyone, type MembershipAt } from '../raft/membership.ts'
 import type { Membership, NodeId, RaftLimits } from '../raft/types.ts'
 import {
   bootId,
@@ -270,7 +270,7 @@ class StorageService {
 
 function describe({ log, identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
   const { nodeId, clusterId, address, lineage } = identity
-  const isIn = ({ members }: MembershipAt): boolean => members.some(({ id }) => id === nodeId)
+  const isIn = (at: MembershipAt): boolean => everyone(at).some(({ id }) => id === nodeId)
   return {
     nodeId,
     incarnation,

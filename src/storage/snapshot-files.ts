@@ -14,13 +14,14 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
+import { copyFile, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../errors.ts'
 import type { SnapshotMark } from '../raft/types.ts'
-import { type Directory, freeBytes, readPart, syncPath, withFile } from './directory.ts'
+import { type Directory, freeBytes, readPart, withFile } from './directory.ts'
 import { type Environment, openStateCopy } from './environment.ts'
 import { membershipKey, positionKey, readMembership, readPosition } from './layout.ts'
 import type { SnapshotFiles, TakenSnapshot } from './snapshots.ts'
@@ -29,7 +30,10 @@ export class SnapshotFolder implements SnapshotFiles {
   readonly #directory: Directory
   readonly #spareBytes: number
   /** What is under way must have ended before the environment is closed. */
-  #busy: Promise<unknown> = Promise.resolve()
+  readonly #busy = new Set<Promise<void>>()
+  #isTaking = false
+  /** The snapshot of which a state is made already, for {@link restore} to put in its place. */
+  #copied: string | null = null
 
   /** @param spareBytes that a snapshot must leave free on the disk */
   constructor(directory: Directory, spareBytes: number) {
@@ -38,7 +42,11 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   take(state: Environment, done: (taken: TakenSnapshot | Error) => void): void {
-    this.#busy = this.#take(state).then(done, (error: unknown) => done(asError(error)))
+    this.#isTaking = true
+    this.#begin(this.#take(state), (taken) => {
+      this.#isTaking = false
+      done(taken)
+    })
   }
 
   hasRoom(bytes: number): boolean {
@@ -54,67 +62,104 @@ export class SnapshotFolder implements SnapshotFiles {
     if (!existsSync(part)) this.#beginPart(part)
     const held = statSync(part).size
     if (offset !== held || held + chunk.length > snapshot.bytes) return held
-    withFile(part, 'a', (file) => writeSync(file, chunk))
+    writeFileSync(part, chunk, { flag: 'a' })
     return held + chunk.length
   }
 
   complete(snapshot: SnapshotMark, done: (isWhole: boolean | Error) => void): void {
-    this.#busy = this.#complete(snapshot).then(done, (error: unknown) => done(asError(error)))
+    this.#begin(this.#complete(snapshot), done)
+  }
+
+  has(snapshot: SnapshotMark): boolean {
+    const path = this.#path(snapshot)
+    return existsSync(path) && statSync(path).size === snapshot.bytes
+  }
+
+  check(snapshot: SnapshotMark, done: (isWhole: boolean | Error) => void): void {
+    this.#begin(this.#check(snapshot), done)
   }
 
   restore(snapshot: SnapshotMark, generation: number): boolean {
     const path = this.#path(snapshot)
-    if (!existsSync(path) || statSync(path).size !== snapshot.bytes) return false
-    if (hashSync(path, snapshot.bytes) !== snapshot.hash) return false
     const state = this.#directory.state(generation)
+    const file = join(state, 'data.mdb')
+    const isCopied = this.#copied === nameOf(snapshot)
+    if (!isCopied && !(this.has(snapshot) && hashSync(path, snapshot.bytes) === snapshot.hash)) {
+      rmSync(path, { force: true })
+      return false
+    }
     rmSync(state, { recursive: true, force: true })
     mkdirSync(state, { recursive: true })
-    copyFileSync(path, join(state, 'data.mdb'), fsConstants.COPYFILE_FICLONE)
+    if (isCopied) renameSync(this.#copy, file)
+    else copyFileSync(path, file, fsConstants.COPYFILE_FICLONE)
+    this.#copied = null
     return true
   }
 
+  /** Also what was left of one that was being taken when the process died, and of those that came too late. */
   keep(snapshots: readonly SnapshotMark[]): void {
     const kept = new Set(snapshots.map((snapshot) => nameOf(snapshot)))
-    for (const name of this.#list())
-      if (name.endsWith('.mdb') && !kept.has(name)) rmSync(join(this.#folder, name))
+    const newest = Math.max(0, ...snapshots.map(({ index }) => index))
+    if (this.#copied !== null && !kept.has(this.#copied)) this.#copied = null
+    for (const name of this.#list()) {
+      const isOld = name.endsWith('.part') && indexOf(name) < newest
+      const isOther = name.endsWith('.mdb') && !kept.has(name)
+      const isLeft =
+        (name === takingName && !this.#isTaking) || (name === copyName && this.#copied === null)
+      if (isOld || isOther || isLeft)
+        rmSync(join(this.#folder, name), { recursive: true, force: true })
+    }
   }
 
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
-    await this.#busy
+    while (this.#busy.size > 0) await Promise.all(this.#busy)
+  }
+
+  #begin<T>(work: Promise<T>, done: (result: T | Error) => void): void {
+    const busy = work
+      .then(done, (error: unknown) => done(asError(error)))
+      .finally(() => this.#busy.delete(busy))
+    this.#busy.add(busy)
   }
 
   async #take(state: Environment): Promise<TakenSnapshot> {
-    const taking = join(this.#folder, 'taking')
+    const taking = join(this.#folder, takingName)
     rmSync(taking, { recursive: true, force: true })
     mkdirSync(taking, { recursive: true })
-    await state.backup(taking)
-    const copy = openStateCopy(taking)
-    const meta = copy.openTable('meta')
-    const { appliedIndex: index } = readPosition(meta.get(positionKey))
-    const membership = readMembership(meta.get(membershipKey))
-    await copy.close()
-    const file = join(taking, 'data.mdb')
-    const bytes = statSync(file).size
-    const hash = await hashOf(file)
-    syncPath(file)
-    renameSync(file, join(this.#folder, nameOf({ index, hash })))
-    syncPath(this.#folder)
-    rmSync(taking, { recursive: true, force: true })
-    return { mark: { index, membership, bytes, hash } }
+    try {
+      await state.backup(taking)
+      const { index, membership } = await readCopy(taking)
+      const file = join(taking, 'data.mdb')
+      const bytes = statSync(file).size
+      const hash = await hashOf(file)
+      await sync(file)
+      renameSync(file, join(this.#folder, nameOf({ index, hash })))
+      await sync(this.#folder)
+      return { mark: { index, membership, bytes, hash } }
+    } finally {
+      // The more so where there was no room for it.
+      rmSync(taking, { recursive: true, force: true })
+    }
+  }
+
+  async #check(snapshot: SnapshotMark): Promise<boolean> {
+    return this.has(snapshot) && (await hashOf(this.#path(snapshot))) === snapshot.hash
   }
 
   async #complete(snapshot: SnapshotMark): Promise<boolean> {
     const part = this.#part(snapshot)
     const isWhole = (await hashOf(part)) === snapshot.hash
-    if (isWhole) {
-      syncPath(part)
-      renameSync(part, this.#path(snapshot))
-    } else {
+    if (!isWhole) {
       rmSync(part)
+      return false
     }
-    syncPath(this.#folder)
-    return isWhole
+    await sync(part)
+    this.#copied = nameOf(snapshot)
+    await copyFile(part, this.#copy, fsConstants.COPYFILE_FICLONE)
+    renameSync(part, this.#path(snapshot))
+    await sync(this.#folder)
+    return true
   }
 
   /** Parts of others are worth nothing now. */
@@ -132,6 +177,10 @@ export class SnapshotFolder implements SnapshotFiles {
     return this.#directory.snapshots
   }
 
+  get #copy(): string {
+    return join(this.#folder, copyName)
+  }
+
   #path(snapshot: SnapshotMark): string {
     return join(this.#folder, nameOf(snapshot))
   }
@@ -139,6 +188,36 @@ export class SnapshotFolder implements SnapshotFiles {
   #part(snapshot: SnapshotMark): string {
     return `${this.#path(snapshot)}.part`
   }
+}
+
+/** The directory of one that is being taken; the state made of one that has come. */
+const takingName = 'taking'
+const copyName = 'copy'
+
+/** What is in a copy of the state. */
+async function readCopy(path: string): Promise<Pick<SnapshotMark, 'index' | 'membership'>> {
+  const copy = openStateCopy(path)
+  try {
+    const meta = copy.openTable('meta')
+    const { appliedIndex: index } = readPosition(meta.get(positionKey))
+    return { index, membership: readMembership(meta.get(membershipKey)) }
+  } finally {
+    await copy.close()
+  }
+}
+
+/** A file, or the names in a folder; turns go on meanwhile. */
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+function indexOf(name: string): number {
+  return Number.parseInt(name, 10)
 }
 
 function nameOf({ index, hash }: Pick<SnapshotMark, 'index' | 'hash'>): string {

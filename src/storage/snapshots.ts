@@ -6,6 +6,7 @@
  * Two are kept, and the log back to the older one: if the newest should turn out to be damaged, a state can
  * still be made of the other. At most one is being taken, and at most one is coming in.
  */
+import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import type { ReceivedChunk, SnapshotReader } from '../raft/snapshot.ts'
 import { isSameSnapshot, type LogPosition, type NodeId, type SnapshotMark } from '../raft/types.ts'
@@ -26,15 +27,19 @@ export interface TakenSnapshot {
 export interface SnapshotFiles {
   /** Copies the state as it is at some moment from now on, while it goes on changing. */
   take(state: Environment, done: (taken: TakenSnapshot | Error) => void): void
-  /** Is there room for a file of this size, and for what else is written? */
+  /** Is there room for so much, and for what else is written? */
   hasRoom(bytes: number): boolean
+  /** Its file is there, as long as it should be. */
+  has(snapshot: SnapshotMark): boolean
+  /** Looks at all of its file. */
+  check(snapshot: SnapshotMark, done: (isWhole: boolean | Error) => void): void
   /** From `offset` on, at most so much. */
   read(snapshot: SnapshotMark, offset: number, bytesMax: number): Uint8Array
   /** Adds to what has come of this snapshot, if the chunk begins where that ends. Returns how much has. */
   receive(snapshot: SnapshotMark, offset: number, chunk: Uint8Array): number
   /** All of it has come: checks it against its hash. False: it is damaged, and thrown away. */
   complete(snapshot: SnapshotMark, done: (isWhole: boolean | Error) => void): void
-  /** Makes the state of this generation from it. False: it is damaged. */
+  /** Makes the state of this generation from it. False: it is damaged, and thrown away. */
   restore(snapshot: SnapshotMark, generation: number): boolean
   /** Throws away all others. */
   keep(snapshots: readonly SnapshotMark[]): void
@@ -56,6 +61,8 @@ type Answer = (outcome: SnapshotMark | Error) => void
 
 export class Snapshots implements SnapshotReader {
   readonly #options: SnapshotsOptions
+  /** Newest first: those of the log's whose files are whole, as far as is known. */
+  #whole: readonly SnapshotMark[]
   /** Of entries that no snapshot stands for. */
   #appliedBytes: number
   /** Of those, what the one being taken will stand for, if it succeeds. */
@@ -69,15 +76,20 @@ export class Snapshots implements SnapshotReader {
   /** From whom, and which. */
   #incoming: { from: NodeId; snapshot: SnapshotMark; state: 'coming' | 'checking' } | null = null
   #checked: boolean | Error | null = null
+  /** One that a receiver found damaged is being looked at. */
+  #checksOwn = false
 
   constructor(options: SnapshotsOptions) {
     this.#options = options
-    this.#appliedBytes = options.log.bytesBehind(this.newest?.index ?? 0)
-    options.files.keep(options.log.snapshots)
+    const { log, state, files } = options
+    this.#whole = log.snapshots.filter((snapshot) => files.has(snapshot))
+    const behind = this.newest?.index ?? log.base.index
+    this.#appliedBytes = log.bytesBetween(behind, state.appliedIndex)
+    this.#keep([])
   }
 
   get newest(): SnapshotMark | null {
-    return this.#options.log.snapshots[0] ?? null
+    return this.#whole[0] ?? null
   }
 
   chunk(snapshot: SnapshotMark, offset: number): Uint8Array {
@@ -99,25 +111,51 @@ export class Snapshots implements SnapshotReader {
     this.#ticksToWait = 0
   }
 
+  /** A receiver says that it is damaged: is it here, too? Then others are sent, and taken. */
+  suspect(snapshot: SnapshotMark): void {
+    if (this.#checksOwn) return
+    this.#checksOwn = true
+    this.#options.files.check(snapshot, (isWhole) => {
+      this.#checksOwn = false
+      if (isWhole === true) return
+      this.#whole = this.#whole.filter((each) => !isSameSnapshot(each, snapshot))
+      this.#options.wake()
+    })
+  }
+
+  /** The node stops: nobody waits any longer. */
+  close(): void {
+    const error = new SkiffError('SKIFF_CLOSED', 'unknown', 'the node was closed meanwhile')
+    this.#answer([...this.#askedBefore, ...this.#asking], error)
+    this.#askedBefore = []
+    this.#asking = []
+  }
+
   // ── taking ────────────────────────────────────────────────────────────────────────────────────
 
   /** Records one that was taken, and begins one that is due. `inUse`: what others still need. */
   pump(inUse: readonly SnapshotMark[]): void {
     if (this.#taken !== null) this.#finish(this.#taken, inUse)
-    if (!this.#taking && this.#isDue) this.#begin()
+    // The state that would be copied is about to be another.
+    if (!this.#taking && this.#checked === null && this.#isDue) this.#begin()
   }
 
   get #isDue(): boolean {
     if (this.#ticksToWait > 0 || this.#options.state.appliedIndex === 0) return false
-    const { logBytes } = this.#options
-    return (
-      this.#asking.length > 0 || this.#appliedBytes > Math.max(logBytes, this.newest?.bytes ?? 0)
-    )
+    if (this.#asking.length > 0 || this.#isShort) return true
+    return this.#appliedBytes > Math.max(this.#options.logBytes, this.newest?.bytes ?? 0)
+  }
+
+  /** One that the log was cut for is damaged, and there is something to replace it by. */
+  get #isShort(): boolean {
+    const { log, state } = this.#options
+    const isDamaged = this.#whole.length < log.snapshots.length
+    return isDamaged && state.appliedIndex > (this.newest?.index ?? 0)
   }
 
   #begin(): void {
     const { files, state, wake } = this.#options
-    if (!files.hasRoom(this.newest?.bytes ?? 0)) {
+    if (!files.hasRoom(this.#sizeExpected)) {
       this.#fail(new Error('there is no room for a snapshot on the disk'))
       return
     }
@@ -132,6 +170,13 @@ export class Snapshots implements SnapshotReader {
     })
   }
 
+  get #sizeExpected(): number {
+    const { newest } = this
+    return newest === null
+      ? this.#options.state.environment.usedBytes()
+      : newest.bytes + this.#appliedBytes
+  }
+
   #finish(taken: TakenSnapshot | Error, inUse: readonly SnapshotMark[]): void {
     this.#taken = null
     this.#taking = false
@@ -139,11 +184,10 @@ export class Snapshots implements SnapshotReader {
       this.#fail(taken)
       return
     }
-    const { log, files } = this.#options
     this.#takingBytes = 0
     const snapshot = this.#record(taken, inUse)
-    files.keep([...log.snapshots, ...inUse])
-    for (const answer of this.#askedBefore) answer(snapshot)
+    this.#keep(inUse)
+    this.#answer(this.#askedBefore, snapshot)
     this.#askedBefore = []
   }
 
@@ -155,9 +199,20 @@ export class Snapshots implements SnapshotReader {
     const term = log.termAt(mark.index)
     assert(term !== null, `snapshot ${mark.index}, log begins behind ${log.base.index}`)
     const snapshot: SnapshotMark = { ...mark, term }
-    const kept = [snapshot, ...log.snapshots].slice(0, snapshotsKept)
+    const kept = [snapshot, ...this.#whole].slice(0, snapshotsKept)
     log.recordSnapshots(kept, this.#baseFor(kept, inUse))
+    this.#whole = kept
     return snapshot
+  }
+
+  /** Also what has come and waits to be installed. */
+  #keep(inUse: readonly SnapshotMark[]): void {
+    const coming = this.#incoming === null ? [] : [this.#incoming.snapshot]
+    this.#options.files.keep([...this.#whole, ...inUse, ...coming])
+  }
+
+  #answer(askers: readonly Answer[], outcome: SnapshotMark | Error): void {
+    for (const answer of askers) answer(outcome)
   }
 
   /** As far as nobody needs the log any more. Until there are two snapshots, that is nowhere. */
@@ -174,18 +229,21 @@ export class Snapshots implements SnapshotReader {
     this.#ticksToWait = ticksToTryAgain
     this.#appliedBytes += this.#takingBytes
     this.#takingBytes = 0
-    for (const answer of [...this.#askedBefore, ...this.#asking]) answer(error)
+    this.#answer([...this.#askedBefore, ...this.#asking], error)
     this.#askedBefore = []
     this.#asking = []
   }
 
   // ── one from the leader ───────────────────────────────────────────────────────────────────────
 
-  /** Returns how much of it is here; `null` when all is, and the answer takes time. */
+  /**
+   * Returns how much of it is here; `null`: no answer. When all is here, that takes time; and where there is no
+   * room for it and the state it becomes, the leader may ask again.
+   */
   receive({ from, snapshot, offset, chunk }: ReceivedChunk): number | null {
     const { files, wake } = this.#options
     const known = this.#incoming
-    if (known?.state === 'checking') return null
+    if (known?.state === 'checking' || !files.hasRoom(2 * snapshot.bytes - offset)) return null
     const held = files.receive(snapshot, offset, chunk)
     this.#incoming = { from, snapshot, state: held < snapshot.bytes ? 'coming' : 'checking' }
     if (held < snapshot.bytes) return held
@@ -200,7 +258,8 @@ export class Snapshots implements SnapshotReader {
   takeReceived(): { from: NodeId; snapshot: SnapshotMark; isWhole: boolean } | null {
     const incoming = this.#incoming
     const isWhole = this.#checked
-    if (incoming === null || isWhole === null) return null
+    // The state that is being copied must stay until it is.
+    if (incoming === null || isWhole === null || this.#taking) return null
     this.#incoming = null
     this.#checked = null
     if (isWhole instanceof Error) throw isWhole
@@ -210,9 +269,9 @@ export class Snapshots implements SnapshotReader {
 
   /** After it was installed: everything that was applied is in it. */
   installed(snapshot: SnapshotMark): void {
-    const { log, files } = this.#options
+    this.#whole = this.#options.log.snapshots
     assert(this.newest !== null && isSameSnapshot(this.newest, snapshot), 'another was installed')
     this.#appliedBytes = 0
-    files.keep(log.snapshots)
+    this.#keep([])
   }
 }

@@ -9,7 +9,7 @@
  */
 import { type BatchOwner, batchOwner, type Command, readCommands } from '../codec/command.ts'
 import { assert } from '../raft/assert.ts'
-import { decodeMembership } from '../raft/membership.ts'
+import { decodeConfiguration } from '../raft/membership.ts'
 import type { Entry, Index, MembershipAt, NodeId } from '../raft/types.ts'
 import { type Environment, numberKey } from './environment.ts'
 import { onDisk } from './failure.ts'
@@ -197,7 +197,7 @@ export class StateMachine {
   }
 
   #applyMembership({ index, bytes }: Entry): void {
-    this.#membership = { index, members: decodeMembership(bytes) }
+    this.#membership = { index, ...decodeConfiguration(bytes) }
     this.#tables.meta.putSync(membershipKey, writeMembership(this.#membership))
   }
 

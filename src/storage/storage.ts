@@ -23,7 +23,7 @@ import type {
   WireRpc,
 } from '../messages.ts'
 import { assert, unreachable } from '../raft/assert.ts'
-import { decodeMembership } from '../raft/membership.ts'
+import { decodeConfiguration } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
@@ -65,8 +65,8 @@ export interface StorageParts {
   readonly snapshots: Snapshots
   /** Of this start, as its batches carry it. */
   readonly incarnation: number
-  /** Puts a snapshot in the place of log and state, durably. Returns the state's generation. */
-  readonly install: (snapshot: SnapshotMark) => number
+  /** Puts a snapshot in the place of log and state, durably. Returns the state's generation; `null`: it is damaged. */
+  readonly install: (snapshot: SnapshotMark) => number | null
   /** Calls back soon, but not before what has come meanwhile is in the ports. */
   readonly schedule: (turn: () => void) => void
 }
@@ -100,6 +100,7 @@ export class Storage {
 
   stop(): void {
     this.#running = false
+    this.#parts.snapshots.close()
   }
 
   /** Takes a snapshot now; tells what came of it. */
@@ -186,7 +187,7 @@ export class Storage {
     for (const entry of entries) {
       space.spend(stateBytes(entry))
       snapshots.applied(recordBytes(entry))
-      if (entry.type === 'membership') this.#view.applied(decodeMembership(entry.bytes))
+      if (entry.type === 'membership') this.#view.applied(decodeConfiguration(entry.bytes))
     }
     const applied = state.apply(entries, watchers.isEmpty ? null : watchers, log.base.index + 1)
     for (const batch of applied) {
@@ -213,15 +214,16 @@ export class Storage {
     const received = snapshots.takeReceived()
     if (received === null) return
     const { from, snapshot, isWhole } = received
-    if (!isWhole) raft.chunkStored(from, snapshot, 0)
-    else if (raft.wants(snapshot)) this.#install(snapshot)
+    if (isWhole && !raft.wants(snapshot)) return
+    const generation = isWhole ? this.#parts.install(snapshot) : null
+    if (generation === null) raft.chunkStored(from, snapshot, 0)
+    else this.#installed(snapshot, generation)
   }
 
-  #install(snapshot: SnapshotMark): void {
+  #installed(snapshot: SnapshotMark, generation: number): void {
     const { raft, state, snapshots, proposals, watchers, incarnation } = this.#parts
-    const generation = this.#parts.install(snapshot)
     raft.restored(snapshot)
-    this.#view.applied(state.membership.members)
+    this.#view.applied(state.membership)
     snapshots.installed(snapshot)
     watchers.restored()
     this.#ports.network.post({ type: 'stateReplaced', generation })

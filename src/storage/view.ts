@@ -1,7 +1,8 @@
 /** What main is shown of the cluster as this node sees it: who leads, who belongs to it, whom to dial. */
 import type { NodeView, PeerAddress, StorageToNetwork } from '../messages.ts'
+import { everyone, isJoint } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { Membership, NodeId } from '../raft/types.ts'
+import type { Configuration, NodeId } from '../raft/types.ts'
 import type { Changes } from './changes.ts'
 import type { StateMachine } from './state-machine.ts'
 import type { Watchers } from './watchers.ts'
@@ -26,26 +27,26 @@ export class View {
   }
 
   /** These were the members once. */
-  applied(members: Membership): void {
-    this.#wasMember ||= includes(members, this.#parts.raft.id)
+  applied(configuration: Configuration): void {
+    this.#wasMember ||= includes(configuration, this.#parts.raft.id)
   }
 
   /** What is to be shown, if that is anything new. */
   take(): StorageToNetwork | null {
     const { raft, changes, state, watchers } = this.#parts
-    const { members: applied } = state.membership
+    const { membership: applied } = state
     const { role, term, leaderId } = raft.status
-    const { members: latest } = raft.membership
-    const { leaving, forgetful } = raft
+    const { membership: latest, leaving, forgetful } = raft
     const sources = [role, term, leaderId, applied, latest, ...forgetful, ...leaving]
     sources.push(...changes.contacts)
     if (sameItems(sources, this.#sources)) return null
     this.#sources = sources
     // While the log still brings us back, as when an old one is applied again, we are not out.
     watchers.follow(this.#wasMember && ![applied, latest].some((all) => includes(all, raft.id)))
-    const view: NodeView = { role, term, leaderId, members: applied }
+    const members = everyone(applied)
+    const view: NodeView = { role, term, leaderId, members, isJoint: isJoint(applied) }
     // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
-    const wanted = [...changes.contacts, ...applied, ...latest, ...leaving]
+    const wanted = [...changes.contacts, ...members, ...everyone(latest), ...leaving]
     const peers = new Map<NodeId, PeerAddress>()
     for (const { id, address } of wanted) if (id !== raft.id) peers.set(id, { id, address })
     const message: StorageToNetwork = {
@@ -58,8 +59,8 @@ export class View {
   }
 }
 
-function includes(members: Membership, node: NodeId): boolean {
-  return members.some(({ id }) => id === node)
+function includes(configuration: Configuration, node: NodeId): boolean {
+  return everyone(configuration).some(({ id }) => id === node)
 }
 
 function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {

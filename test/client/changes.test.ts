@@ -15,7 +15,7 @@ import { skiff } from '../support/cluster.ts'
 const [ours, theirs] = ['00000000000000aa', '00000000000000bb']
 const address = '127.0.0.1:7400'
 const seed = { id: ours, address: '127.0.0.1:7401' }
-const add: MembershipChange = { type: 'add', member: theirs, address }
+const add: MembershipChange = { type: 'add', member: theirs, address, role: 'voter' }
 const remove: MembershipChange = { type: 'remove', member: theirs }
 const voter: Member = { id: theirs, address, role: 'voter' }
 

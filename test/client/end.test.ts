@@ -116,5 +116,5 @@ test('after the end nothing is read and nothing is judged any more, whatever was
 
 function viewOf(id: string) {
   const members = [{ id, address: '127.0.0.1:1', role: 'voter' as const }]
-  return { role: 'follower' as const, term: 1, leaderId: null, members }
+  return { role: 'follower' as const, term: 1, leaderId: null, members, isJoint: false }
 }

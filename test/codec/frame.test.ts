@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import { frameBytesMax } from '../../src/options.ts'
+import type { MemberRole } from '../../src/raft/types.ts'
 import { anyAppend, anyForward, anyRpc, goldenFrames, plain } from './samples.ts'
 
 test('every message comes back equal, from a frame that owns its memory', () => {
@@ -55,4 +56,18 @@ test('a message larger than any frame is a broken invariant of its sender', () =
   assert.throws(() => encodeFrame({ type: 'forward', batch: new Uint8Array(frameBytesMax) }), {
     name: 'AssertionError',
   })
+})
+
+test('a snapshot on the wire says which configuration it holds, also in the middle of a change', () => {
+  const member = (n: number, role: MemberRole) => ({ id: `${n}`.repeat(16), address: 'a:1', role })
+  const [one, two, three] = [member(1, 'voter'), member(2, 'voter'), member(3, 'learner')]
+  const membership = {
+    ...{ index: 7, members: [one, three], outgoing: [one, two] },
+    promotions: [{ id: three.id, inPlaceOf: one.id }],
+  }
+  const snapshot = { index: 9, term: 2, membership, bytes: 3, hash: 'ab'.repeat(32) }
+  const rpc = { type: 'snapshot', term: 2, snapshot, offset: 0, chunk: Buffer.of(1, 2, 3) } as const
+  const decoded = decodeFrame(encodeFrame(rpc))
+  assert.ok(decoded.type === 'snapshot')
+  assert.deepEqual(decoded.snapshot, snapshot)
 })

@@ -143,7 +143,7 @@ test('addresses and reasons have a form and a length', () => {
     encodeFrame({
       type: 'change',
       id: 1,
-      change: { type: 'add', member: '0123456789abcdef', address },
+      change: { type: 'add', member: '0123456789abcdef', address, role: 'voter' },
     })
   const host = (length: number): string => `${'h'.repeat(length)}:7000`
   assert.equal(decodeFrame(add(host(253))).type, 'change')
@@ -200,7 +200,7 @@ test('the payloads of an append are looked through', () => {
   malformed(payload('noop', Buffer.of(0)), /noop of 1 bytes/)
   malformed(payload('batch', Buffer.from('rubbish')), /batch of 7 bytes/)
   malformed(payload('membership', Buffer.from('rubbish')), /membership that cannot be read/)
-  malformed(payload('membership', Buffer.alloc(4_000, '[')), /membership of 4000 bytes/)
+  malformed(payload('membership', Buffer.alloc(8_000, '[')), /membership of 8000 bytes/)
   malformed(members([row.slice(1)]), /membership that cannot be read/)
   malformed(members([['zz', ...row.slice(1)]]), /expected 16 hex digits/)
   malformed(members([[id, 'nowhere', 'voter']]), /expected host:port/)
@@ -208,4 +208,15 @@ test('the payloads of an append are looked through', () => {
   malformed(members([[id, '10.0.0.1:7000', 'learner']]), /without a voter/)
   malformed(members([]), /without a voter/)
   malformed(members(Array.from({ length: 8 }, () => row)), /membership of 8/)
+  const joint = (outgoing: unknown) => members({ members: [row], outgoing })
+  assert.equal(decodeFrame(joint([row])).type, 'append')
+  malformed(joint([]), /membership that cannot be read/)
+  malformed(joint([row, row]), /names one twice/)
+  malformed(joint([['zz', ...row.slice(1)]]), /expected 16 hex digits/)
+  const entering = (role: string, ...future: string[]) =>
+    members([row, ['fedcba9876543210', '10.0.0.2:7000', role, ...future]])
+  assert.equal(decodeFrame(entering('learner', 'stays')).type, 'append')
+  assert.equal(decodeFrame(entering('learner', id)).type, 'append')
+  malformed(entering('learner', 'zz'), /expected 16 hex digits/)
+  malformed(entering('voter', 'stays'), /membership that cannot be read/)
 })

@@ -45,7 +45,11 @@ export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
     '01920cc426010123456789abcdef00000000000000010000000000000002000000010100016b00000001c3',
   ],
   [
-    { type: 'change', id: 1, change: { type: 'add', member: node, address: address1 } },
+    {
+      type: 'change',
+      id: 1,
+      change: { type: 'add', member: node, address: address1, role: 'voter' },
+    },
     '01940d01b030313233343536373839616263646566ad31302e302e302e313a37303030',
   ],
   [
@@ -114,7 +118,8 @@ export const anyAppend: fc.Arbitrary<WireRpc> = fc
 
 const change: fc.Arbitrary<MembershipChange> = fc.oneof(
   record({ type: is('move'), member: id, address }),
-  record({ type: is('add'), member: id, address }),
+  record({ type: is('add'), member: id, address, role: fc.constantFrom('voter', 'learner') }),
+  record({ type: is('replace'), old: id, member: id, address }),
   record({ type: is('remove'), member: id }),
 )
 

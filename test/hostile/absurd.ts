@@ -151,7 +151,7 @@ export const absurdities: readonly Absurdity[] = [
     ...{ to: 'leader', as: 'stranger', stops: null },
     say: ({ address }, ownId) => ({
       type: 'change',
-      ...{ id: huge, change: { type: 'add', member: ownId, address } },
+      ...{ id: huge, change: { type: 'add', member: ownId, address, role: 'voter' } },
     }),
   },
   {

@@ -9,7 +9,7 @@ import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import { MalformedFrame } from '../../src/codec/malformed.ts'
 import { unpackEntries } from '../../src/codec/record.ts'
 import type { WireRpc } from '../../src/messages.ts'
-import { decodeMembership } from '../../src/raft/membership.ts'
+import { decodeConfiguration } from '../../src/raft/membership.ts'
 import { isNodeId } from '../../src/raft/types.ts'
 import { FrameGenerator, frameKinds, type Input } from './generate.ts'
 import { heldBytes } from './memory.ts'
@@ -85,7 +85,7 @@ function assertApplicable(rpc: WireRpc): void {
   for (const { type, bytes } of unpackEntries(rpc.entries, rpc.entryCount)) {
     if (type === 'batch') assert.ok(readCommands(bytes).length > 0)
     if (type !== 'membership') continue
-    const members = decodeMembership(bytes)
+    const members = decodeConfiguration(bytes).members
     assert.ok(members.every(({ id, address }) => isNodeId(id) && isAddress(address)))
   }
 }

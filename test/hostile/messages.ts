@@ -2,8 +2,8 @@
 import { BatchWriter, sealBatch } from '../../src/codec/command.ts'
 import { packEntries } from '../../src/codec/record.ts'
 import type { ChangeAnswer, WireRpc } from '../../src/messages.ts'
-import { encodeMembership } from '../../src/raft/membership.ts'
-import type { Entry } from '../../src/raft/types.ts'
+import { configurationOf, encodeConfiguration } from '../../src/raft/membership.ts'
+import type { Entry, Member } from '../../src/raft/types.ts'
 import type { Random } from '../simulation/random.ts'
 
 const numbers: readonly number[] = [0, 1, 2, 127, 128, 255, 65_536, 2 ** 32, 2 ** 53 - 1]
@@ -106,7 +106,8 @@ function anyMembers(random: Random): Uint8Array {
   const other = anyId(random)
   const learners =
     id === other ? [] : [{ id: other, address: 'b.example:1', role: 'learner' as const }]
-  return encodeMembership([{ id, address: random.pick(addresses), role: 'voter' }, ...learners])
+  const members: Member[] = [{ id, address: random.pick(addresses), role: 'voter' }, ...learners]
+  return encodeConfiguration(configurationOf(members))
 }
 
 export function anyBatch(random: Random): Uint8Array {
@@ -136,7 +137,7 @@ function anyChange(random: Random, id: number): WireRpc {
   const member = anyId(random)
   const address = random.pick(addresses)
   if (random.chance(0.5)) return { type: 'change', id, change: { type: 'remove', member } }
-  return { type: 'change', id, change: { type: 'add', member, address } }
+  return { type: 'change', id, change: { type: 'add', member, address, role: 'voter' } }
 }
 
 function anyAnswer(random: Random): ChangeAnswer {

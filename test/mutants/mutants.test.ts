@@ -13,8 +13,8 @@ const sample = [
   'half is a majority',
   'promises leave before the log is synced',
   'a repeated batch is applied again',
-  'the last voter may be removed',
 ]
+const unitTested = 'the last voter may be removed'
 const seeds = 60
 const seedsOfControl = 12
 
@@ -36,7 +36,7 @@ test('a patch that fits nowhere, or twice, is refused', () => {
 })
 
 describe('a hunt', () => {
-  const mutants = allMutants.filter(({ name }) => sample.includes(name))
+  const mutants = allMutants.filter(({ name }) => [...sample, unitTested].includes(name))
   let nursery: Nursery
 
   before(() => {
@@ -52,16 +52,17 @@ describe('a hunt', () => {
   })
 
   test('finds bugs by their seeds', async () => {
-    assert.equal(mutants.length, sample.length)
-    for (const mutant of mutants) {
+    const planned = mutants.filter(({ name }) => sample.includes(name))
+    assert.equal(planned.length, sample.length)
+    for (const mutant of planned) {
       const found = await huntSeeds(nursery.grow(mutant), 1, seeds)
       assert.notEqual(found, null, `no seed found: ${mutant.name}`)
     }
   })
 
   test('names the unit test that found a bug', async () => {
-    const mutant = mutants.find(({ name }) => name === 'the last voter may be removed')
+    const mutant = mutants.find(({ name }) => name === unitTested)
     assert.ok(mutant !== undefined)
-    assert.match((await huntTests(nursery.grow(mutant), ['raft'])) ?? '', /of none left/)
+    assert.match((await huntTests(nursery.grow(mutant), ['raft'])) ?? '', /somebody votes/)
   })
 })

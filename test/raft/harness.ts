@@ -1,8 +1,16 @@
 /** A single real core, driven by hand: what a test sends it, and everything it answers. */
 import assert from 'node:assert/strict'
-import { encodeMembership } from '../../src/raft/membership.ts'
+import {
+  configurationOf,
+  encodeConfiguration,
+  type MembershipAt,
+  sortMembers,
+  type Target,
+} from '../../src/raft/membership.ts'
 import { Raft } from '../../src/raft/raft.ts'
+import type { ChangeOutcome } from '../../src/raft/reconfiguration.ts'
 import type { Append, Outgoing, Rpc } from '../../src/raft/rpc.ts'
+import type { SnapshotReader } from '../../src/raft/snapshot.ts'
 import type { LogWrite, ReadyRead } from '../../src/raft/turn.ts'
 import type {
   Entry,
@@ -11,6 +19,7 @@ import type {
   Member,
   NodeId,
   RaftLimits,
+  SnapshotMark,
   Term,
 } from '../../src/raft/types.ts'
 import { SimulatedDisk } from './disk.ts'
@@ -37,6 +46,8 @@ export interface ServerSetup {
   readonly random?: () => number
   readonly appliedIndex?: Index
   readonly assumesLeader?: boolean
+  /** Its log begins behind this entry. */
+  readonly cutAt?: Index
 }
 
 export interface Sent {
@@ -66,8 +77,12 @@ export class TestServer {
         at === 0 ? membershipEntry(1, term, voters, learners) : batch(at + 1, term),
       ),
     })
+    if (setup.cutAt !== undefined) this.disk.cut(setup.cutAt)
     this.raft = this.#open()
   }
+
+  /** What it can send to those who need what was cut. */
+  readonly snapshots: TestSnapshots = new TestSnapshots()
 
   /** Forgets all but the disk. */
   restart(): void {
@@ -126,6 +141,14 @@ export class TestServer {
     return this
   }
 
+  /** Asks it for these members; learners among them are to be promoted, unless it is said otherwise. */
+  change(
+    members: readonly Member[],
+    promotions: Target['promotions'] = configurationOf(members).promotions,
+  ): ChangeOutcome | null {
+    return this.raft.changeMembership({ members, promotions })
+  }
+
   /** Indexes of all that can be applied by now. */
   applied(): readonly Index[] {
     const indexes: Index[] = []
@@ -141,6 +164,11 @@ export class TestServer {
     return Array.from({ length: this.disk.lastIndex }, (_, at) => this.disk.term(at + 1))
   }
 
+  #founders(): MembershipAt {
+    const { voters = ['a', 'b', 'c'], learners = [] } = this.#setup
+    return { index: 1, ...configurationOf(sortMembers(membersOf(voters, learners))) }
+  }
+
   #open(): Raft {
     const { hardState } = this.disk
     return new Raft({
@@ -148,13 +176,39 @@ export class TestServer {
       limits: { ...limits, ...this.#setup.limits },
       random: this.#setup.random ?? (() => 0),
       disk: this.disk,
-      snapshots: { newest: null, chunk: () => new Uint8Array(0) },
+      snapshots: this.snapshots,
       hardState,
-      memberships: this.disk.memberships(),
-      appliedIndex: this.#setup.appliedIndex ?? 0,
+      memberships: this.#setup.cutAt === undefined ? this.disk.memberships() : [this.#founders()],
+      appliedIndex: this.#setup.appliedIndex ?? this.#setup.cutAt ?? 0,
       assumesLeader: this.#setup.assumesLeader ?? false,
     })
   }
+}
+
+/** Whose bytes are their own offsets. */
+export class TestSnapshots implements SnapshotReader {
+  newest: SnapshotMark | null = null
+  chunkBytes = 40
+  readonly suspected: SnapshotMark[] = []
+
+  chunk({ bytes }: SnapshotMark, offset: number): Uint8Array {
+    const length = Math.min(this.chunkBytes, bytes - offset)
+    return Uint8Array.from({ length }, (_, n) => offset + n)
+  }
+
+  suspect(snapshot: SnapshotMark): void {
+    this.suspected.push(snapshot)
+  }
+}
+
+/** Of 100 bytes. */
+export function snapshotAt(
+  index: Index,
+  term: Term,
+  voters: readonly NodeId[] = ['a', 'b', 'c'],
+): SnapshotMark {
+  const membership = { index: 1, ...configurationOf(sortMembers(membersOf(voters))) }
+  return { index, term, membership, bytes: 100, hash: `${index}` }
 }
 
 export function batch(index: Index, term: Term, size: number = 1): Entry {
@@ -174,7 +228,7 @@ export function membershipEntry(
   voters: readonly NodeId[],
   learners: readonly NodeId[] = [],
 ): Entry {
-  const bytes = encodeMembership(membersOf(voters, learners))
+  const bytes = encodeConfiguration(configurationOf(membersOf(voters, learners)))
   return { index, term, type: 'membership', bytes }
 }
 

@@ -1,6 +1,7 @@
 /** Thesis chapter 4: changes of the membership, learners, removed servers. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { configurationOf } from '../../src/raft/membership.ts'
 import type { NodeId } from '../../src/raft/types.ts'
 import {
   append,
@@ -26,7 +27,7 @@ function leader(): TestServer {
 describe('thesis §4.1: safety of a change', () => {
   test('the new members count as soon as they are in the log', () => {
     const server = leader()
-    assert.equal(server.raft.changeMembership(membersOf(['a', 'b', 'c', 'd']))?.type, 'accepted')
+    assert.equal(server.change(membersOf(['a', 'b', 'c', 'd']))?.type, 'accepted')
     assert.equal(server.raft.membership.index, 3)
     server.turn()
     server.acknowledge(['b'], 3)
@@ -48,22 +49,26 @@ describe('thesis §4.1: safety of a change', () => {
 
   test('two changes do not overlap', () => {
     const server = leader()
-    server.raft.changeMembership(without('c'))
-    const outcome = server.raft.changeMembership(membersOf(['a', 'b', 'c', 'd']))
+    server.change(without('c'))
+    const outcome = server.change(membersOf(['a', 'b', 'c', 'd']))
     assert.deepEqual(outcome, { type: 'busy', reason: 'another change is under way' })
     server.turn()
     server.acknowledge(['b'], 3)
-    assert.equal(server.raft.changeMembership(membersOf(['a', 'b', 'd']))?.type, 'accepted')
+    assert.equal(server.change(membersOf(['a', 'b', 'd']))?.type, 'busy', 'it is joint still')
+    server.turn()
+    assert.equal(server.change(membersOf(['a', 'b', 'd']))?.type, 'busy', 'it is about to be left')
+    server.acknowledge(['b'], 4)
+    assert.equal(server.change(membersOf(['a', 'b', 'd']))?.type, 'accepted')
   })
 
   test('no change before an entry of the own term is committed (errata of 2015)', () => {
     const server = new TestServer({ appliedIndex: 1 }).lead('b')
     const reason = 'the leader has not committed an entry of its term yet'
-    assert.deepEqual(server.raft.changeMembership(without('c')), { type: 'busy', reason })
+    assert.deepEqual(server.change(without('c')), { type: 'busy', reason })
     server.acknowledge(['b'], 1)
-    assert.deepEqual(server.raft.changeMembership(without('c')), { type: 'busy', reason })
+    assert.deepEqual(server.change(without('c')), { type: 'busy', reason })
     server.acknowledge(['b'], 2)
-    assert.equal(server.raft.changeMembership(without('c'))?.type, 'accepted')
+    assert.equal(server.change(without('c'))?.type, 'accepted')
   })
 
   test('a change in the log of a former leader keeps a new one from beginning another', () => {
@@ -74,36 +79,32 @@ describe('thesis §4.1: safety of a change', () => {
     })
     server.turn()
     server.lead('b', 'c')
-    assert.equal(server.raft.changeMembership(without('c'))?.type, 'busy')
+    assert.equal(server.change(without('c'))?.type, 'busy')
     server.acknowledge(['b', 'c'])
     const { members } = server.raft.membership
-    assert.equal(server.raft.changeMembership(members.slice(0, 3))?.type, 'accepted')
+    assert.equal(server.change(members.slice(0, 3))?.type, 'accepted')
   })
 
-  test('changes of two voters, of none left and of a double member are refused', () => {
+  test('no voter left and a double member are refused', () => {
     const server = leader()
-    for (const members of [
-      membersOf(['a']),
-      membersOf(['a', 'b', 'c', 'd', 'e']),
-      membersOf(['a', 'b', 'd']),
-      [...membersOf(['a', 'b', 'c']), ...membersOf([], ['b'])],
-    ])
-      assert.equal(server.raft.changeMembership(members)?.type, 'refused')
+    const twice = [...membersOf(['a', 'b', 'c']), ...membersOf([], ['b'])]
+    for (const members of [twice, membersOf([], ['a', 'b', 'c'])])
+      assert.equal(server.change(members)?.type, 'refused')
     const alone = new TestServer({ voters: ['a'] }).tick()
     alone.turn()
     alone.turn()
-    assert.equal(alone.raft.changeMembership([])?.type, 'refused')
-    assert.equal(alone.raft.changeMembership(membersOf([], ['a']))?.type, 'refused')
+    assert.equal(alone.change([])?.type, 'refused')
+    assert.equal(alone.change(membersOf([], ['a']))?.type, 'refused')
     assert.equal(server.disk.lastIndex, 2)
   })
 
   test('whoever does not lead changes nothing', () => {
-    assert.equal(new TestServer().raft.changeMembership(without('c')), null)
+    assert.equal(new TestServer().change(without('c')), null)
   })
 
   test('a restart finds the newest membership in the log', () => {
     const server = leader()
-    server.raft.changeMembership(membersOf(['a', 'b', 'c'], ['d']))
+    server.change(membersOf(['a', 'b', 'c'], ['d']))
     server.turn()
     server.restart()
     assert.equal(server.raft.membership.index, 3)
@@ -114,19 +115,24 @@ describe('thesis §4.1: safety of a change', () => {
 describe('thesis §4.2.1: learners', () => {
   test('a learner is promoted by itself when it has caught up', () => {
     const server = leader()
-    server.raft.changeMembership(membersOf(['a', 'b', 'c'], ['d']))
+    server.change(membersOf(['a', 'b', 'c'], ['d']))
     server.turn()
     server.acknowledge(['b'], 3)
     server.turn()
     assert.equal(server.raft.membership.index, 3)
     server.acknowledge(['d'], 3)
     server.turn()
-    assert.deepEqual(server.raft.membership, { index: 4, members: membersOf(['a', 'b', 'c', 'd']) })
+    const voters = configurationOf(membersOf(['a', 'b', 'c', 'd']))
+    const before = membersOf(['a', 'b', 'c'])
+    assert.deepEqual(server.raft.membership, { index: 4, ...voters, outgoing: before })
+    server.acknowledge(['b', 'd'], 4)
+    server.turn()
+    assert.deepEqual(server.raft.membership, { index: 5, ...voters })
   })
 
   test('a learner far behind, or one that has said nothing, stays one', () => {
     const server = leader()
-    server.raft.changeMembership(membersOf(['a', 'b', 'c'], ['d', 'e']))
+    server.change(membersOf(['a', 'b', 'c'], ['d', 'e']))
     for (let n = 0; n < 70; n++) server.raft.propose(new Uint8Array(1))
     server.turn()
     server.acknowledge(['b']).acknowledge(['d'], 1)
@@ -136,13 +142,15 @@ describe('thesis §4.2.1: learners', () => {
 
   test('two learners are promoted one after the other', () => {
     const server = leader()
-    server.raft.changeMembership(membersOf(['a', 'b', 'c'], ['d', 'e']))
+    server.change(membersOf(['a', 'b', 'c'], ['d', 'e']))
     server.turn()
     server.acknowledge(['b', 'd', 'e'])
     server.turn()
     assert.deepEqual(server.raft.membership.members, membersOf(['a', 'b', 'c', 'd'], ['e']))
-    server.acknowledge(['b', 'c', 'd'])
-    server.turn()
+    for (const _ of ['joint', 'left']) {
+      server.acknowledge(['b', 'c', 'd'])
+      server.turn()
+    }
     assert.deepEqual(server.raft.membership.members, membersOf(['a', 'b', 'c', 'd', 'e']))
   })
 
@@ -166,22 +174,28 @@ describe('thesis §4.2.1: learners', () => {
 describe('thesis §4.2.2: removal of the leader', () => {
   test('a removed leader leads until its removal is committed, without counting itself', () => {
     const server = leader()
-    server.raft.changeMembership(without('a'))
+    server.change(without('a'))
     server.turn()
     server.acknowledge(['b'], 3)
-    assert.equal(server.raft.status.role, 'leader')
-    assert.equal(server.raft.status.commitIndex, 2)
+    assert.equal(server.raft.status.commitIndex, 2, 'b is no majority of b and c')
     server.acknowledge(['c'], 3)
     assert.equal(server.raft.status.commitIndex, 3)
+    assert.equal(server.raft.status.role, 'leader', 'until the last step is committed, too')
+    server.turn()
+    assert.equal(server.disk.lastIndex, 4)
+    server.acknowledge(['b'], 4)
+    assert.equal(server.raft.status.commitIndex, 3, 'its own log does not count any more')
+    server.acknowledge(['c'], 4)
+    assert.equal(server.raft.status.commitIndex, 4)
     assert.equal(server.raft.status.role, 'follower')
-    const told = ofType(server.sent(), 'heartbeat').filter(({ rpc }) => rpc.commitIndex === 3)
+    const told = ofType(server.sent(), 'heartbeat').filter(({ rpc }) => rpc.commitIndex === 4)
     assert.deepEqual(receivers(told), ['b', 'c'])
   })
 
   test('an earlier commit does not make it leave', () => {
     const server = leader()
     server.raft.propose(new Uint8Array(1))
-    server.raft.changeMembership(without('a'))
+    server.change(without('a'))
     server.turn()
     server.acknowledge(['b', 'c'], 3)
     assert.equal(server.raft.status.commitIndex, 3)
@@ -190,9 +204,11 @@ describe('thesis §4.2.2: removal of the leader', () => {
 
   test('afterwards it campaigns no more', () => {
     const server = leader()
-    server.raft.changeMembership(without('a'))
+    server.change(without('a'))
     server.turn()
     server.acknowledge(['b', 'c'], 3)
+    server.turn()
+    server.acknowledge(['b', 'c'], 4)
     server.turn()
     server.tick(5 * limits.electionTicksMax)
     assert.equal(server.raft.status.role, 'follower')
@@ -231,11 +247,14 @@ describe('thesis §4.2.2: removal of the leader', () => {
 describe('thesis §4.2.2 and §4.2.3: removal of a follower', () => {
   test('a removed follower is told, and then let go', () => {
     const server = leader()
-    server.raft.changeMembership(without('c'))
-    assert.deepEqual(server.raft.leaving, [{ id: 'c', address: 'c' }])
-    assert.deepEqual(receivers(ofType(server.turn().early, 'append')), ['b', 'c'])
+    server.change(without('c'))
+    assert.deepEqual(server.raft.leaving, [], 'while it is joint, it counts')
+    server.turn()
     server.acknowledge(['b', 'c'], 3)
-    const told = ofType(server.sent(), 'heartbeat').filter(({ rpc }) => rpc.commitIndex === 3)
+    assert.deepEqual(receivers(ofType(server.turn().early, 'append')), ['b', 'c'])
+    assert.deepEqual(server.raft.leaving, [{ id: 'c', address: 'c' }])
+    server.acknowledge(['b', 'c'], 4)
+    const told = ofType(server.sent(), 'heartbeat').filter(({ rpc }) => rpc.commitIndex === 4)
     assert.deepEqual(receivers(told), ['b', 'c'])
     server.tick()
     assert.deepEqual(server.raft.leaving, [])
@@ -243,12 +262,12 @@ describe('thesis §4.2.2 and §4.2.3: removal of a follower', () => {
 
   test('it is kept until it has acknowledged its removal', () => {
     const server = leader()
-    server.raft.changeMembership(without('c'))
+    server.change(without('c'))
     server.turn()
     server.acknowledge(['b'], 3)
     server.raft.propose(new Uint8Array(1))
     server.turn()
-    server.acknowledge(['b'], 4)
+    server.acknowledge(['b'], 5)
     server.turn()
     server.tick()
     assert.equal(server.raft.leaving.length, 1)
@@ -256,11 +275,11 @@ describe('thesis §4.2.2 and §4.2.3: removal of a follower', () => {
 
   test('it is given up when it does not listen', () => {
     const server = leader()
-    server.raft.changeMembership(without('c'))
+    server.change(without('c'))
     server.turn()
     server.acknowledge(['b'], 3)
     server.turn()
-    for (let n = 0; n < 2 * limits.electionTicksMax; n++) server.acknowledge(['b'], 3).tick()
+    for (let n = 0; n < 2 * limits.electionTicksMax; n++) server.acknowledge(['b'], 4).tick()
     assert.deepEqual(server.raft.leaving, [])
     server.turn()
     server.raft.propose(new Uint8Array(1))
@@ -269,10 +288,12 @@ describe('thesis §4.2.2 and §4.2.3: removal of a follower', () => {
 
   test('it does not count while it leaves', () => {
     const server = leader()
-    server.raft.changeMembership(without('c'))
+    server.change(without('c'))
     server.turn()
-    server.acknowledge(['c'], 3)
-    assert.equal(server.raft.status.commitIndex, 2)
+    server.acknowledge(['b'], 3)
+    server.turn()
+    server.acknowledge(['c'], 4)
+    assert.equal(server.raft.status.commitIndex, 3)
   })
 
   test('one that was told campaigns no more; one that was not does not disturb', () => {
@@ -290,13 +311,13 @@ describe('thesis §4.2.2 and §4.2.3: removal of a follower', () => {
 
   test('a server that comes back while it leaves is a member like any other', () => {
     const server = leader()
-    server.raft.changeMembership(without('c'))
+    server.change(without('c'))
     server.turn()
     server.acknowledge(['b'], 3)
-    assert.equal(
-      server.raft.changeMembership([...without('c'), ...membersOf([], ['c'])])?.type,
-      'accepted',
-    )
+    server.turn()
+    server.acknowledge(['b'], 4)
+    assert.equal(server.raft.leaving.length, 1)
+    assert.equal(server.change([...without('c'), ...membersOf([], ['c'])])?.type, 'accepted')
     assert.deepEqual(server.raft.leaving, [])
   })
 })

@@ -3,9 +3,9 @@
  * node. All checks are incremental: each entry is looked at once per node, not once per step.
  */
 import type { WireRpc } from '../../src/messages.ts'
-import { decodeMembership } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
-import type { Entry, HardState, Index, Membership, NodeId, Term } from '../../src/raft/types.ts'
+import type { Entry, HardState, Index, Member, NodeId, Term } from '../../src/raft/types.ts'
+import { Configurations } from './configurations.ts'
 import type { Write } from './memory.ts'
 import { decodeWrites, LogMirror } from './mirror.ts'
 import type { SimulatedNode } from './node.ts'
@@ -29,8 +29,7 @@ interface Committed {
 export class Checkers {
   /** What anybody ever knew to be committed, by index - 1. */
   readonly committed: Committed[] = []
-  /** As the newest committed entry has it. */
-  membership: Membership = []
+  readonly configurations: Configurations = new Configurations((id) => this.mirror(id))
   leadersSeen = 0
   readonly #truth: Truth
   readonly #mirrors = new Map<NodeId, LogMirror>()
@@ -46,6 +45,11 @@ export class Checkers {
     this.#truth = truth
   }
 
+  /** As the newest committed entry has it, and whoever is on the way out of it. */
+  get membership(): readonly Member[] {
+    return this.configurations.members
+  }
+
   mirror(id: NodeId): LogMirror {
     let mirror = this.#mirrors.get(id)
     if (mirror === undefined) {
@@ -56,7 +60,7 @@ export class Checkers {
   }
 
   /** What is about to be in the log of `node`. */
-  onLogWrite({ id }: SimulatedNode, writes: readonly Write[]): void {
+  onLogWrite({ id, life }: SimulatedNode, writes: readonly Write[]): void {
     const mirror = this.mirror(id)
     const change = decodeWrites(writes, mirror.base.index)
     const { hardState, removedFrom, entries } = change
@@ -73,7 +77,10 @@ export class Checkers {
       prevTerm = entry.term
       return known
     })
+    const known = Math.max(this.committed.length, life?.raft.status.commitIndex ?? 0)
+    this.configurations.appended(id, canonical, known)
     mirror.change(change, canonical)
+    if (change.isJoint) this.configurations.counts.jointSnapshots++
   }
 
   /** After each turn of `node`: its log is on the disk, its state is as far as it will be. */
@@ -126,6 +133,10 @@ export class Checkers {
       )
   }
 
+  onStart({ life }: SimulatedNode): void {
+    this.configurations.started(life?.raft.membership)
+  }
+
   /** A new life: the commit index may be learnt anew. */
   onDeath({ id }: SimulatedNode): void {
     this.#seen.delete(id)
@@ -147,8 +158,9 @@ export class Checkers {
 
   /** Under the newest members, or those before, if the leader has begun a change in the same turn. */
   #checkHeld(raft: Raft, at: { index: Index; term: Term }): void {
-    const { members } = raft.membership
-    if (this.#isHeld(at, members) || this.#isHeld(at, this.membership)) return
+    const { configurations } = this
+    if (configurations.isHeld(at, raft.membership)) return
+    if (configurations.isHeld(at, configurations.current)) return
     throw new Violation(
       'what is committed is on the disks of a majority',
       `${raft.id} commits ${at.index}`,
@@ -167,19 +179,13 @@ export class Checkers {
     if (known === undefined) {
       this.committed.push({ entry, knownInTerm: term })
       this.#truth.commit(entry)
-      if (entry.type === 'membership') this.#checkMembers(decodeMembership(entry.bytes))
+      if (entry.type === 'membership') this.configurations.committed(entry)
     } else if (known.entry !== entry) {
       throw new Violation(
         'all nodes commit the same entries',
         `${id} commits ${index}@t${entry.term}, it was t${known.entry.term}`,
       )
     }
-  }
-
-  #checkMembers(members: Membership): void {
-    if (new Set(members.map(({ address }) => address)).size < members.length)
-      throw new Violation('no two members are at one address', JSON.stringify(members))
-    this.membership = members
   }
 
   /** Also across restarts: nobody here forgets. */
@@ -226,13 +232,6 @@ export class Checkers {
     if (!same || Buffer.compare(known.entry.bytes, entry.bytes) !== 0)
       throw new Violation('logs match', `two entries ${index}@t${term}`)
     return known.entry
-  }
-
-  /** Is the entry on the disks of a majority of these voters? */
-  #isHeld({ index, term }: { index: Index; term: Term }, members: Membership): boolean {
-    const voters = members.filter(({ role }) => role === 'voter')
-    const holders = voters.filter(({ id }) => this.mirror(id).holds({ index, term }))
-    return 2 * holders.length > voters.length
   }
 }
 

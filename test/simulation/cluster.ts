@@ -6,10 +6,11 @@
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
 import { AssertionError, assert } from '../../src/raft/assert.ts'
-import { sortMembers } from '../../src/raft/membership.ts'
+import { configurationOf, sortMembers } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
 import type { Member, NodeId } from '../../src/raft/types.ts'
 import { Checkers } from './checkers.ts'
+import type { Configurations } from './configurations.ts'
 import { checkEnd } from './ending.ts'
 import { Faults, type FaultyWorld } from './faults.ts'
 import type { Write } from './memory.ts'
@@ -17,11 +18,12 @@ import { Network } from './network.ts'
 import { plentyBytes, SimulatedNode } from './node.ts'
 import { Random } from './random.ts'
 import { Schedule } from './schedule.ts'
+import { Sights } from './sights.ts'
 import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
 import { sayRpc, sayWrites } from './transcript.ts'
 import { Truth } from './truth.ts'
 import { Violation } from './violation.ts'
-import type { Life, NodeWorld } from './world.ts'
+import { copyOf, type Life, type NodeWorld } from './world.ts'
 
 /**
  * After everything has healed, the cluster must work again within so many of its longest election timeouts,
@@ -34,7 +36,7 @@ const writeUnitsMax = 150
 /** And then keep its leader for so many, or replace it within so many. */
 const endingElections = 8
 
-export interface Report {
+export interface Report extends Readonly<Configurations['counts']>, Readonly<Sights['counts']> {
   readonly seed: number
   /** Equal seeds, equal hashes. */
   readonly hash: number
@@ -74,6 +76,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   readonly nodes = new Map<NodeId, SimulatedNode>()
   readonly network: Network<WireRpc | Uint8Array>
   faulty = true
+  readonly sights = new Sights()
   readonly #seed: number
   readonly #say: ((line: string) => void) | null
   #hash = 0
@@ -118,6 +121,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       leaders: this.checkers.leadersSeen,
       committed: this.checkers.committed.length,
       crashes: this.#crashes,
+      ...this.checkers.configurations.counts,
+      ...this.sights.counts,
       broken,
     }
   }
@@ -152,6 +157,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
 
   onTurn(node: SimulatedNode, life: Life): void {
     this.checkers.onTurn(node, life)
+    this.sights.elections(this.checkers.leadersSeen)
     this.#trace(node.number, life.state.appliedIndex, life.state.revision)
   }
 
@@ -176,7 +182,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #found(): void {
     const founders = Array.from({ length: this.swarm.nodes }, () => this.#newNode())
     const members = founders.map(({ id, address }): Member => ({ id, address, role: 'voter' }))
-    this.checkers.membership = members
+    this.checkers.configurations.current = configurationOf(members)
     for (const node of founders) node.start(sortMembers(members))
   }
 
@@ -191,6 +197,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     if (node.life !== null || node.wiped) return
     this.say(() => `${node.id} starts again`)
     node.start()
+    this.checkers.onStart(node)
     this.network.connect(node.id, [...this.nodes.keys()])
   }
 
@@ -297,18 +304,17 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     return nodes.filter(({ wiped }) => !wiped)
   }
 
-  /** Every caller has its answer, every member has applied all there is, and a voter leads. */
+  /** Every caller has its answer, every member has applied all there is, and is what it is to be; a voter leads. */
   #recovered(): boolean {
     const last = this.checkers.committed.length
-    const addresses = this.checkers.membership.map(({ address }) => address)
     const level = this.#members().every(({ life }) => life?.state.appliedIndex === last)
     const [leader, second] = this.#leaders().map(({ id }) => id)
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',
     )
-    // Of a directory that is gone nobody will say where it is.
-    const found = this.#members().every(({ address }) => addresses.includes(address))
-    return this.#unanswered() === 0 && level && voterLeads && second === undefined && found
+    const hasChanged = this.checkers.configurations.isSettled(this.#members())
+    const isLed = voterLeads && second === undefined
+    return this.#unanswered() === 0 && level && hasChanged && isLed
   }
 
   /** How it ends: in peace, with a follower that the leader cannot reach and that comes back, or with a deaf leader. */
@@ -356,7 +362,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     const { term } = leader.status
     this.schedule.runUntil(this.schedule.now + endingElections * this.#electionUnits)
     // A wish of before, that was long on its way.
-    if (this.checkers.membership.every(({ id }) => id !== leader.id)) return
+    if (!this.checkers.membership.some(({ id, role }) => id === leader.id && role === 'voter'))
+      return
     if (!leader.isLeader || leader.status.term !== term)
       throw new Violation('a healthy cluster keeps its leader', `${leader.id} led in term ${term}`)
   }
@@ -390,10 +397,4 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     for (const number of numbers) hash = Math.imul(hash ^ number, 0x85ebca6b) ^ (hash >>> 15)
     this.#hash = hash
   }
-}
-
-function copyOf(rpc: WireRpc): WireRpc {
-  if (rpc.type === 'append') return { ...rpc, entries: Uint8Array.from(rpc.entries) }
-  if (rpc.type === 'forward') return { ...rpc, batch: Uint8Array.from(rpc.batch) }
-  return rpc
 }

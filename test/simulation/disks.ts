@@ -40,6 +40,8 @@ export class Disks {
       bootId: () => `${this.#boots}`,
       openLog: () => this.#log.open(logHooks),
       openState: (generation) => {
+        // Another one was never synced.
+        if (generation !== this.#generation) this.#stateSynced = false
         this.#generation = generation
         return this.#state(generation).open(stateHooks)
       },
@@ -48,7 +50,7 @@ export class Disks {
         for (const generation of [...this.#states.keys()])
           if (generation !== kept) this.#states.delete(generation)
       },
-      snapshots: this.#snapshots.open(world, (generation) => this.#state(generation)),
+      snapshots: this.#snapshots.open(world, this.#log, (generation) => this.#state(generation)),
       syncNames: () => undefined,
       syncState: () => {
         this.#stateSynced = true

@@ -1,5 +1,6 @@
 /** What goes wrong while a simulation is in its faulty half: deaths, pauses, cuts, and restless operators. */
 import { membersMax } from '../../src/options.ts'
+import { everyone } from '../../src/raft/membership.ts'
 import type { NodeId } from '../../src/raft/types.ts'
 import type { Checkers } from './checkers.ts'
 import type { Network } from './network.ts'
@@ -133,18 +134,29 @@ export class Faults {
     for (let wishes = random.between(1, 3); wishes > 0; wishes--) {
       if (swarm.wipes && this.#mendWiped()) return
       if (random.chance(0.5)) this.#add()
-      else if (!swarm.wipes) this.#remove()
-      else if (random.chance(0.3)) this.#wipe()
+      else if (swarm.wipes && random.chance(0.3)) this.#wipe()
+      else if (!swarm.wipes) this.#wish()
     }
+  }
+
+  /** What costs a quorum that has lost a directory is asked for only where none is lost. */
+  #wish(): void {
+    const { random } = this.#world
+    const wish = random.pick(['remove', 'remove', 'replace', 'lower'] as const)
+    if (wish === 'remove') this.#remove()
+    else if (wish === 'replace') this.#replace(this.#drawTarget())
+    else this.#lower()
   }
 
   /** While a member's directory is gone, nothing is asked for but its removal: more would lose the quorum. */
   #mendWiped(): boolean {
+    const { random } = this.#world
     const lost = [...this.#world.nodes.values()].find(
       (node) => node.wiped && this.#isKnown(node.id),
     )
     if (lost === undefined) return false
-    this.#drawMember()?.life?.main.change({ type: 'remove', member: lost.id }, null)
+    if (random.chance(0.3)) this.#replace(lost.id)
+    else this.#drawMember()?.life?.main.change({ type: 'remove', member: lost.id }, null)
     return true
   }
 
@@ -154,14 +166,14 @@ export class Faults {
     const isIn = (members: readonly { id: NodeId }[]): boolean =>
       members.some((member) => member.id === id)
     const up = [...nodes.values()].flatMap(({ life }) => (life === null ? [] : [life.raft]))
-    return isIn(checkers.membership) || up.some(({ membership }) => isIn(membership.members))
+    return isIn(checkers.membership) || up.some(({ membership }) => isIn(everyone(membership)))
   }
 
   #wipe(): void {
     const { random, checkers, nodes, say } = this.#world
-    const voters = checkers.membership.filter(({ role }) => role === 'voter')
     const node = nodes.get(random.pick(checkers.membership).id)
-    if (voters.length < 3 || node === undefined || node.life === null) return
+    const isFew = checkers.configurations.fewestVoters < 3
+    if (isFew || node === undefined || node.life === null) return
     say(() => `${node.id} loses its directory`)
     node.wipe()
     if (random.chance(0.5)) this.#startAnew(node)
@@ -174,25 +186,56 @@ export class Faults {
     this.#world.addNode(address).join({ id: via.id, address: via.address })
   }
 
+  /** A member, often the one that leads. */
+  #drawTarget(): NodeId {
+    const { random, checkers, nodes } = this.#world
+    const leader = checkers.membership.find(({ id }) => nodes.get(id)?.life?.raft.isLeader)
+    return (random.chance(0.3) ? leader?.id : undefined) ?? random.pick(checkers.membership).id
+  }
+
   #remove(): void {
-    const { random, checkers } = this.#world
-    const { id } = random.pick(checkers.membership)
-    this.#drawMember()?.life?.main.change({ type: 'remove', member: id }, null)
+    const member = this.#drawTarget()
+    this.#drawMember()?.life?.main.change({ type: 'remove', member }, null)
+  }
+
+  #lower(): void {
+    const member = this.#drawTarget()
+    const address = this.#world.nodes.get(member)?.address ?? ''
+    this.#drawMember()?.life?.main.change({ type: 'add', member, address, role: 'learner' }, null)
+  }
+
+  #replace(old: NodeId): void {
+    const { random, nodes } = this.#world
+    const via = this.#drawMember()
+    // At an address of its own, or on the machine of the one that it replaces.
+    const address = random.chance(0.3) ? nodes.get(old)?.address : undefined
+    const node = this.#drawStranger(address)
+    if (via === null || node === null) return
+    const { id: member, address: at } = node
+    via.life?.main.change({ type: 'replace', old, member, address: at }, null)
   }
 
   /** A fresh server, or one that was a member before and has its old log still, asks for admission. */
   #add(): void {
-    const { random, nodes, checkers } = this.#world
-    const { membership } = checkers
+    const { random, checkers } = this.#world
     const via = this.#drawMember()
-    if (membership.length >= membersMax || via === null) return
+    if (checkers.membership.length >= membersMax || via === null) return
+    const node = this.#drawStranger()
+    if (node === null) return
+    const { id: member, address } = node
+    if (random.chance(0.7)) node.join({ id: via.id, address: via.address })
+    else via.life?.main.change({ type: 'add', member, address, role: 'learner' }, null)
+  }
+
+  /** A fresh server, or one that was a member before. */
+  #drawStranger(address?: string): SimulatedNode | null {
+    const { random, nodes, checkers } = this.#world
     const outside = [...nodes.values()].filter(
-      (node) => node.life !== null && membership.every(({ id }) => id !== node.id),
+      (node) => node.life !== null && checkers.membership.every(({ id }) => id !== node.id),
     )
     const fresh = nodes.size < nodesMax && (outside.length === 0 || random.chance(0.6))
-    if (!fresh && outside.length === 0) return
-    const node = fresh ? this.#world.addNode() : random.pick(outside)
-    node.join({ id: via.id, address: via.address })
+    if (!fresh && outside.length === 0) return null
+    return fresh ? this.#world.addNode(address) : random.pick(outside)
   }
 
   #drawMember(): SimulatedNode | null {

@@ -5,7 +5,7 @@
 import { BatchWriter } from '../../src/codec/command.ts'
 import type { MembershipChange, PeerAddress, StorageToNetwork } from '../../src/messages.ts'
 import { unreachable } from '../../src/raft/assert.ts'
-import type { Index, Membership, NodeId } from '../../src/raft/types.ts'
+import type { Index, Member, NodeId } from '../../src/raft/types.ts'
 import { readKeyRecord } from '../../src/storage/layout.ts'
 import type { SimulatedNode } from './node.ts'
 import { sayMessage } from './transcript.ts'
@@ -26,7 +26,7 @@ interface Question {
 export class SimulatedMain {
   /** To whom a link is kept. */
   peers: ReadonlySet<NodeId> = new Set()
-  members: Membership = []
+  members: readonly Member[] = []
   readonly #node: SimulatedNode
   readonly #world: NodeWorld
   readonly #batches = new Map<number, Proposal>()
@@ -34,7 +34,7 @@ export class SimulatedMain {
   readonly #cancelled = new Set<number>()
   readonly #reads = new Map<number, Question>()
   readonly #watches = new Map<number, WatchedPrefix>()
-  readonly #changes = new Map<number, MembershipChange>()
+  readonly #changes = new Map<number, { change: MembershipChange; isOwn: boolean }>()
   #batchIds = 0
   #ids = 0
 
@@ -97,16 +97,16 @@ export class SimulatedMain {
   change(change: MembershipChange, via: PeerAddress | null): void {
     this.#ids++
     const id = this.#ids
-    this.#changes.set(id, change)
-    this.#node.post({ type: 'change', id, change, via })
     // Who wants to enter asks until it is in, or refused.
-    if (change.type === 'remove')
-      this.#world.schedule.after(changeUnitsMax, () => this.#endChange(id))
+    const isOwn = via !== null
+    this.#changes.set(id, { change, isOwn })
+    this.#node.post({ type: 'change', id, change, via })
+    if (!isOwn) this.#world.schedule.after(changeUnitsMax, () => this.#endChange(id))
   }
 
   /** What was asked for is not asked any more. */
   giveUpChanges(): void {
-    for (const [id, { type }] of [...this.#changes]) if (type === 'remove') this.#endChange(id)
+    for (const [id, { isOwn }] of [...this.#changes]) if (!isOwn) this.#endChange(id)
   }
 
   #cancel(): void {
@@ -293,14 +293,12 @@ export class SimulatedMain {
     return revision > 0 && base !== undefined && revision <= truth.revisionAt(base.index)
   }
 
-  #view(members: Membership, peers: readonly PeerAddress[]): void {
+  #view(members: readonly Member[], peers: readonly PeerAddress[]): void {
     this.peers = new Set(peers.map(({ id }) => id))
     this.members = members
     if (members.some(({ id }) => id === this.#node.id)) this.#node.joins = null
-    for (const [id, { type, member }] of [...this.#changes]) {
-      const isMember = members.some((each) => each.id === member)
-      if (isMember === (type === 'add')) this.#endChange(id)
-    }
+    for (const [id, { change }] of [...this.#changes])
+      if (isDone(members, change)) this.#endChange(id)
   }
 
   #endChange(id: number): void {
@@ -309,6 +307,21 @@ export class SimulatedMain {
 
   #broken(rule: string, details: unknown): never {
     throw new Violation(rule, `${this.#node.id}: ${details}`)
+  }
+}
+
+/** What is left to do is done without being asked for. */
+function isDone(members: readonly Member[], change: MembershipChange): boolean {
+  const known = members.find(({ id }) => id === change.member)
+  switch (change.type) {
+    case 'move':
+      return known?.address === change.address
+    case 'add':
+      return known !== undefined && (change.role === 'voter' || known.role === 'learner')
+    case 'remove':
+      return known === undefined
+    case 'replace':
+      return known !== undefined
   }
 }
 

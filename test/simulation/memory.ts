@@ -161,6 +161,10 @@ export class MemoryEnvironment implements Environment {
     throw new Error('an environment in memory has no directory to be copied into')
   }
 
+  usedBytes(): number {
+    return 0
+  }
+
   openTable(name: string): Table {
     return new MemoryTable(this, this.#rows(name), name)
   }

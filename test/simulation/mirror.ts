@@ -1,6 +1,13 @@
 /** What the log environment of a node holds, kept in step with its transactions. */
 import { decodeRecord } from '../../src/codec/record.ts'
-import type { Entry, HardState, Index, LogPosition, Term } from '../../src/raft/types.ts'
+import type {
+  Entry,
+  HardState,
+  Index,
+  LogPosition,
+  SnapshotMark,
+  Term,
+} from '../../src/raft/types.ts'
 import { keyNumber } from '../../src/storage/environment.ts'
 import type { Write } from './memory.ts'
 
@@ -11,6 +18,14 @@ export interface LogChange {
   readonly entries: readonly Entry[]
   /** What the log begins behind, where that has changed. */
   readonly base: LogPosition | null
+  /** Was it cut for a snapshot taken in the middle of a change of voters? */
+  readonly isJoint: boolean
+}
+
+/** What the log says of that (src/storage/log-store.ts). */
+interface Cut {
+  readonly base: LogPosition
+  readonly snapshots: readonly SnapshotMark[]
 }
 
 export class LogMirror {
@@ -42,6 +57,8 @@ export class LogMirror {
     if (removedFrom !== null) this.#entries.length = removedFrom - 1
     for (const entry of canonical) this.#entries[entry.index - 1] = entry
     if (base === null) return
+    // A snapshot of another's state: what was here before it is not what it stands for.
+    if (!this.holds(base)) this.#entries.length = 0
     this.base = base
     this.#entries.length = Math.max(this.#entries.length, base.index)
   }
@@ -50,15 +67,14 @@ export class LogMirror {
 /** @param swept rows up to here are no part of the log any more; that they go means nothing */
 export function decodeWrites(writes: readonly Write[], swept: Index): LogChange {
   let hardState: HardState | null = null
-  let base: LogPosition | null = null
+  let cut: Cut | null = null
   let removedFrom: Index | null = null
   const entries: Entry[] = []
   for (const { table, key, value } of writes) {
     if (table === 'meta') {
       if (key.toString() === 'hardState' && value !== null)
         hardState = JSON.parse(value.toString()) as HardState
-      if (key.toString() === 'cut' && value !== null)
-        base = (JSON.parse(value.toString()) as { base: LogPosition }).base
+      if (key.toString() === 'cut' && value !== null) cut = JSON.parse(value.toString()) as Cut
     } else if (value === null && keyNumber(key) <= swept) {
       // No part of the log since its base has moved.
     } else if (value === null || entries.some(({ index }) => index === keyNumber(key))) {
@@ -70,5 +86,7 @@ export function decodeWrites(writes: readonly Write[], swept: Index): LogChange 
   // Removed and written again in one transaction: both writes show the row as it is now.
   if (entries[0] !== undefined && removedFrom !== null)
     removedFrom = Math.min(removedFrom, entries[0].index)
-  return { hardState, removedFrom, base, entries: entries.sort((a, b) => a.index - b.index) }
+  const isJoint = (cut?.snapshots[0]?.membership.outgoing.length ?? 0) > 0
+  entries.sort((a, b) => a.index - b.index)
+  return { hardState, removedFrom, base: cut?.base ?? null, isJoint, entries }
 }

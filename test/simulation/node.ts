@@ -164,7 +164,8 @@ export class SimulatedNode {
   join(via: PeerAddress | null): void {
     this.joins = via
     const { id, address } = this
-    if (via !== null) this.life?.main.change({ type: 'add', member: id, address }, via)
+    if (via !== null)
+      this.life?.main.change({ type: 'add', member: id, address, role: 'voter' }, via)
   }
 
   wipe(): void {
@@ -379,7 +380,8 @@ export class SimulatedNode {
 
   #home(): Home {
     return this.#disks.home(this.id, this.#logHooks, this.#stateHooks, {
-      random: this.#world.random,
+      ...{ random: this.#world.random, sights: this.#world.sights },
+      freeBytes: () => this.freeBytes - spaceLow,
       after: (delay, run) => this.#after(delay, run),
       step: (name) => this.#step(name),
     })

@@ -41,6 +41,11 @@ describe('simulated clusters', () => {
     assert.ok(sum(({ watches }) => watches) > seeds, 'watches were complete')
     assert.ok(sum(({ leaders }) => leaders) > 2 * seeds, 'leaders changed')
     assert.ok(sum(({ crashes }) => crashes) > 5 * seeds, 'servers died')
+    assert.ok(sum(({ joint }) => joint) > seeds, 'voters were changed')
+    const restarted = reports.filter(({ jointStarts }) => jointStarts > 0)
+    assert.ok(restarted.length > seeds / 20, 'servers started in the middle of such changes')
+    const cut = reports.filter(({ jointSnapshots }) => jointSnapshots > 0)
+    assert.ok(cut.length > seeds / 20, 'snapshots were taken in the middle of such changes')
   })
 
   test('the same seed gives the same run, another seed another', async () => {

@@ -3,7 +3,9 @@
  * power. What takes time takes simulated time, and does not happen to a node that died meanwhile.
  */
 import { createHash } from 'node:crypto'
+import { decodeRecord } from '../../src/codec/record.ts'
 import type { SnapshotMark } from '../../src/raft/types.ts'
+import { numberKey } from '../../src/storage/environment.ts'
 import {
   membershipKey,
   positionKey,
@@ -13,12 +15,18 @@ import {
 import type { SnapshotFiles, TakenSnapshot } from '../../src/storage/snapshots.ts'
 import { MemoryFile } from './memory.ts'
 import type { Random } from './random.ts'
+import type { Sights } from './sights.ts'
 
 /** Units of time that copying, or checking, takes at most. */
 const copyUnitsMax = 300
+/** Between the moment a file has its name, and that at which its node hears of it. */
+const renameUnitsMax = 40
 
 export interface SnapshotWorld {
   readonly random: Random
+  readonly sights: Sights
+  /** Beside those that must be left. */
+  freeBytes(): number
   /** In this life only. */
   after(delay: number, run: () => void): void
   /** A moment at which the node may die, or its disk fail. */
@@ -30,6 +38,10 @@ export class MemorySnapshots {
   readonly #files = new Map<string, Buffer>()
   /** Coming in; not synced. */
   readonly #parts = new Map<string, Buffer>()
+  /** Parts of which this life has received nothing yet. */
+  readonly #old = new Set<string>()
+  /** A state had a better snapshot to be made of. */
+  #isSecondChoice = false
 
   /** Parts end where chance will have it, in rubbish. Of two whole ones the newest may be damaged, too. */
   losePower(random: Random, rots: boolean): void {
@@ -45,32 +57,61 @@ export class MemorySnapshots {
       )
   }
 
-  open(world: SnapshotWorld, state: (generation: number | null) => MemoryFile): SnapshotFiles {
-    const { random } = world
+  open(
+    world: SnapshotWorld,
+    log: MemoryFile,
+    state: (generation: number | null) => MemoryFile,
+  ): SnapshotFiles {
+    const { random, sights } = world
+    const later = (act: () => void): void => world.after(random.between(1, renameUnitsMax), act)
+    for (const name of this.#parts.keys()) this.#old.add(name)
     return {
       take: (_environment, done) => {
         const copying = random.between(1, copyUnitsMax)
         // As of some moment in between.
         world.after(random.between(1, copying), () => {
           const bytes = state(null).dump()
-          world.after(copying, () => done(this.#keepTaken(bytes)))
+          world.after(copying, () => {
+            const hasRoom = world.freeBytes() > bytes.length
+            sights.saw(hasRoom ? 'snapshotsTaken' : 'copiesFailed')
+            const taken = hasRoom ? this.#keepTaken(bytes) : new Error('no space left')
+            if ('mark' in taken && hasMembers(log, taken.mark.index)) sights.saw('takenUnderChange')
+            later(() => done(taken))
+          })
         })
       },
-      hasRoom: () => true,
+      hasRoom: (bytes) => world.freeBytes() > bytes,
+      has: (snapshot) => this.#files.get(nameOf(snapshot))?.length === snapshot.bytes,
+      check: (snapshot, done) => {
+        world.after(random.between(1, copyUnitsMax), () => done(this.#isWhole(snapshot)))
+      },
       read: (snapshot, offset, bytesMax) => {
         const file = this.#files.get(nameOf(snapshot)) ?? Buffer.alloc(0)
         return Uint8Array.from(file.subarray(offset, offset + bytesMax))
       },
       receive: (snapshot, offset, chunk) => {
         world.step('receive')
+        sights.coming.add(nameOf(snapshot))
+        if (this.#old.delete(nameOf(snapshot)) && offset > 0) sights.saw('resumed')
         return this.#receive(nameOf(snapshot), snapshot.bytes, offset, chunk)
       },
       complete: (snapshot, done) => {
-        world.after(random.between(1, copyUnitsMax), () => done(this.#complete(snapshot)))
+        world.after(random.between(1, copyUnitsMax), () => {
+          const isWhole = this.#complete(snapshot)
+          sights.coming.delete(nameOf(snapshot))
+          sights.saw(isWhole ? 'installs' : 'damagedOnArrival')
+          later(() => done(isWhole))
+        })
       },
       restore: (snapshot, generation) => {
         const file = this.#files.get(nameOf(snapshot))
-        if (file === undefined || hashOf(file) !== snapshot.hash) return false
+        if (file === undefined || !this.#isWhole(snapshot)) {
+          this.#files.delete(nameOf(snapshot))
+          this.#isSecondChoice = true
+          return false
+        }
+        sights.saw(this.#isSecondChoice ? 'secondChoices' : 'restores')
+        this.#isSecondChoice = false
         world.step('restore')
         state(generation).load(file)
         world.step('restored')
@@ -81,6 +122,11 @@ export class MemorySnapshots {
         for (const name of [...this.#files.keys()]) if (!kept.has(name)) this.#files.delete(name)
       },
     }
+  }
+
+  #isWhole(snapshot: SnapshotMark): boolean {
+    const file = this.#files.get(nameOf(snapshot))
+    return file !== undefined && hashOf(file) === snapshot.hash
   }
 
   #keepTaken(file: Buffer): TakenSnapshot {
@@ -111,6 +157,14 @@ export class MemorySnapshots {
     this.#files.set(name, part)
     return true
   }
+}
+
+/** Behind this entry. */
+function hasMembers(log: MemoryFile, index: number): boolean {
+  const nothing = (): void => undefined
+  const environment = log.open({ begin: nothing, commit: nothing, done: nothing })
+  const rows = environment.openTable('log').getRange({ start: numberKey(index + 1) })
+  return [...rows].some(({ value }) => decodeRecord(value).type === 'membership')
 }
 
 function nameOf({ index, hash }: Pick<SnapshotMark, 'index' | 'hash'>): string {

@@ -79,7 +79,7 @@ export function drawSwarm(random: Random): Swarm {
     paddingMax: random.pick([0, 20, 400]),
     watcherBytesMax: random.pick([300, 4_000, 2 ** 20]),
     snapshotLogBytes: random.pick([200, 2_000, 10_000, 2 ** 30]),
-    snapshotChunkBytes: random.pick([500, 5_000, 2 ** 20]),
+    snapshotChunkBytes: random.pick([100, 300, 2_000, 2 ** 20]),
     rot: random.pick([0, 0.3]),
     exact: random.chance(0.15),
     loss: sometimes(0.5, () => random.next() * 0.3),

@@ -4,7 +4,7 @@ import { readEvents } from '../../src/codec/event.ts'
 import { unpackEntries } from '../../src/codec/record.ts'
 import type { MembershipChange, StorageToNetwork, WireRpc } from '../../src/messages.ts'
 import { unreachable } from '../../src/raft/assert.ts'
-import { decodeMembership } from '../../src/raft/membership.ts'
+import { decodeConfiguration } from '../../src/raft/membership.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import type { Write } from './memory.ts'
 import { decodeWrites } from './mirror.ts'
@@ -69,7 +69,9 @@ export function sayMessage(message: StorageToNetwork): string {
 }
 
 function sayChange(change: MembershipChange): string {
-  return `${change.type} ${change.member}`
+  const { type, member } = change
+  if (type === 'add') return `add ${member} as ${change.role}`
+  return type === 'replace' ? `replace ${change.old} by ${member}` : `remove ${member}`
 }
 
 function sayEntries(entries: readonly Entry[]): string {
@@ -79,8 +81,11 @@ function sayEntries(entries: readonly Entry[]): string {
 function sayEntry({ index, term, type, bytes }: Entry): string {
   if (type === 'batch') return `${index}@t${term}:${sayBatch(bytes)}`
   if (type === 'noop') return `${index}@t${term}:noop`
-  const members = decodeMembership(bytes).map(({ id, role }) => (role === 'voter' ? id : `(${id})`))
-  return `${index}@t${term}:members ${members.join(' ')}`
+  const { members, outgoing } = decodeConfiguration(bytes)
+  const ids = members.map(({ id, role }) => (role === 'voter' ? id : `(${id})`))
+  const before =
+    outgoing.length === 0 ? '' : ` joint with ${outgoing.map(({ id }) => id).join(' ')}`
+  return `${index}@t${term}:members ${ids.join(' ')}${before}`
 }
 
 function sayBatch(bytes: Uint8Array): string {

@@ -18,6 +18,7 @@ import type { SimulatedNode } from './node.ts'
 import type { MemoryPort } from './port.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
+import type { Sights } from './sights.ts'
 import type { Swarm } from './swarm.ts'
 import type { Truth } from './truth.ts'
 
@@ -27,6 +28,7 @@ export interface NodeWorld {
   readonly random: Random
   readonly swarm: Swarm
   readonly truth: Truth
+  readonly sights: Sights
   readonly nodes: ReadonlyMap<NodeId, SimulatedNode>
   /** False once everything has healed. */
   readonly faulty: boolean
@@ -49,4 +51,10 @@ export interface Life {
   readonly codecs: readonly MemoryPort<StorageToCodec, CodecToStorage>[]
   readonly board: BoardReader
   readonly main: SimulatedMain
+}
+
+export function copyOf(rpc: WireRpc): WireRpc {
+  if (rpc.type === 'append') return { ...rpc, entries: Uint8Array.from(rpc.entries) }
+  if (rpc.type === 'forward') return { ...rpc, batch: Uint8Array.from(rpc.batch) }
+  return rpc
 }

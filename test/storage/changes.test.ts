@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { configurationOf, type Target } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
 import type { Member } from '../../src/raft/types.ts'
 import { Changes } from '../../src/storage/changes.ts'
@@ -21,8 +22,9 @@ function changesOf(
     id: self.id,
     isLeader,
     status: { leaderId },
-    membership: { members: [self, other] },
-    changeMembership: (members: readonly Member[]) => {
+    membership: configurationOf([self, other]),
+    considerMembers: () => ({ type: 'accepted' }),
+    changeMembership: ({ members }: Target) => {
       changed(members)
       return { type: 'accepted' }
     },
@@ -33,7 +35,7 @@ function changesOf(
 test('another server is not added under the address of a member, and told what to do', () => {
   const changes = leading(() => assert.fail('the members were changed'))
   const ask = (member: string, address: string) =>
-    changes.asked(self.id, { type: 'add', member, address })
+    changes.asked(self.id, { type: 'add', member, address, role: 'voter' })
   assert.deepEqual(ask(other.id, other.address), { type: 'accepted' })
   const taken = ask('00000000000000cc', other.address)
   assert.ok(taken.type === 'refused')
@@ -45,8 +47,11 @@ test('a member moves, as it is; nobody moves who is none, nor to where another o
   const seen: (readonly Member[])[] = []
   const changes = leading((members) => seen.push(members))
   const moved = { ...other, address: '127.0.0.1:3' }
-  for (const type of ['move', 'add'] as const) {
-    const change = { type, member: other.id, address: moved.address }
+  const { id: member, address } = moved
+  for (const change of [
+    { type: 'move', member, address } as const,
+    { type: 'add', member, address, role: 'voter' } as const,
+  ]) {
     assert.deepEqual(changes.asked(other.id, change), { type: 'accepted' })
     assert.deepEqual(seen.pop(), [self, moved])
     const taken = changes.asked(other.id, { ...change, address: self.address })
@@ -92,7 +97,7 @@ test('a link is kept to a server that asks for admission, until it has not asked
   const changes = leading(() => undefined)
   const applicant = { id: '00000000000000cc', address: '127.0.0.1:3' }
   const { id: member, address } = applicant
-  const asks = () => changes.asked(member, { type: 'add', member, address })
+  const asks = () => changes.asked(member, { type: 'add', member, address, role: 'voter' })
   const contacts = () => changes.contacts.map(({ id }) => id)
   asks()
   for (let n = 0; n < 39; n++) changes.tick()
@@ -105,7 +110,8 @@ test('a link is kept to a server that asks for admission, until it has not asked
 
 test('what our own callers ask and a leader refuses is told once, and asked no more', () => {
   const changes = leading(() => assert.fail('the members were changed'))
-  changes.add(7, { type: 'add', member: '00000000000000cc', address: other.address }, null)
+  const taken = { type: 'add', member: '00000000000000cc', role: 'voter' } as const
+  changes.add(7, { ...taken, address: other.address }, null)
   const ask = () => assert.fail('a leader asks nobody')
   const [refusal] = changes.pump(ask)
   assert.equal(refusal?.id, 7)

@@ -6,6 +6,7 @@ import { type Dice, type Home, type Opened, openNode } from '../../src/storage/o
 import { Disks } from '../simulation/disks.ts'
 import type { Hooks } from '../simulation/memory.ts'
 import { Random } from '../simulation/random.ts'
+import { Sights } from '../simulation/sights.ts'
 import { skiff } from '../support/cluster.ts'
 
 const nothing = (): void => undefined
@@ -19,7 +20,8 @@ const dice: Dice = {
 }
 
 function homeOf(disks: Disks): Home {
-  return disks.home('home', quiet, quiet, { random, after: nothing, step: nothing })
+  const world = { sights: new Sights(), freeBytes: () => Number.POSITIVE_INFINITY }
+  return disks.home('home', quiet, quiet, { ...world, random, after: nothing, step: nothing })
 }
 
 async function close({ log, state }: Opened): Promise<void> {

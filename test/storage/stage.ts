@@ -23,6 +23,7 @@ import { Disks } from '../simulation/disks.ts'
 import type { Hooks } from '../simulation/memory.ts'
 import { MemoryPort } from '../simulation/port.ts'
 import { Random } from '../simulation/random.ts'
+import { Sights } from '../simulation/sights.ts'
 import type { SnapshotWorld } from '../simulation/snapshots.ts'
 
 export const self: string = '00000000000000aa'
@@ -41,7 +42,13 @@ function nothing(): void {}
 const quiet: Hooks = { begin: nothing, commit: nothing, done: nothing }
 
 /** In which what takes time never ends. */
-const world: SnapshotWorld = { random: new Random(1), after: nothing, step: nothing }
+const world: SnapshotWorld = {
+  random: new Random(1),
+  sights: new Sights(),
+  freeBytes: () => Number.POSITIVE_INFINITY,
+  after: nothing,
+  step: nothing,
+}
 
 const snapshots = { snapshotLogBytes: 2 ** 30, snapshotChunkBytes: 64, wake: nothing }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
-import { encodeMembership } from '../../src/raft/membership.ts'
+import { configurationOf, encodeConfiguration } from '../../src/raft/membership.ts'
 import type { Entry, Membership } from '../../src/raft/types.ts'
 import { limits } from '../raft/harness.ts'
 import { batchBytes, batchEntry, noop } from '../support/batches.ts'
@@ -64,7 +64,7 @@ function heartbeat(commitIndex: number): WireRpc {
 }
 
 function membershipEntry(index: number, next: Membership): Entry {
-  return { index, term: 1, type: 'membership', bytes: encodeMembership(next) }
+  return { index, term: 1, type: 'membership', bytes: encodeConfiguration(configurationOf(next)) }
 }
 
 function watch(id: number): NetworkToStorage {
@@ -191,7 +191,7 @@ test('a leader alone says that it is no more before the entry that makes it so i
   for (let n = 0; n < limits.electionTicksMax; n++) stage.turn([], [tick])
   assert.ok(stage.board.leadsAlone)
   const { term, lastIndex } = stage.board.read()
-  const change = { type: 'add', member: other, address: '127.0.0.1:3' } as const
+  const change = { type: 'add', member: other, address: '127.0.0.1:3', role: 'voter' } as const
   stage.turn([[other, { type: 'change', id: 1, change }]])
   assert.ok(stage.board.leadsAlone, 'a learner counts in no majority')
   const seen: boolean[] = []

@@ -3,6 +3,7 @@ import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
 import { identityBugs } from './identity.ts'
+import { jointBugs } from './joint.ts'
 import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
@@ -15,6 +16,7 @@ export const allMutants: readonly Mutant[] = [
   ...replicationBugs,
   ...readBugs,
   ...membershipBugs,
+  ...jointBugs,
   ...turnBugs,
   ...logBugs,
   ...stateBugs,

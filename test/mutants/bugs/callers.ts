@@ -139,16 +139,16 @@ export const callerBugs: readonly Mutant[] = [
     'if',
   ),
   plant(
-    'storage.ts',
+    'view.ts',
     'a removed node leaves its watchers in silence',
-    'this.#wasMember && ![this.#members, latest]',
-    '!this.#wasMember && ![this.#members, latest]',
+    'watchers.follow(this.#wasMember && !',
+    'watchers.follow(!this.#wasMember && !',
   ),
   plant(
-    'storage.ts',
+    'view.ts',
     'watches end where an old log is applied again',
-    '![this.#members, latest].some',
-    '![this.#members].some',
+    '![applied, latest].some',
+    '![applied].some',
   ),
   plant(
     'changes.ts',

@@ -116,20 +116,20 @@ export const electionBugs: readonly Mutant[] = [
   plant(
     'voting.ts',
     'whoever answers first wins',
-    'return this.#count(true) >= majority(this.#voters.length)',
-    'return this.#count(true) >= majority(this.#voters.length) - 1',
+    'isQuorum((id) => this.#votes.get(id) === true)',
+    'isQuorum((id) => this.#votes.get(id) !== false)',
   ),
   plant(
     'leader.ts',
     'a deaf leader goes on',
-    'return active >= majority(voters.length) ? this : new Follower(this.#server, null)',
+    'return follows ? this : new Follower(this.#server, null)',
     'return this',
   ),
   plant(
     'leader.ts',
     'learners keep a leader in office',
-    'const active = voters.filter(',
-    'const active = [...voters, ...this.#progress.keys()].filter(',
+    '(id) => id === self || this.#progress.get(id)?.active === true,',
+    '() => [...this.#progress.values()].some(({ active }) => active),',
   ),
   plant(
     'server.ts',

@@ -121,16 +121,16 @@ export const identityBugs: readonly Mutant[] = [
     'this.#forgottenRefusals++\n    return true',
   ),
   plantInStorage(
-    'changes.ts',
+    'wishes.ts',
     'two members are at one address',
-    'if (atAddress !== undefined) return taken(change, atAddress.id)',
+    'if (atAddress !== undefined) return taken(atAddress, member)',
     '',
   ),
   plantInStorage(
-    'changes.ts',
+    'wishes.ts',
     'who moves is made a member',
-    "if (change.type === 'move') return",
-    "if (change.member === '') return",
+    'if (known === undefined) return `',
+    "if (known === undefined) return enter(from, { member, address, role: 'voter', inPlaceOf: null }) ?? `",
   ),
   plantInStorage(
     'changes.ts',

@@ -5,22 +5,21 @@ const plant = mutantsOf('src/raft')
 
 export const membershipBugs: readonly Mutant[] = [
   plant(
-    'leader.ts',
+    'reconfiguration.ts',
     'members change before an entry of the term is committed',
-    'if (!this.isReady)\n      return',
-    'if (!this.isReady && membership.members.length === 0)\n      return',
+    'if (!this.#leader.isReady())\n      return',
+    'if (!this.#leader.isReady() && members.length === 0)\n      return',
   ),
   plant(
-    'leader.ts',
+    'reconfiguration.ts',
     'two changes of members overlap',
-    'if (membership.latest.index > commitIndex)\n      return',
-    'if (membership.latest.index > commitIndex + 1e9)\n      return',
+    'if (!this.#isCommitted || isJoint(this.#latest))',
+    'if (isJoint(this.#latest) && !this.#isCommitted)',
   ),
-  plant('membership.ts', 'two voters change at once', 'if (changed > 1)', 'if (changed > 2)'),
   plant(
     'membership.ts',
     'the last voter may be removed',
-    "if (after.size === 0) return 'the cluster would have no voter left'",
+    "if (votersOf(members).length === 0) return 'the cluster would have no voter left'",
     '',
   ),
   plant(
@@ -54,21 +53,16 @@ export const membershipBugs: readonly Mutant[] = [
     'if (this.#server.isVoter) return this',
   ),
   plant(
-    'leader.ts',
+    'reconfiguration.ts',
     'a learner is promoted before it has caught up',
-    'return progress.active && progress.matchIndex + promotionLagMax >= log.lastIndex',
+    'return active && heldIndex + promotionLagMax >= server.log.lastIndex',
     'return true',
   ),
-  plant(
-    'leader.ts',
-    'a learner is never promoted',
-    'if (ready === undefined) return',
-    'if (ready !== undefined || ready === undefined) return',
-  ),
+  plant('reconfiguration.ts', 'a learner is never promoted', 'else this.#promoteLearner()', ''),
   plant(
     'membership.ts',
     'a removed server stops before its removal is committed',
-    'return this.#history.some(({ members }) => votersOf(members).includes(id))',
+    'return this.#history.some((configuration) => quorumOf(configuration).has(id))',
     'return this.isVoter(id)',
   ),
   plant(
@@ -78,10 +72,10 @@ export const membershipBugs: readonly Mutant[] = [
     '',
   ),
   plant(
-    'leader.ts',
+    'reconfiguration.ts',
     'a removed server is not told',
     'this.#leaving.set(id, { removedAt: log.lastIndex, address, ticksLeft })',
-    'this.#progress.delete(id)',
+    'progress.delete(id)',
   ),
   plant(
     'follower.ts',
@@ -90,13 +84,13 @@ export const membershipBugs: readonly Mutant[] = [
     'if (this.#server.mayCampaign || this.#server.peers.length > 0) return',
   ),
   plant(
-    'leader.ts',
+    'reconfiguration.ts',
     'a learner that holds nothing is made a voter',
-    '|| progress.matchIndex === 0) return false',
-    ') return false',
+    'if (heldIndex === 0) return false',
+    '',
   ),
   plant(
-    'leader.ts',
+    'reconfiguration.ts',
     'a removed server that does not listen is told for ever',
     'if (!told && leaving.ticksLeft > 0) continue',
     'if (!told) continue',

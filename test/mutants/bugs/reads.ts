@@ -7,7 +7,7 @@ export const readBugs: readonly Mutant[] = [
   plant(
     'reads.ts',
     'a read asks nobody whether we lead',
-    'if (confirmed < majority(voters.length)) return null',
+    'if (!quorum.isQuorum((id) => current.confirmedBy.has(id))) return null',
     '',
   ),
   plant(

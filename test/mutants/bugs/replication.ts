@@ -13,7 +13,7 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'follower.ts',
     'an append fits whatever its previous term',
-    'if (log.term(rpc.prevIndex) !== rpc.prevTerm) {',
+    'if (!log.holds(rpc.prevIndex, rpc.prevTerm)) {',
     'if (rpc.prevIndex > log.lastIndex) {',
   ),
   plant(
@@ -25,8 +25,8 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'follower.ts',
     'conflicting entries are kept',
-    'entries.findIndex((entry) => log.term(entry.index) !== entry.term)',
-    'entries.findIndex((entry) => entry.index > log.lastIndex)',
+    'entries.findIndex(({ index, term }) => !log.holds(index, term))',
+    'entries.findIndex(({ index }) => index > log.lastIndex)',
   ),
   plant(
     'follower.ts',
@@ -107,7 +107,7 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'progress.ts',
     'a lost append is never sent again',
-    'if (this.#ticksUnanswered >= ticksMax) this.probe(this.matchIndex + 1)',
+    'if (this.#ticksUnanswered >= ticksMax) this.lost()',
     '',
   ),
   plant(
@@ -155,7 +155,7 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'raft.ts',
     'a deposed leader is not told',
-    "if (rpc.type === 'append' || rpc.type === 'heartbeat') {",
+    "if (rpc.type === 'append' || rpc.type === 'heartbeat' || rpc.type === 'snapshot') {",
     "if (rpc.type === 'append' && rpc.type.length === 0) {",
   ),
   plant('log.ts', 'a truncation does not reach the disk', 'this.#truncateFrom = from\n', ''),
@@ -168,7 +168,7 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'leader.ts',
     'what a broken link has lost waits for a timeout',
-    'if (progress !== undefined) progress.probe(progress.matchIndex + 1)',
-    'if (progress === null) return',
+    'this.#progress.get(peer)?.linkLost()',
+    'this.#progress.get(peer)',
   ),
 ]

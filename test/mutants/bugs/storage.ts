@@ -74,10 +74,10 @@ export const turnBugs: readonly Mutant[] = [
     'const turn = raft.takeTurn()\n',
   ),
   plant(
-    'opening.ts',
-    'members that are not committed are shown after a restart',
-    'memberships.findLast(({ index }) => index <= state.appliedIndex)',
-    'memberships.at(-1)',
+    'view.ts',
+    'members that are not committed are shown',
+    'const members = everyone(applied)',
+    'const members = everyone(latest)',
   ),
 ]
 
@@ -103,8 +103,8 @@ export const logBugs: readonly Mutant[] = [
   plant(
     'log-store.ts',
     'term and vote are stored in a transaction of their own, behind the entries',
-    'this.#transaction(() => {\n      if (hardState !== null) this.#putMeta(hardStateKey, hardState)\n      if (truncateFrom !== null) this.#truncate(truncateFrom)\n      if (entries.length > 0) this.#putRecords(entries, block)\n    })',
-    'this.#transaction(() => {\n      if (truncateFrom !== null) this.#truncate(truncateFrom)\n      if (entries.length > 0) this.#putRecords(entries, block)\n    })\n    if (hardState !== null) this.#saveMeta(hardStateKey, hardState)',
+    'this.#transaction(() => {\n      if (hardState !== null) this.#putMeta(hardStateKey, hardState)\n      if (truncateFrom !== null) this.#truncate(truncateFrom)\n      if (entries.length > 0) this.#putRecords(entries, block)\n      this.#sweep()\n    })',
+    'this.#transaction(() => {\n      if (truncateFrom !== null) this.#truncate(truncateFrom)\n      if (entries.length > 0) this.#putRecords(entries, block)\n      this.#sweep()\n    })\n    if (hardState !== null) this.#saveMeta(hardStateKey, hardState)',
   ),
   plant(
     'log-store.ts',
@@ -115,8 +115,8 @@ export const logBugs: readonly Mutant[] = [
   plant(
     'log-store.ts',
     'a new term is stored without its entries',
-    'if (entries.length > 0) this.#putRecords(entries, block)\n    })\n    this.#lastIndex = lastIndex',
-    'if (entries.length > 0 && hardState === null) this.#putRecords(entries, block)\n    })\n    this.#lastIndex = lastIndex',
+    'if (entries.length > 0) this.#putRecords(entries, block)',
+    'if (entries.length > 0 && hardState === null) this.#putRecords(entries, block)',
   ),
 ]
 
@@ -199,26 +199,26 @@ export const stateBugs: readonly Mutant[] = [
   plant(
     'state-machine.ts',
     'a failed transaction moves the applied index',
-    'this.#position = before\n      throw error',
-    'throw error',
+    'this.#position = before.position\n',
+    '',
   ),
   plant(
     'opening.ts',
     'a state is trusted after the loss of power',
-    '!(mark.clean || mark.bootId === boot)',
-    "mark.bootId === ''",
+    'mark !== null && (mark.clean || mark.bootId === bootId)',
+    "mark !== null && mark.bootId !== ''",
   ),
   plant(
     'opening.ts',
     'the mark of a clean close stays while the state is in use',
-    'log.saveStateMark({ bootId: boot, clean: false })',
+    'log.saveStateMark(used)',
     '',
   ),
   plant(
     'opening.ts',
     'a state is marked clean before it is synced',
-    'home.syncState()\n  log.saveStateMark({ bootId: home.bootId(), clean: true })',
-    'log.saveStateMark({ bootId: home.bootId(), clean: true })',
+    'home.syncState(stateMark.generation)\n',
+    '',
   ),
   plant(
     'opening.ts',

@@ -1,0 +1,261 @@
+/** Snapshots as real files: taken while the state is written, restored, received in chunks, and what a crash leaves. */
+import assert from 'node:assert/strict'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { noMembership } from '../../src/raft/membership.ts'
+import type { SnapshotMark } from '../../src/raft/types.ts'
+import { type Directory, directoryAt } from '../../src/storage/directory.ts'
+import { openStateEnvironment } from '../../src/storage/environment.ts'
+import { SnapshotFolder } from '../../src/storage/snapshot-files.ts'
+import type { TakenSnapshot } from '../../src/storage/snapshots.ts'
+import { StateMachine } from '../../src/storage/state-machine.ts'
+import { batchEntry } from '../support/batches.ts'
+import { defer, temporaryDir } from '../support/cleanup.ts'
+
+interface Stage {
+  readonly directory: Directory
+  readonly folder: SnapshotFolder
+  readonly state: StateMachine
+}
+
+async function openStage(test: TestContext): Promise<Stage> {
+  const directory = directoryAt(await temporaryDir(test))
+  const state = openState(test, directory, 0)
+  return { directory, folder: new SnapshotFolder(directory, 0), state }
+}
+
+function openState(test: TestContext, directory: Directory, generation: number): StateMachine {
+  const state = new StateMachine(openStateEnvironment(directory.state(generation)))
+  defer(test, () => state.close())
+  return state
+}
+
+/** So many more entries, each with a value of a kilobyte. */
+function write(state: StateMachine, count: number): void {
+  for (let n = 0; n < count; n++) {
+    const index = state.appliedIndex + 1
+    state.apply([batchEntry(index, [['put', `key/${index}`, `${index}`.repeat(300)]])], null)
+  }
+}
+
+async function take({ folder, state }: Stage): Promise<SnapshotMark> {
+  const taken = await new Promise<TakenSnapshot | Error>((resolve) =>
+    folder.take(state.environment, resolve),
+  )
+  if (taken instanceof Error) throw taken
+  return { ...taken.mark, term: 1 }
+}
+
+function complete(folder: SnapshotFolder, snapshot: SnapshotMark): Promise<boolean | Error> {
+  return new Promise((resolve) => folder.complete(snapshot, resolve))
+}
+
+function check(folder: SnapshotFolder, snapshot: SnapshotMark): Promise<boolean | Error> {
+  return new Promise((resolve) => folder.check(snapshot, resolve))
+}
+
+function keysOf({ tables }: StateMachine): string[] {
+  return [...tables.kv.getKeys({ start: Buffer.from([0]) })].map(String)
+}
+
+function files({ directory }: { directory: Directory }): string[] {
+  return existsSync(directory.snapshots) ? readdirSync(directory.snapshots).sort() : []
+}
+
+function nameOf({ index, hash }: SnapshotMark): string {
+  return `${index}-${hash}.mdb`
+}
+
+/** From one node to another, in chunks. Returns what the other says it holds after each. */
+function send(from: SnapshotFolder, to: SnapshotFolder, snapshot: SnapshotMark, start = 0) {
+  const held: number[] = []
+  for (let offset = start; offset < snapshot.bytes; ) {
+    offset = to.receive(snapshot, offset, from.read(snapshot, offset, 10_000))
+    held.push(offset)
+  }
+  return held
+}
+
+test('a copy is the state of one moment, made while it goes on changing', async (t) => {
+  const stage = await openStage(t)
+  write(stage.state, 500)
+  const taking = take(stage)
+  write(stage.state, 200)
+  const snapshot = await taking
+  assert.ok(snapshot.index >= 500 && snapshot.index <= 700, `${snapshot.index}`)
+  assert.deepEqual(files(stage), [nameOf(snapshot)])
+  assert.equal(stage.folder.restore(snapshot, 1), true)
+  const restored = openState(t, stage.directory, 1)
+  assert.equal(restored.appliedIndex, snapshot.index)
+  assert.equal(keysOf(restored).length, snapshot.index)
+})
+
+test('a copy leaves out what is free in the state', async (t) => {
+  const stage = await openStage(t)
+  for (let round = 0; round < 20; round++)
+    stage.state.apply(
+      [batchEntry(stage.state.appliedIndex + 1, [['put', 'one', 'x'.repeat(100_000 + round)]])],
+      null,
+    )
+  const { bytes } = await take(stage)
+  assert.ok(bytes < 250_000, `${bytes} bytes`)
+  assert.ok(stage.state.environment.usedBytes() > bytes)
+})
+
+test('a copy that fails leaves nothing', async (t) => {
+  const stage = await openStage(t)
+  write(stage.state, 1)
+  const broken = { ...stage.state.environment, backup: fillAndFail }
+  const outcome = await new Promise((resolve) => stage.folder.take(broken, resolve))
+  assert.match(String(outcome), /ENOSPC/)
+  assert.deepEqual(files(stage), [])
+})
+
+function fillAndFail(path: string): Promise<void> {
+  writeFileSync(join(path, 'data.mdb'), Buffer.alloc(1_000))
+  return Promise.reject(new Error('ENOSPC'))
+}
+
+test('what comes in chunks is whole at the end, and makes the same state', async (t) => {
+  const [here, there] = [await openStage(t), await openStage(t)]
+  write(here.state, 100)
+  const snapshot = await take(here)
+  const held = send(here.folder, there.folder, snapshot)
+  assert.ok(held.length > 5 && held.at(-1) === snapshot.bytes)
+  assert.deepEqual(files(there), [`${nameOf(snapshot)}.part`])
+  assert.equal(await complete(there.folder, snapshot), true)
+  assert.equal(there.folder.restore(snapshot, 1), true)
+  assert.deepEqual(keysOf(openState(t, there.directory, 1)), keysOf(here.state))
+  assert.deepEqual(files(there), [nameOf(snapshot)])
+})
+
+test('a chunk that begins elsewhere is not taken, and the answer says where to go on, also after a restart', async (t) => {
+  const [here, there] = [await openStage(t), await openStage(t)]
+  write(here.state, 50)
+  const snapshot = await take(here)
+  const [first, second] = [0, 1_000].map((at) => here.folder.read(snapshot, at, 1_000))
+  assert.ok(first !== undefined && second !== undefined)
+  assert.equal(there.folder.receive(snapshot, 1_000, second), 0, 'a gap')
+  assert.equal(there.folder.receive(snapshot, 0, first), 1_000)
+  assert.equal(there.folder.receive(snapshot, 0, first), 1_000, 'a repetition')
+  const again = new SnapshotFolder(there.directory, 0)
+  again.keep([])
+  assert.equal(again.receive(snapshot, 0, first), 1_000, 'after a restart')
+  send(here.folder, again, snapshot, 1_000)
+  assert.equal(await complete(again, snapshot), true)
+})
+
+test('a chunk that goes beyond the end is not taken', async (t) => {
+  const { folder, directory } = await openStage(t)
+  const snapshot = { ...mark(5), bytes: 10 }
+  assert.equal(folder.receive(snapshot, 0, new Uint8Array(11)), 0)
+  assert.equal(folder.receive(snapshot, 0, new Uint8Array(10)), 10)
+  assert.equal(readFileSync(join(directory.snapshots, `${nameOf(snapshot)}.part`)).length, 10)
+})
+
+function mark(index: number): SnapshotMark {
+  const membership = { ...noMembership, index: 1 }
+  return { index, term: 1, membership, bytes: 100, hash: `${index}`.padStart(64, '0') }
+}
+
+test('one that was damaged on its way is thrown away, and can come again', async (t) => {
+  const [here, there] = [await openStage(t), await openStage(t)]
+  write(here.state, 50)
+  const snapshot = await take(here)
+  const bytes = here.folder.read(snapshot, 0, snapshot.bytes)
+  bytes[5_000] = (bytes[5_000] ?? 0) ^ 1
+  there.folder.receive(snapshot, 0, bytes)
+  assert.equal(await complete(there.folder, snapshot), false)
+  assert.deepEqual(files(there), [])
+  send(here.folder, there.folder, snapshot)
+  assert.equal(await complete(there.folder, snapshot), true)
+})
+
+test('another snapshot that begins to come takes the place of the one before', async (t) => {
+  const stage = await openStage(t)
+  stage.folder.receive(mark(5), 0, new Uint8Array(10))
+  stage.folder.receive(mark(6), 0, new Uint8Array(10))
+  assert.deepEqual(files(stage), [`${nameOf(mark(6))}.part`])
+})
+
+const damages: readonly (readonly [string, (file: string) => void])[] = [
+  ['is cut short', (file) => truncateSync(file, 4_096)],
+  ['is longer', (file) => appendFileSync(file, 'x')],
+  [
+    'has a flipped bit',
+    (file) => {
+      const bytes = readFileSync(file)
+      bytes[6_000] = (bytes[6_000] ?? 0) ^ 1
+      writeFileSync(file, bytes)
+    },
+  ],
+]
+
+for (const [what, damage] of damages) {
+  test(`a snapshot that ${what} makes no state, and is thrown away`, async (t) => {
+    const stage = await openStage(t)
+    write(stage.state, 20)
+    const snapshot = await take(stage)
+    assert.equal(await check(stage.folder, snapshot), true)
+    damage(join(stage.directory.snapshots, nameOf(snapshot)))
+    assert.equal(await check(stage.folder, snapshot), false)
+    assert.equal(stage.folder.restore(snapshot, 1), false)
+    assert.deepEqual([files(stage), existsSync(stage.directory.state(1))], [[], false])
+    assert.equal(stage.folder.has(snapshot), false)
+  })
+}
+
+test('what a crash has left is thrown away at the next start; what is of use stays', async (t) => {
+  const stage = await openStage(t)
+  write(stage.state, 20)
+  const kept = await take(stage)
+  write(stage.state, 20)
+  const recordedNever = await take(stage)
+  mkdirSync(join(stage.directory.snapshots, 'taking'))
+  writeFileSync(join(stage.directory.snapshots, 'taking', 'data.mdb'), 'half')
+  writeFileSync(join(stage.directory.snapshots, 'copy'), 'half')
+  for (const index of [3, 99])
+    writeFileSync(join(stage.directory.snapshots, `${nameOf(mark(index))}.part`), 'half')
+  assert.equal(files(stage).length, 6)
+  new SnapshotFolder(stage.directory, 0).keep([kept])
+  assert.deepEqual(files(stage), [nameOf(kept), `${nameOf(mark(99))}.part`].sort())
+  assert.equal(stage.folder.has(recordedNever), false)
+})
+
+test('a copy under way is not what a crash has left', async (t) => {
+  const stage = await openStage(t)
+  write(stage.state, 300)
+  const taking = take(stage)
+  stage.folder.keep([])
+  assert.deepEqual(files(stage), ['taking'])
+  assert.equal((await taking).index, 300)
+})
+
+test('a close waits for all that is under way', async (t) => {
+  const [here, there] = [await openStage(t), await openStage(t)]
+  write(here.state, 300)
+  const snapshot = await take(here)
+  send(here.folder, there.folder, snapshot)
+  write(there.state, 300)
+  const done: string[] = []
+  there.folder.take(there.state.environment, () => done.push('taken'))
+  there.folder.complete(snapshot, () => done.push('complete'))
+  await there.folder.settled()
+  assert.deepEqual(done.sort(), ['complete', 'taken'])
+})
+
+test('room is what is free beside what must stay free', async (t) => {
+  const { directory } = await openStage(t)
+  assert.equal(new SnapshotFolder(directory, 0).hasRoom(1_000), true)
+  assert.equal(new SnapshotFolder(directory, 2 ** 52).hasRoom(1_000), false)
+  assert.equal(new SnapshotFolder(directory, 0).hasRoom(Number.MAX_SAFE_INTEGER), false)
+})
