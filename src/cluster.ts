@@ -137,7 +137,11 @@ class LocalCluster extends ForwardingStore implements Cluster {
   }
 
   async #closeNodes(): Promise<void> {
-    await Promise.all(this.#nodes.map((node) => node.close()))
+    // Followers before their leader: it is to hand over to another process, or to nobody.
+    const followers = this.#nodes.filter((node) => !node.leads).map((node) => node.close())
+    const closed = Promise.all(followers)
+    const leaders = this.#nodes.filter((node) => node.leads).map((node) => node.close(closed))
+    await Promise.all([closed, ...leaders])
   }
 
   async #startNode(n: number, port: number, seeds: readonly string[] | null): Promise<LocalNode> {

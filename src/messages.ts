@@ -21,6 +21,8 @@ import type {
   ReadIndexReply,
   SnapshotChunk,
   SnapshotReply,
+  TimeoutNow,
+  TimeoutNowDeclined,
   Vote,
   VoteReply,
 } from './raft/rpc.ts'
@@ -63,7 +65,10 @@ export type WireRpc =
   | ReadIndexReply
   | SnapshotChunk
   | SnapshotReply
+  | TimeoutNow
+  | TimeoutNowDeclined
   | Forward
+  | ForwardRefused
   | Change
   | ChangeReply
 
@@ -84,7 +89,13 @@ export interface Forward {
   readonly batch: Uint8Array
 }
 
-/** Asks the leader to change the membership. */
+/** The leader takes no batches, and nobody can take its place. What was sent may be in a log all the same. */
+export interface ForwardRefused {
+  readonly type: 'forwardRefused'
+  readonly reason: string
+}
+
+/** Asks the leader to change the membership, or to make room for another. */
 export interface Change {
   readonly type: 'change'
   /** Chosen by the asker, never used twice in its life. */
@@ -110,6 +121,12 @@ export type MembershipChange =
       readonly member: NodeId
       readonly address: string
     }
+  | LeaderChange
+
+/** `transfer`: this member is to lead. `relieve`: any but this one. */
+export type LeaderChange =
+  | { readonly type: 'transfer'; readonly member: NodeId }
+  | { readonly type: 'relieve'; readonly member: NodeId }
 
 export interface ChangeReply {
   readonly type: 'changeReply'

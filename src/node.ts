@@ -137,12 +137,18 @@ export class LocalNode extends ForwardingStore implements Node {
     return this.#alive(this.#actors.control.call('snapshot'))
   }
 
-  close(): Promise<void> {
-    return this.#stop('close')
+  /** As far as is known on this thread. */
+  get leads(): boolean {
+    return this.isLive && this.#client?.views.view.role === 'leader'
+  }
+
+  /** `others`: what ends before leadership is handed over, so that it is not handed to them. */
+  close(others: Promise<unknown> = Promise.resolve()): Promise<void> {
+    return this.#stop('close', others)
   }
 
   kill(): Promise<void> {
-    return this.#stop('kill')
+    return this.#stop('kill', Promise.resolve())
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -338,13 +344,18 @@ export class LocalNode extends ForwardingStore implements Node {
     if (this.#life === 'running') void this.kill()
   }
 
-  #stop(how: 'close' | 'kill'): Promise<void> {
-    this.#stopping ??= this.#shutDown(how)
+  #stop(how: 'close' | 'kill', others: Promise<unknown>): Promise<void> {
+    this.#stopping ??= this.#shutDown(how, others)
     return this.#stopping
   }
 
-  async #shutDown(how: 'close' | 'kill'): Promise<void> {
+  async #shutDown(how: 'close' | 'kill', others: Promise<unknown>): Promise<void> {
+    const handsOver = how === 'close' && this.leads
     this.#life = 'stopped'
+    if (handsOver) {
+      await this.#release(() => others)
+      await this.#release(() => this.#alive(this.#actors.control.call('handOver')))
+    }
     // At once, and in this order; only the last takes time.
     await Promise.all([
       this.#release(() => this.#clock?.stop()),

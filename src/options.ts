@@ -139,6 +139,8 @@ export const membersMax: number = 7
 export const scansMax: number = 64
 /** A scan that is not finished by then is ended, so that it cannot make the file grow forever. */
 export const scanAgeMsMax: number = 60_000
+/** A leader that closes waits no longer for another to lead, nor longer than two election timeouts. */
+export const handOverMsMax: number = 3_000
 /** Time between ticks. Heartbeat and election timeout are rounded to whole ticks. */
 export const tickMs: number = 25
 

@@ -90,8 +90,14 @@ export interface Membership {
    * Resolves when it votes. It must be running and belong to no other cluster.
    */
   addServer(address: string, options?: CallOptions): Promise<readonly Member[]>
-  /** Removes a member; also the leader, which then steps down. Resolves when the change is committed. */
+  /** Removes a member; also the leader, which hands over first. Resolves when the change is committed. */
   removeServer(id: string, options?: CallOptions): Promise<readonly Member[]>
+  /**
+   * Has this voter lead, or, without `to`, any other than the leader: the one that has caught up most. Resolves
+   * when it leads. Calls wait meanwhile, for a few milliseconds, and none of them fails.
+   * @throws SkiffError `SKIFF_MEMBERSHIP` when it does not vote, or does not answer
+   */
+  transferLeadership(to?: string, options?: CallOptions): Promise<void>
 }
 
 export interface NodeStatus {
@@ -141,7 +147,7 @@ export interface Node extends Store, Membership, AsyncDisposable {
    * is on the disk.
    */
   snapshot(): Promise<number>
-  /** Stops this member; the others go on. Idempotent. */
+  /** Stops this member; the others go on. A leader hands over first, if another can lead. Idempotent. */
   close(): Promise<void>
   /** Stops it as a crash would: nothing is handed over, answered, flushed or marked clean. For drills. */
   kill(): Promise<void>

@@ -59,6 +59,19 @@ export class Changes {
     await this.#ask({ type: 'add', member, address, role: 'voter' }, seed, {}, this.#parts.progress)
   }
 
+  /**
+   * Has `to` lead, or any but the one that leads.
+   * @throws SkiffError `SKIFF_MEMBERSHIP`, `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
+   */
+  async transfer(to: NodeId | null, options?: CallOptions): Promise<void> {
+    const rest = shareDeadline(options, this.#parts.timeoutMs)
+    await this.#parts.catchUp(rest())
+    const leader = await this.#parts.views.leader(rest())
+    const change: MembershipChange =
+      to === null ? { type: 'relieve', member: leader } : { type: 'transfer', member: to }
+    await this.#ask(change, null, rest())
+  }
+
   refused(id: number, reason: string): void {
     this.#refused.get(id)?.(reason)
   }
@@ -98,7 +111,9 @@ export class Changes {
 }
 
 /** While it is joint, who leaves is needed still. */
-function isDone({ members, isJoint }: NodeView, change: MembershipChange): boolean {
+function isDone({ members, isJoint, leaderId }: NodeView, change: MembershipChange): boolean {
+  if (change.type === 'transfer') return leaderId === change.member
+  if (change.type === 'relieve') return leaderId !== null && leaderId !== change.member
   if (isJoint) return false
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove') return known === undefined
@@ -129,5 +144,9 @@ function missing(change: MembershipChange): string {
       return `${change.member} is not at ${change.address} yet`
     case 'replace':
       return `${change.member} at ${change.address} has not taken the place of ${change.old} yet`
+    case 'transfer':
+      return `${change.member} does not lead yet`
+    case 'relieve':
+      return `${change.member} still leads`
   }
 }

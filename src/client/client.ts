@@ -5,7 +5,7 @@
 import type { Port } from '../actor/port.ts'
 import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
-import { type Outcome, SkiffError, type SkiffErrorData } from '../errors.ts'
+import type { Outcome, SkiffError, SkiffErrorData } from '../errors.ts'
 import type { NetworkToStorage, PeerAddress, StorageToNetwork } from '../messages.ts'
 import {
   type CallOptions,
@@ -20,7 +20,7 @@ import {
   watchFields,
 } from '../options.ts'
 import { unreachable } from '../raft/assert.ts'
-import type { Member, NodeId } from '../raft/types.ts'
+import { isNodeId, type Member, type NodeId } from '../raft/types.ts'
 import type { BoardReader } from '../storage/board.ts'
 import type { StateReader } from '../storage/reader.ts'
 import type { Entry, Membership, Store, Watcher } from '../store.ts'
@@ -147,10 +147,7 @@ export class Client implements Store, Membership {
   }
 
   async waitForLeader(options?: CallOptions): Promise<string> {
-    const late = () =>
-      new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader within the deadline')
-    const { leaderId } = await this.#views.until((view) => view.leaderId !== null, late, options)
-    return leaderId ?? ''
+    return this.#views.leader(options)
   }
 
   async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
@@ -162,10 +159,13 @@ export class Client implements Store, Membership {
   }
 
   async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
-    if (typeof id !== 'string' || !/^[0-9a-f]{16}$/.test(id)) {
-      throw new TypeError(`id: expected 16 hex digits, got ${String(id)}`)
-    }
+    checkNodeId(id, 'id')
     return (await this.#changes.change({ type: 'remove', member: id }, options)).members
+  }
+
+  async transferLeadership(to?: string, options?: CallOptions): Promise<void> {
+    if (to !== undefined) checkNodeId(to, 'to')
+    await this.#changes.transfer(to ?? null, options)
   }
 
   /** Makes this node a member of the cluster of `seed`; see {@link Changes.join}. */
@@ -234,4 +234,8 @@ export class Client implements Store, Membership {
         unreachable(message)
     }
   }
+}
+
+function checkNodeId(id: unknown, name: string): void {
+  if (!isNodeId(id)) throw new TypeError(`${name}: expected 16 hex digits, got ${String(id)}`)
 }

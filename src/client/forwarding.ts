@@ -54,4 +54,8 @@ export abstract class ForwardingStore implements Store, Membership {
   async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
     return this.serving().removeServer(id, options)
   }
+
+  async transferLeadership(to?: string, options?: CallOptions): Promise<void> {
+    return this.serving().transferLeadership(to, options)
+  }
 }

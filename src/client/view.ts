@@ -1,7 +1,8 @@
 /** What this node last heard of its cluster, and those who wait for it to change. */
-import type { Outcome, SkiffError } from '../errors.ts'
+import { type Outcome, SkiffError } from '../errors.ts'
 import type { NodeView } from '../messages.ts'
 import type { CallOptions } from '../options.ts'
+import type { NodeId } from '../raft/types.ts'
 import { now, onAbort, timeoutOf } from './deadline.ts'
 
 interface Waiting {
@@ -74,6 +75,14 @@ export class ViewBoard {
       }
       this.#waiting.add(waiting)
     })
+  }
+
+  /** The leader's id, as soon as one is known. */
+  async leader(options?: CallOptions): Promise<NodeId> {
+    const late = () =>
+      new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader within the deadline')
+    const { leaderId } = await this.until((view) => view.leaderId !== null, late, options)
+    return leaderId ?? ''
   }
 
   sweep(): void {

@@ -6,12 +6,13 @@
  * Who sent a frame, and whether it may, is known from its link (network/), not from here.
  */
 import { Packr } from 'msgpackr'
-import type { ChangeAnswer, MembershipChange, PeerAddress, WireRpc } from '../messages.ts'
+import type { WireRpc } from '../messages.ts'
 import { appendEntriesMax, frameBytesMax } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
 import { encodeConfiguration } from '../raft/membership.ts'
 import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
-import type { MemberRole } from '../raft/types.ts'
+import { changeElements, changeReaders, changeReplyElements } from './change.ts'
+import { codes, type Reader } from './codes.ts'
 import { checkBatch } from './command.ts'
 import { FieldReader, reasonLengthMax } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
@@ -35,35 +36,6 @@ const hashLength = 64
 // Without extensions: byte strings stay byte strings, and decoded ones are views into the frame.
 const packr = new Packr({ useRecords: false })
 
-/** Numbers on the wire: never reused, never renumbered within a wire version. */
-const codes = {
-  preVote: 1,
-  preVoteReply: 2,
-  vote: 3,
-  voteReply: 4,
-  append: 5,
-  appendAccepted: 6,
-  appendRejected: 7,
-  heartbeat: 8,
-  heartbeatReply: 9,
-  readIndex: 10,
-  readIndexReply: 11,
-  forward: 12,
-  changeAdd: 13,
-  changeRemove: 14,
-  changeAccepted: 15,
-  changeRedirected: 16,
-  changeBusy: 17,
-  changeRefused: 18,
-  snapshot: 19,
-  snapshotReply: 20,
-  changeMove: 40,
-  changeAddLearner: 30,
-  changeReplace: 31,
-} as const
-
-const addCodes = { voter: codes.changeAdd, learner: codes.changeAddLearner }
-
 // ── out ─────────────────────────────────────────────────────────────────────────────────────────
 
 /** The frame, in an ArrayBuffer of its own. */
@@ -82,8 +54,10 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return [codes.preVote, rpc.term, rpc.lastIndex, rpc.lastTerm]
     case 'preVoteReply':
       return [codes.preVoteReply, rpc.term, rpc.granted]
-    case 'vote':
-      return [codes.vote, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    case 'vote': {
+      const code = rpc.isTransfer ? codes.transferVote : codes.vote
+      return [code, rpc.term, rpc.lastIndex, rpc.lastTerm]
+    }
     case 'voteReply':
       return [codes.voteReply, rpc.term, rpc.granted]
     case 'append': {
@@ -104,8 +78,14 @@ function elementsOf(rpc: WireRpc): unknown[] {
       return snapshotElements(rpc)
     case 'snapshotReply':
       return [codes.snapshotReply, rpc.term, rpc.index, rpc.heldBytes]
+    case 'timeoutNow':
+      return [codes.timeoutNow, rpc.term, rpc.lastIndex]
+    case 'timeoutNowDeclined':
+      return [codes.timeoutNowDeclined, rpc.term]
     case 'forward':
       return [codes.forward, rpc.batch]
+    case 'forwardRefused':
+      return [codes.forwardRefused, rpc.reason.slice(0, reasonLengthMax)]
     case 'change':
       return changeElements(rpc.id, rpc.change)
     case 'changeReply':
@@ -128,36 +108,6 @@ function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unk
   return [codes.snapshot, term, ...mark, offset, chunk]
 }
 
-function changeElements(id: number, change: MembershipChange): unknown[] {
-  switch (change.type) {
-    case 'add':
-      return [addCodes[change.role], id, change.member, change.address]
-    case 'move':
-      return [codes.changeMove, id, change.member, change.address]
-    case 'remove':
-      return [codes.changeRemove, id, change.member]
-    case 'replace':
-      return [codes.changeReplace, id, change.old, change.member, change.address]
-    default:
-      return unreachable(change)
-  }
-}
-
-function changeReplyElements(id: number, answer: ChangeAnswer): unknown[] {
-  switch (answer.type) {
-    case 'accepted':
-      return [codes.changeAccepted, id]
-    case 'redirected':
-      return [codes.changeRedirected, id, answer.leader?.id ?? null, answer.leader?.address ?? null]
-    case 'busy':
-      return [codes.changeBusy, id, answer.reason.slice(0, reasonLengthMax)]
-    case 'refused':
-      return [codes.changeRefused, id, answer.reason.slice(0, reasonLengthMax)]
-    default:
-      return unreachable(answer)
-  }
-}
-
 // ── in ──────────────────────────────────────────────────────────────────────────────────────────
 
 /**
@@ -175,17 +125,11 @@ export function decodeFrame(frame: Uint8Array): WireRpc {
   return reader.read(new FieldReader(values))
 }
 
-interface Reader {
-  /** How many the frame must have. */
-  readonly fields: number
-  /** Takes them in the order of the encoding above. */
-  read(from: FieldReader): WireRpc
-}
-
 const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.preVote, { fields: 3, read: (from) => ({ type: 'preVote', ...candidacy(from) }) }],
   [codes.preVoteReply, { fields: 2, read: (from) => ({ type: 'preVoteReply', ...ballot(from) }) }],
-  [codes.vote, { fields: 3, read: (from) => ({ type: 'vote', ...candidacy(from) }) }],
+  [codes.vote, { fields: 3, read: voteReader(false) }],
+  [codes.transferVote, { fields: 3, read: voteReader(true) }],
   [codes.voteReply, { fields: 2, read: (from) => ({ type: 'voteReply', ...ballot(from) }) }],
   [codes.append, { fields: 6, read: readAppend }],
   [codes.appendAccepted, { fields: 2, read: readAppendAccepted }],
@@ -196,16 +140,11 @@ const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [codes.readIndexReply, { fields: 3, read: readReadIndexReply }],
   [codes.snapshot, { fields: 9, read: readSnapshot }],
   [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
+  [codes.timeoutNow, { fields: 2, read: readTimeoutNow }],
+  [codes.timeoutNowDeclined, { fields: 1, read: readTimeoutNowDeclined }],
   [codes.forward, { fields: 1, read: readForward }],
-  [codes.changeAdd, { fields: 3, read: (from) => readChangeAdd(from, 'voter') }],
-  [codes.changeAddLearner, { fields: 3, read: (from) => readChangeAdd(from, 'learner') }],
-  [codes.changeReplace, { fields: 4, read: readChangeReplace }],
-  [codes.changeMove, { fields: 3, read: readChangeMove }],
-  [codes.changeRemove, { fields: 2, read: readChangeRemove }],
-  [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
-  [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
-  [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
-  [codes.changeRefused, { fields: 2, read: answerReader(readRefused) }],
+  [codes.forwardRefused, { fields: 1, read: readForwardRefused }],
+  ...changeReaders,
 ])
 
 function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTerm: number } {
@@ -214,6 +153,10 @@ function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTe
     lastIndex: from.integer('lastIndex'),
     lastTerm: from.integer('lastTerm'),
   }
+}
+
+function voteReader(isTransfer: boolean): Reader['read'] {
+  return (from) => ({ type: 'vote', ...candidacy(from), isTransfer })
 }
 
 function ballot(from: FieldReader): { term: number; granted: boolean } {
@@ -317,54 +260,20 @@ function readSnapshotReply(from: FieldReader): WireRpc {
   }
 }
 
+function readTimeoutNow(from: FieldReader): WireRpc {
+  return { type: 'timeoutNow', term: from.integer('term'), lastIndex: from.integer('lastIndex') }
+}
+
+function readTimeoutNowDeclined(from: FieldReader): WireRpc {
+  return { type: 'timeoutNowDeclined', term: from.integer('term') }
+}
+
 function readForward(from: FieldReader): WireRpc {
   const batch = from.bytes('batch')
   checkBatch(batch)
   return { type: 'forward', batch }
 }
 
-function readChangeAdd(from: FieldReader, role: MemberRole): WireRpc {
-  const id = from.integer('id')
-  const member = from.nodeId('member')
-  const address = from.address('address')
-  return { type: 'change', id, change: { type: 'add', member, address, role } }
-}
-
-function readChangeReplace(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  const old = from.nodeId('old')
-  const member = from.nodeId('member')
-  const address = from.address('address')
-  return { type: 'change', id, change: { type: 'replace', old, member, address } }
-}
-
-function readChangeMove(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  const member = from.nodeId('member')
-  return { type: 'change', id, change: { type: 'move', member, address: from.address('address') } }
-}
-
-function readChangeRemove(from: FieldReader): WireRpc {
-  const id = from.integer('id')
-  return { type: 'change', id, change: { type: 'remove', member: from.nodeId('member') } }
-}
-
-function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): Reader['read'] {
-  return (from) => ({ type: 'changeReply', id: from.integer('id'), answer: readAnswer(from) })
-}
-
-function readRedirected(from: FieldReader): ChangeAnswer {
-  return { type: 'redirected', leader: from.absent('leader', 2) ? null : readPeer(from) }
-}
-
-function readPeer(from: FieldReader): PeerAddress {
-  return { id: from.nodeId('leader.id'), address: from.address('leader.address') }
-}
-
-function readBusy(from: FieldReader): ChangeAnswer {
-  return { type: 'busy', reason: from.reason('reason') }
-}
-
-function readRefused(from: FieldReader): ChangeAnswer {
-  return { type: 'refused', reason: from.reason('reason') }
+function readForwardRefused(from: FieldReader): WireRpc {
+  return { type: 'forwardRefused', reason: from.reason('reason') }
 }

@@ -71,6 +71,7 @@ export class PreCandidate extends Campaign {
       case 'append':
       case 'heartbeat':
       case 'snapshot':
+      case 'timeoutNow':
         return new Follower(this.server, from).step(from, rpc)
       case 'vote':
         return considerVote(this.server, from, rpc) ? new Follower(this.server, null) : this
@@ -82,6 +83,7 @@ export class PreCandidate extends Campaign {
       case 'appendReply':
       case 'heartbeatReply':
       case 'snapshotReply':
+      case 'timeoutNowDeclined':
       case 'preVote':
         return this
       default:
@@ -102,12 +104,14 @@ export class PreCandidate extends Campaign {
 export class Candidate extends Campaign {
   readonly name = 'candidate'
 
-  static start(server: Server): Candidate {
+  /** `isTransfer`: the leader has asked for it (thesis §3.10). */
+  static start(server: Server, isTransfer: boolean = false): Candidate {
     server.enterTerm(server.term + 1)
     server.voteFor(server.id)
     const { lastIndex, lastTerm } = server.log
     // Late: asking for votes promises that we have voted for nobody else in this term.
-    server.sendLate(server.otherVoters, { type: 'vote', term: server.term, lastIndex, lastTerm })
+    const { term } = server
+    server.sendLate(server.otherVoters, { type: 'vote', term, lastIndex, lastTerm, isTransfer })
     return new Candidate(server)
   }
 
@@ -117,6 +121,7 @@ export class Candidate extends Campaign {
       case 'append':
       case 'heartbeat':
       case 'snapshot':
+      case 'timeoutNow':
         return new Follower(this.server, from).step(from, rpc)
       case 'vote':
         considerVote(this.server, from, rpc)
@@ -129,6 +134,7 @@ export class Candidate extends Campaign {
       case 'appendReply':
       case 'heartbeatReply':
       case 'snapshotReply':
+      case 'timeoutNowDeclined':
       case 'preVote':
         return this
       default:

@@ -1,6 +1,6 @@
 import { assert, unreachable } from './assert.ts'
-import { PreCandidate } from './candidate.ts'
-import type { Append, Heartbeat, Rpc, SnapshotChunk } from './rpc.ts'
+import { Candidate, PreCandidate } from './candidate.ts'
+import type { Append, Heartbeat, Rpc, SnapshotChunk, TimeoutNow } from './rpc.ts'
 import type { Role, Server } from './server.ts'
 import type { Entry, Index, NodeId } from './types.ts'
 import { considerVote } from './voting.ts'
@@ -54,6 +54,9 @@ export class Follower implements Role {
         this.#hear(from)
         this.#snapshot(from, rpc)
         return this
+      case 'timeoutNow':
+        this.#hear(from)
+        return this.#takeOver(from, rpc)
       case 'vote':
         if (considerVote(this.#server, from, rpc)) this.#ticksSilent = 0
         return this
@@ -68,6 +71,7 @@ export class Follower implements Role {
       case 'appendReply':
       case 'heartbeatReply':
       case 'snapshotReply':
+      case 'timeoutNowDeclined':
       // Answered before it comes to a role.
       case 'preVote':
         return this
@@ -147,6 +151,16 @@ export class Follower implements Role {
     } else {
       this.#server.receivedChunks.push({ from, snapshot, offset, chunk })
     }
+  }
+
+  /** The leader wants us to succeed it (thesis §3.10). */
+  #takeOver(from: NodeId, { lastIndex }: TimeoutNow): Role {
+    const { log, term, isVoter, hasRoom } = this.#server
+    if (isVoter && hasRoom) {
+      return log.lastIndex === lastIndex ? Candidate.start(this.#server, true) : this
+    }
+    this.#server.reply(from, { type: 'timeoutNowDeclined', term })
+    return this
   }
 
   #heartbeat(from: NodeId, rpc: Heartbeat): void {

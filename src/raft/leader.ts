@@ -3,8 +3,6 @@
  *
  * Nothing is sent at once: messages and proposals only change what is known, and `flush`, once a turn,
  * sends what is due. So one turn makes at most one append per server, however much came in.
- *
- * Lacks the transfer of leadership, which comes with a later release.
  */
 import { assert, unreachable } from './assert.ts'
 import { Follower } from './follower.ts'
@@ -14,6 +12,7 @@ import { ReadRounds } from './reads.ts'
 import { type ChangeOutcome, Reconfiguration } from './reconfiguration.ts'
 import type { AppendReply, HeartbeatReply, Rpc, SnapshotReply } from './rpc.ts'
 import type { Role, Server } from './server.ts'
+import { Transfer } from './transfer.ts'
 import type { EntryType, Index, Membership, NodeId, SnapshotMark } from './types.ts'
 import { considerVote } from './voting.ts'
 
@@ -24,6 +23,7 @@ export class Leader implements Role {
   readonly #progress = new Map<NodeId, Progress>()
   readonly #changes: Reconfiguration
   readonly #reads = new ReadRounds()
+  readonly #transfer: Transfer
   /** Our own no-op; nothing of older terms counts as committed before it (paper §5.4.2). */
   readonly #noopIndex: Index
   /** Bytes of each entry of ours that is not committed yet, in order, and their sum. */
@@ -36,10 +36,12 @@ export class Leader implements Role {
     this.#server = server
     this.leaderId = server.id
     this.#ticksToQuorumCheck = server.limits.electionTicksMin
+    this.#transfer = new Transfer(server, this.#progress)
     this.#changes = new Reconfiguration({
       server,
       progress: this.#progress,
       isReady: () => this.isReady,
+      isTransferring: () => this.isTransferring,
       append: (configuration) => this.#append('membership', configuration),
     })
     this.#noopIndex = server.log.lastIndex + 1
@@ -62,11 +64,22 @@ export class Leader implements Role {
     return this.#changes.leaving
   }
 
-  /** Adds an entry. False: too much is uncommitted already; try again later. */
+  /** Adds an entry. False: too much is uncommitted already, or another is to lead; try again later. */
   propose(bytes: Uint8Array): boolean {
+    if (this.isTransferring) return false
     if (this.#uncommittedBytes > this.#server.limits.uncommittedBytesMax) return false
     this.#append('batch', bytes)
     return true
+  }
+
+  /** It hands over its leadership, and takes no proposals meanwhile. */
+  get isTransferring(): boolean {
+    return this.#transfer.isUnderWay
+  }
+
+  transferLeadership(to: NodeId | null): ChangeOutcome {
+    if (this.isReady) return this.#transfer.begin(to)
+    return { type: 'busy', reason: 'the leader has not committed an entry of its term yet' }
   }
 
   read(from: NodeId, id: number): void {
@@ -96,9 +109,13 @@ export class Leader implements Role {
       case 'vote':
         considerVote(this.#server, from, rpc)
         return this
+      case 'timeoutNowDeclined':
+        this.#transfer.declined(from)
+        return this
       case 'append':
       case 'heartbeat':
       case 'snapshot':
+      case 'timeoutNow':
         assert(false, `two leaders in term ${this.#server.term}: ${this.#server.id}, ${from}`)
         return this
       case 'readIndexReply':
@@ -114,6 +131,7 @@ export class Leader implements Role {
   tick(): Role {
     for (const progress of this.#progress.values())
       progress.tick(this.#server.limits.electionTicksMin)
+    this.#transfer.tick()
     this.#changes.tick()
     this.#ticksToHeartbeat--
     if (this.#ticksToHeartbeat <= 0) this.#sendHeartbeats()
@@ -128,6 +146,7 @@ export class Leader implements Role {
   /** The link to `peer` broke: what was on its way is lost. */
   linkLost(peer: NodeId): void {
     this.#progress.get(peer)?.linkLost()
+    this.#transfer.linkLost(peer)
   }
 
   /** Those that have lost what they had acknowledged. */
@@ -147,6 +166,7 @@ export class Leader implements Role {
     this.#changes.pump()
     this.#sendAppends()
     this.#sendChunks()
+    this.#transfer.flush()
     this.#spreadCommit()
   }
 

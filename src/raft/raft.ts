@@ -9,7 +9,6 @@
  * (follower.ts, candidate.ts, leader.ts); what holds in every role is here.
  *
  * Snapshots are the shell's: the core only says which is needed where, and is told what became of it.
- * Not here, and coming with a later release: leadership transfer.
  */
 import { assert } from './assert.ts'
 import { Follower } from './follower.ts'
@@ -147,6 +146,24 @@ export class Raft {
     return this.#role instanceof Leader ? this.#role.considerMembers(members) : null
   }
 
+  /**
+   * Hands leadership over to this voter, or to the one that has caught up most (thesis §3.10). `null`: we do
+   * not lead.
+   */
+  transferLeadership(to: NodeId | null): ChangeOutcome | null {
+    return this.#role instanceof Leader ? this.#role.transferLeadership(to) : null
+  }
+
+  /** We lead, and are about to hand over: proposals wait for what comes of it. */
+  get isTransferring(): boolean {
+    return this.#role instanceof Leader && this.#role.isTransferring
+  }
+
+  /** Is there room for what a leader must write? */
+  set hasRoom(hasRoom: boolean) {
+    this.#server.hasRoom = hasRoom
+  }
+
   /** The link to `peer` was lost or made anew. */
   linkLost(peer: NodeId): void {
     if (this.#role instanceof Leader) this.#role.linkLost(peer)
@@ -238,8 +255,9 @@ export class Raft {
     // promise is an old one and counts for no other campaign.
     if (rpc.type === 'preVoteReply' && rpc.granted) return rpc.term === this.#server.term + 1
     if (rpc.term === this.#server.term) return true
-    // We hear a leader: the candidate is one that does not, and must not depose it (thesis §4.2.3).
-    if (rpc.type === 'vote' && this.#role.hearsLeader) return false
+    // We hear a leader: the candidate is one that does not, and must not depose it, unless the leader has
+    // asked for that (thesis §4.2.3).
+    if (rpc.type === 'vote' && !rpc.isTransfer && this.#role.hearsLeader) return false
     this.#server.enterTerm(rpc.term)
     this.#role = new Follower(this.#server, null)
     return true

@@ -37,6 +37,8 @@ export interface Reconfigured {
   readonly progress: Map<NodeId, Progress>
   /** Is an entry of the leader's own term committed? */
   isReady(): boolean
+  /** The end of the log must not move any more. */
+  isTransferring(): boolean
   append(configuration: Uint8Array): void
 }
 
@@ -73,6 +75,7 @@ export class Reconfiguration {
   consider(members: Membership): ChangeOutcome {
     if (!this.#leader.isReady())
       return { type: 'busy', reason: 'the leader has not committed an entry of its term yet' }
+    if (this.#leader.isTransferring()) return { type: 'busy', reason: 'the leader hands over' }
     if (!this.#isCommitted || isJoint(this.#latest))
       return { type: 'busy', reason: 'another change is under way' }
     const wrong = checkMembers(members)
@@ -117,6 +120,7 @@ export class Reconfiguration {
 
   /** The next step of a change that is under way, if it is due. */
   pump(): void {
+    if (this.#leader.isTransferring()) return
     if (!this.#leader.isReady() || !this.#isCommitted) return
     if (isJoint(this.#latest)) this.#leaveJoint()
     else this.#promoteLearner()

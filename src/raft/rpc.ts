@@ -20,6 +20,8 @@ export type Rpc =
   | ReadIndexReply
   | SnapshotChunk
   | SnapshotReply
+  | TimeoutNow
+  | TimeoutNowDeclined
 
 /** Would you vote for me? Asked before a term is spent (thesis §9.6). */
 export interface PreVote {
@@ -41,6 +43,8 @@ export interface Vote {
   readonly term: Term
   readonly lastIndex: Index
   readonly lastTerm: Term
+  /** The leader has asked for this campaign, so hearing it is no reason against a vote (thesis §4.2.3). */
+  readonly isTransfer: boolean
 }
 
 export interface VoteReply {
@@ -133,6 +137,20 @@ export interface SnapshotReply {
   readonly index: Index
   /** So much of it is here, from the beginning; the next chunk is to begin there. */
   readonly heldBytes: number
+}
+
+/** The leader asks its successor to campaign at once (thesis §3.10). */
+export interface TimeoutNow {
+  readonly type: 'timeoutNow'
+  readonly term: Term
+  /** Where the leader's log ends. Whose log ends elsewhere was told long ago. */
+  readonly lastIndex: Index
+}
+
+/** It has no room for what a leader must write. */
+export interface TimeoutNowDeclined {
+  readonly type: 'timeoutNowDeclined'
+  readonly term: Term
 }
 
 /** A message and those it goes to: one encoding serves all. */

@@ -67,6 +67,8 @@ export class Server {
   /** Parts of a snapshot that is wanted here. */
   receivedChunks: ReceivedChunk[] = []
   readonly snapshots: SnapshotReader
+  /** For what a leader must write; else it does not take over from another. Said by the shell. */
+  hasRoom = true
   #term: Term
   #votedFor: NodeId | null
   #hardStateChanged = false

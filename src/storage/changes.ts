@@ -6,8 +6,8 @@
  * A member that is elsewhere than the log says asks for that to be changed by itself, for as long as it is
  * so. Meanwhile it dials the others, who then know where to answer (network.ts).
  */
-import type { ChangeAnswer, MembershipChange, PeerAddress } from '../messages.ts'
-import { everyone } from '../raft/membership.ts'
+import type { ChangeAnswer, LeaderChange, MembershipChange, PeerAddress } from '../messages.ts'
+import { everyone, votersOf } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { NodeId } from '../raft/types.ts'
 import { judge } from './wishes.ts'
@@ -116,12 +116,24 @@ export class Changes {
   #decide(change: MembershipChange): ChangeAnswer {
     const { membership } = this.#raft
     if (!this.#raft.isLeader) return { type: 'redirected', leader: this.#leader() }
+    if (change.type === 'transfer' || change.type === 'relieve') return this.#handOver(change)
     const wish = judge(membership, change)
     if (wish === null) return { type: 'accepted' }
     if (typeof wish === 'string') return { type: 'refused', reason: wish }
     const outcome = this.#raft.considerMembers(wish.after.members)
     if (outcome?.type !== 'accepted') return outcome ?? { type: 'redirected', leader: null }
+    // It is its successor that removes a leader, so that nobody has to wait for an election.
+    const stays = votersOf(wish.after.members).includes(this.#raft.id)
+    if (!stays && this.#raft.transferLeadership(null)?.type === 'accepted')
+      return { type: 'busy', reason: 'the leader is to leave, and hands over first' }
     return this.#raft.changeMembership(wish.first) ?? { type: 'redirected', leader: null }
+  }
+
+  #handOver({ type, member }: LeaderChange): ChangeAnswer {
+    const leads = member === this.#raft.id
+    if (leads === (type === 'transfer')) return { type: 'accepted' }
+    const outcome = this.#raft.transferLeadership(type === 'transfer' ? member : null)
+    return outcome ?? { type: 'redirected', leader: null }
   }
 
   #ask(

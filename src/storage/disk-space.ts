@@ -3,7 +3,9 @@
  * below it the node stops, for the state is written through a memory map, where a full disk is no error but
  * the end of the process (SIGBUS).
  */
+import { batchCount } from '../codec/command.ts'
 import { SkiffError } from '../errors.ts'
+import type { Entry } from '../raft/types.ts'
 
 /** Writes are refused below the low mark; the node stops below this part of it. */
 const hardMarkPart = 1 / 4
@@ -13,6 +15,14 @@ const lookEveryPart = 1 / 16
 const lookEveryTicks = 40
 /** The low mark of the maps. */
 const mapFreeBytesMin = 2 ** 30
+
+/** What one command may cost in the state beside its own bytes: a page of the tree. */
+const commandPageBytes = 4_096
+
+/** What an entry may cost in the state. */
+export function stateBytes({ type, bytes }: Entry): number {
+  return bytes.length + (type === 'batch' ? batchCount(bytes) * commandPageBytes : 0)
+}
 
 /** Something that may run out. */
 interface Supply {

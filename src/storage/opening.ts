@@ -20,6 +20,7 @@ import { Reads } from './reads.ts'
 import { type SnapshotFiles, Snapshots } from './snapshots.ts'
 import { StateMachine } from './state-machine.ts'
 import type { StorageParts } from './storage.ts'
+import { Succession } from './succession.ts'
 import { Watchers } from './watchers.ts'
 
 /** A data directory, as far as it matters what is in it. */
@@ -141,6 +142,7 @@ export function assembleNode(
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
     changes: new Changes(raft, limits.heartbeatTicks, identity.address),
+    succession: new Succession(raft, space, limits.electionTicksMin),
     watchers: new Watchers(state, log, watcherBytesMax),
     board: new BoardWriter(board),
     space,

@@ -5,6 +5,7 @@
  * The state machine applies each once (state-machine.ts).
  */
 import { type BatchOwner, sealBatch } from '../codec/command.ts'
+import type { Outcome } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import type { NodeId, Term } from '../raft/types.ts'
 import type { AppliedBatch } from './state-machine.ts'
@@ -48,12 +49,18 @@ export class Proposals {
   #patienceTicks: number
   /** One lost batch leaves a gap before each behind it: the first says so, the others nothing new. */
   #gapAnswered = false
+  /** Why the leader takes nothing, as it says; until something of ours is applied, or another leads. */
+  #refusal: string | null = null
 
   constructor(node: NodeId, incarnation: number, resendTicks: number) {
     this.#node = node
     this.#incarnation = incarnation
     this.#resendTicks = resendTicks
     this.#patienceTicks = resendTicks
+  }
+
+  get refusal(): string | null {
+    return this.#refusal
   }
 
   add(batch: number, bytes: Uint8Array): void {
@@ -78,6 +85,7 @@ export class Proposals {
     if (route.leaderId !== this.#leader.id || route.term !== this.#leader.term) {
       this.#leader = { id: route.leaderId, term: route.term }
       this.#patienceTicks = this.#resendTicks
+      this.#refusal = null
       this.resend()
     }
     if (route.leaderId === null) return
@@ -105,6 +113,22 @@ export class Proposals {
     this.#ticksWithoutProgress = 0
   }
 
+  /**
+   * The leader takes nothing. What was sent may be in a log, and is sent on: its sequence must not be missing.
+   * Returns the batches whose callers hear of it.
+   */
+  refuse(reason: string): readonly { batch: number; outcome: Outcome }[] {
+    if (this.#sent === 0) return []
+    this.#refusal = reason
+    this.#patienceTicks = this.#resendTicks
+    const waiting = this.#pending.filter(({ abandoned }) => !abandoned)
+    this.#pending = this.#pending.filter(({ sequence }) => sequence > 0)
+    for (const pending of this.#pending) pending.abandoned = true
+    return waiting.map(({ batch, sequence }) => {
+      return { batch, outcome: sequence > 0 ? 'unknown' : 'not-applied' }
+    })
+  }
+
   /** A batch came out of the log. The one of ours that this answers, if its callers still wait. */
   applied({
     owner,
@@ -124,6 +148,7 @@ export class Proposals {
     )
     this.#ticksWithoutProgress = 0
     this.#gapAnswered = false
+    this.#refusal = null
     this.#patienceTicks = this.#resendTicks
     if (this.#sent > 0) {
       this.#sent--
@@ -139,6 +164,7 @@ export class Proposals {
   skipTo(sequence: number): readonly number[] {
     const skipped = this.#pending.filter((each) => each.sequence > 0 && each.sequence <= sequence)
     this.#pending.splice(0, skipped.length)
+    this.#refusal = null
     this.resend()
     return skipped.filter(({ abandoned }) => !abandoned).map(({ batch }) => batch)
   }

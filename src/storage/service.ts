@@ -92,6 +92,8 @@ export type StorageControl = {
   start(): void
   /** Takes a snapshot now. Returns its last entry. */
   snapshot(): Promise<number>
+  /** Has another lead, if we do and another can; not for longer than a few elections take. */
+  handOver(): Promise<void>
   /** Flushed and marked clean. */
   close(): Promise<void>
   /** As a crash would leave it. */
@@ -149,6 +151,7 @@ class StorageService {
     bootstrap: () => this.#bootstrap(),
     start: () => this.#start(),
     snapshot: () => this.#snapshot(),
+    handOver: () => this.#handOver(),
     close: () => this.#close(true),
     kill: () => this.#close(false),
   }
@@ -212,6 +215,13 @@ class StorageService {
         if (outcome instanceof Error) reject(outcome)
         else resolve(outcome.index)
       })
+    })
+  }
+
+  #handOver(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#storage === null) resolve()
+      else this.#storage.handOver(resolve)
     })
   }
 

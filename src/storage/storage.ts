@@ -11,7 +11,7 @@
  */
 
 import type { Port } from '../actor/port.ts'
-import { batchCount, batchOwner } from '../codec/command.ts'
+import { batchOwner } from '../codec/command.ts'
 import { packEntries, recordBytes, unpackEntries } from '../codec/record.ts'
 import { errorToData, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type {
@@ -29,7 +29,7 @@ import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
 import type { Changes, Refusal } from './changes.ts'
-import type { DiskSpace } from './disk-space.ts'
+import { type DiskSpace, stateBytes } from './disk-space.ts'
 import type { LogStore } from './log-store.ts'
 import { Outbox } from './outbox.ts'
 import type { Proposals, Route } from './proposals.ts'
@@ -37,11 +37,9 @@ import type { Reads } from './reads.ts'
 import { answerLost, notSent, readTimeout, writeTimeout } from './refusals.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { StateMachine } from './state-machine.ts'
+import type { Succession } from './succession.ts'
 import { View } from './view.ts'
-import type { Watchers } from './watchers.ts'
-
-/** What one command may cost in the state beside its own bytes: a page of the tree. */
-const commandPageBytes = 4_096
+import { buffersOf, type Watchers } from './watchers.ts'
 
 export interface StoragePorts {
   readonly network: Port<StorageToNetwork, NetworkToStorage>
@@ -56,6 +54,7 @@ export interface StorageParts {
   readonly proposals: Proposals
   readonly reads: Reads
   readonly changes: Changes
+  readonly succession: Succession
   readonly watchers: Watchers
   readonly board: BoardWriter
   readonly space: DiskSpace
@@ -109,6 +108,12 @@ export class Storage {
     this.poke()
   }
 
+  /** Before this node closes: `done` once another leads, or nobody else can. */
+  handOver(done: () => void): void {
+    this.#parts.succession.leave(done)
+    this.poke()
+  }
+
   /** Something was finished aside of the turns. */
   poke(): void {
     if (this.#running) this.#scheduleTurn()
@@ -158,6 +163,9 @@ export class Storage {
   /** The turn proper: the order of what follows is what makes a promise a promise. */
   #runCore(): void {
     const { raft, log, proposals, reads, space, applyEntriesMax, applyBytesMax } = this.#parts
+    this.#parts.succession.pump((to, reason) => {
+      this.#outbox.post(to, { type: 'forwardRefused', reason })
+    })
     proposals.pump(this.#route())
     reads.pump(raft.status.term, (id) => raft.read(id))
     const refusals = this.#parts.changes.pump((to, id, change) => this.#askChange(to, id, change))
@@ -245,14 +253,19 @@ export class Storage {
   }
 
   #step(from: NodeId, rpc: WireRpc): void {
-    const { raft, changes, space } = this.#parts
+    const { raft, changes, proposals, succession } = this.#parts
     switch (rpc.type) {
       case 'append':
         raft.step(from, { ...rpc, entries: unpackEntries(rpc.entries, rpc.entryCount) })
         return
       case 'forward':
-        // Only for our log, and only while we lead: its owner will send it again. Nobody else's to send.
-        if (space.trouble === null && batchOwner(rpc.batch).node === from) raft.propose(rpc.batch)
+        // Nobody else's to send.
+        if (batchOwner(rpc.batch).node === from) succession.forward(from, rpc.batch)
+        return
+      case 'forwardRefused':
+        if (from !== raft.status.leaderId) return
+        for (const { batch, outcome } of proposals.refuse(rpc.reason))
+          this.#refuse(batch, new SkiffError('SKIFF_STORAGE', outcome, rpc.reason))
         return
       case 'change':
         this.#outbox.post(from, {
@@ -309,20 +322,21 @@ export class Storage {
   }
 
   #tick(): void {
-    const { raft, proposals, reads, changes, space } = this.#parts
+    const { raft, proposals, reads, changes, space, succession } = this.#parts
     raft.tick()
     this.#parts.snapshots.tick()
     proposals.tick(this.#route())
     reads.tick()
     changes.tick()
     space.tick()
+    succession.tick()
   }
 
   #propose(batch: number, bytes: Uint8Array): void {
     const { proposals, space } = this.#parts
-    const { trouble } = space
-    if (trouble === null) proposals.add(batch, bytes)
-    else this.#refuse(batch, new SkiffError('SKIFF_STORAGE', 'not-applied', trouble))
+    const reason = space.trouble ?? proposals.refusal
+    if (reason === null) proposals.add(batch, bytes)
+    else this.#refuse(batch, new SkiffError('SKIFF_STORAGE', 'not-applied', reason))
   }
 
   #cancelBatch(batch: number): void {
@@ -382,13 +396,4 @@ export class Storage {
       leadsAlone: raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0,
     })
   }
-}
-
-function stateBytes({ type, bytes }: Entry): number {
-  return bytes.length + (type === 'batch' ? batchCount(bytes) * commandPageBytes : 0)
-}
-
-function buffersOf(message: StorageToNetwork): ArrayBuffer[] {
-  if (message.type !== 'events' && message.type !== 'history') return []
-  return [message.events.buffer as ArrayBuffer]
 }

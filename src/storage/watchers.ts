@@ -292,3 +292,9 @@ function beginsWith(key: Buffer, prefix: Buffer): boolean {
     key.length >= prefix.length && key.compare(prefix, 0, prefix.length, 0, prefix.length) === 0
   )
 }
+
+/** What moves with a message to main. */
+export function buffersOf(message: StorageToNetwork): ArrayBuffer[] {
+  if (message.type !== 'events' && message.type !== 'history') return []
+  return [message.events.buffer as ArrayBuffer]
+}

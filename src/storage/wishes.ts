@@ -1,5 +1,5 @@
 /** What a change of the membership comes to, given the members there are. Pure; whether it may be is the core's. */
-import type { MembershipChange } from '../messages.ts'
+import type { LeaderChange, MembershipChange } from '../messages.ts'
 import { membersMax } from '../options.ts'
 import { promote, sortMembers, type Target, target } from '../raft/membership.ts'
 import type { Configuration, Member, MemberRole, NodeId } from '../raft/types.ts'
@@ -12,7 +12,10 @@ export interface Wish {
 }
 
 /** `null`: it is so already, or on its way. A text: why it cannot be. */
-export function judge(from: Configuration, change: MembershipChange): Wish | string | null {
+export function judge(
+  from: Configuration,
+  change: Exclude<MembershipChange, LeaderChange>,
+): Wish | string | null {
   switch (change.type) {
     case 'add':
       return add(from, change)

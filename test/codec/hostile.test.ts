@@ -113,7 +113,7 @@ test('another version, another type or another number of fields is refused by na
   malformed(new Uint8Array(), /version undefined/)
   malformedHex('02 93 09 03 09', /version 2, this node speaks 1/)
   malformedHex('01 91 00', /unknown type 0/)
-  malformedHex('01 91 13', /unknown type 19/)
+  malformedHex('01 91 7f', /unknown type 127/)
   malformedHex('01 92 09 03', /type 9 with 1 fields/)
   malformedHex('01 94 09 03 09 09', /type 9 with 3 fields/)
   malformed(new Uint8Array(frameBytesMax + 1), /frame of 8388609 bytes/)

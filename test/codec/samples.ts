@@ -25,7 +25,25 @@ function reply(answer: ChangeAnswer): WireRpc {
 export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
   [{ type: 'preVote', term: 4, lastIndex: 300, lastTerm: 3 }, '01940104cd012c03'],
   [{ type: 'preVoteReply', term: 4, granted: true }, '01930204c3'],
-  [{ type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3 }, '01940304ce0001117003'],
+  [
+    { type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3, isTransfer: false },
+    '01940304ce0001117003',
+  ],
+  [
+    { type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3, isTransfer: true },
+    '01941704ce0001117003',
+  ],
+  [{ type: 'timeoutNow', term: 4, lastIndex: 70_000 }, '01931504ce00011170'],
+  [{ type: 'timeoutNowDeclined', term: 4 }, '01921604'],
+  [{ type: 'forwardRefused', reason: 'full' }, '019218a466756c6c'],
+  [
+    { type: 'change', id: 2, change: { type: 'transfer', member: node } },
+    '01931902b030313233343536373839616263646566',
+  ],
+  [
+    { type: 'change', id: 2, change: { type: 'relieve', member: node } },
+    '01931a02b030313233343536373839616263646566',
+  ],
   [{ type: 'voteReply', term: 4, granted: false }, '01930404c2'],
   [
     { type: 'append', term: 3, prevIndex: 7, prevTerm: 2, commitIndex: 6, entryCount: 1, entries },
@@ -121,6 +139,8 @@ const change: fc.Arbitrary<MembershipChange> = fc.oneof(
   record({ type: is('add'), member: id, address, role: fc.constantFrom('voter', 'learner') }),
   record({ type: is('replace'), old: id, member: id, address }),
   record({ type: is('remove'), member: id }),
+  record({ type: is('transfer'), member: id }),
+  record({ type: is('relieve'), member: id }),
 )
 
 const answer: fc.Arbitrary<ChangeAnswer> = fc.oneof(
@@ -152,7 +172,10 @@ export const anyForward: fc.Arbitrary<WireRpc> = record({ type: is('forward'), b
 export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
   record({ type: is('preVote'), ...candidacy }),
   record({ type: is('preVoteReply'), ...ballot }),
-  record({ type: is('vote'), ...candidacy }),
+  record({ type: is('vote'), ...candidacy, isTransfer: fc.boolean() }),
+  record({ type: is('timeoutNow'), term: number, lastIndex: number }),
+  record({ type: is('timeoutNowDeclined'), term: number }),
+  record({ type: is('forwardRefused'), reason }),
   record({ type: is('voteReply'), ...ballot }),
   anyAppend,
   appendReply,

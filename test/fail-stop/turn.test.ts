@@ -26,7 +26,7 @@ interface Cause {
 }
 
 const entries = [noop(2), batchEntry(3, [['put', 'k', 1]], { sequence: 1 })]
-const vote: Came = [other, { type: 'vote', term: 2, lastIndex: 9, lastTerm: 1 }]
+const vote: Came = [other, { type: 'vote', term: 2, lastIndex: 9, lastTerm: 1, isTransfer: false }]
 const followed: Came = [leader, append(entries, 0)]
 const committed: Came = [leader, append(entries, 3)]
 
@@ -135,7 +135,10 @@ function assertStill(stage: Stage): void {
   disk.freeBytes = 10 * spaceLow
   const before = [disk.commits, rpcs.length, reports.length, failures.length]
   const ticks: NetworkToStorage[] = [{ type: 'tick' }]
-  stage.turn([[other, { type: 'vote', term: 9, lastIndex: 9, lastTerm: 8 }]], ticks)
+  stage.turn(
+    [[other, { type: 'vote', term: 9, lastIndex: 9, lastTerm: 8, isTransfer: false }]],
+    ticks,
+  )
   stage.turn([[other, append(entries, 0, 9)]], [batch(), { type: 'read', id: 1 }])
   stage.turn([heartbeat(leader, 0)])
   for (let n = 0; n < 100; n++) stage.turn([], ticks)

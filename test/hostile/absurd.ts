@@ -108,7 +108,13 @@ export const absurdities: readonly Absurdity[] = [
   {
     what: 'a candidate in the highest term',
     ...{ to: 'leader', as: 'stranger', stops: null },
-    say: () => ({ type: 'vote', term: huge, lastIndex: huge, lastTerm: huge }),
+    say: () => ({
+      type: 'vote',
+      term: huge,
+      lastIndex: huge,
+      lastTerm: huge,
+      isTransfer: true,
+    }),
   },
   {
     what: 'an append of its leader beyond the end of the log',

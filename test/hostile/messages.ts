@@ -49,7 +49,10 @@ export function anyMessage(random: Random): WireRpc {
   return random.pick<() => WireRpc>([
     () => ({ type: 'preVote', ...candidacy }),
     () => ({ type: 'preVoteReply', term: number(), granted }),
-    () => ({ type: 'vote', ...candidacy }),
+    () => ({ type: 'vote', ...candidacy, isTransfer: granted }),
+    () => ({ type: 'timeoutNow', term: number(), lastIndex: number() }),
+    () => ({ type: 'timeoutNowDeclined', term: number() }),
+    () => ({ type: 'forwardRefused', reason: random.pick(texts) }),
     () => ({ type: 'voteReply', term: number(), granted }),
     () => anyAppend(random),
     () => anyAppend(random),
@@ -136,7 +139,8 @@ function anyId(random: Random): string {
 function anyChange(random: Random, id: number): WireRpc {
   const member = anyId(random)
   const address = random.pick(addresses)
-  if (random.chance(0.5)) return { type: 'change', id, change: { type: 'remove', member } }
+  const type = random.pick(['add', 'remove', 'transfer', 'relieve'] as const)
+  if (type !== 'add') return { type: 'change', id, change: { type, member } }
   return { type: 'change', id, change: { type: 'add', member, address, role: 'voter' } }
 }
 

@@ -9,6 +9,7 @@ const vote = (term: number, lastIndex = 1, lastTerm = 1): Rpc => ({
   term,
   lastIndex,
   lastTerm,
+  isTransfer: false,
 })
 const preVote = (term: number, lastIndex = 1, lastTerm = 1): Rpc => ({
   type: 'preVote',

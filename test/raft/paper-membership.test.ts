@@ -157,7 +157,7 @@ describe('thesis §4.2.1: learners', () => {
   test('a learner never campaigns, but votes: the candidate may know newer members', () => {
     const server = new TestServer({ id: 'd', learners: ['d'] }).tick(5 * limits.electionTicksMax)
     assert.equal(server.raft.status.role, 'follower')
-    server.step('b', { type: 'vote', term: 2, lastIndex: 1, lastTerm: 1 })
+    server.step('b', { type: 'vote', term: 2, lastIndex: 1, lastTerm: 1, isTransfer: false })
     assert.equal(ofType(server.turn().late, 'voteReply')[0]?.rpc.granted, true)
   })
 
@@ -304,7 +304,7 @@ describe('thesis §4.2.2 and §4.2.3: removal of a follower', () => {
     assert.equal(told.raft.status.role, 'follower')
     const member = new TestServer({ id: 'b' }).step('a', heartbeat(1))
     member.turn()
-    member.step('c', { type: 'vote', term: 8, lastIndex: 1, lastTerm: 1 })
+    member.step('c', { type: 'vote', term: 8, lastIndex: 1, lastTerm: 1, isTransfer: false })
     assert.equal(member.raft.status.term, 1)
     assert.equal(member.raft.status.leaderId, 'a')
   })

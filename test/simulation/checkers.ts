@@ -4,6 +4,7 @@
  */
 import type { WireRpc } from '../../src/messages.ts'
 import type { Raft } from '../../src/raft/raft.ts'
+import type { TimeoutNow } from '../../src/raft/rpc.ts'
 import type { Entry, HardState, Index, Member, NodeId, Term } from '../../src/raft/types.ts'
 import { Configurations } from './configurations.ts'
 import type { Write } from './memory.ts'
@@ -36,6 +37,8 @@ export class Checkers {
   readonly #leaders = new Map<Term, NodeId>()
   readonly #seen = new Map<NodeId, Seen>()
   readonly #votes = new Map<string, NodeId>()
+  /** Who was told to campaign, and in which term: only they may disturb a leader. */
+  readonly #successors = new Set<string>()
   /** Every entry ever in a log: log matching, whole. By index, then term. */
   readonly #entries: Map<Term, { entry: Entry; prevTerm: Term }>[] = []
   /** Of the state, by applied index. */
@@ -121,6 +124,9 @@ export class Checkers {
     const { term } = mirror.hardState
     if (rpc.type === 'voteReply' && rpc.granted) this.#checkVote(id, rpc.term, to)
     if (rpc.type === 'vote') this.#checkVote(id, rpc.term, id)
+    if (rpc.type === 'timeoutNow' && life !== null) this.#checkSuccessor(life.raft, to, rpc)
+    if (rpc.type === 'vote' && rpc.isTransfer && !this.#successors.has(`${id} t${rpc.term - 1}`))
+      throw new Violation('who disturbs a leader was asked to', `${id} in t${rpc.term}`)
     const tells = rpc.type === 'append' || rpc.type === 'heartbeat'
     const promises = rpc.type === 'voteReply' || rpc.type === 'vote' || rpc.type === 'appendReply'
     if ((tells || promises) && rpc.term > term)
@@ -140,6 +146,14 @@ export class Checkers {
   /** A new life: the commit index may be learnt anew. */
   onDeath({ id }: SimulatedNode): void {
     this.#seen.delete(id)
+  }
+
+  #checkSuccessor(raft: Raft, to: NodeId, { term, lastIndex }: TimeoutNow): void {
+    const isVoter = raft.membership.members.some(({ id, role }) => id === to && role === 'voter')
+    const lastTerm = this.mirror(raft.id).term(lastIndex)
+    if (!isVoter || !this.mirror(to).holds({ index: lastIndex, term: lastTerm }))
+      throw new Violation('a successor votes, and has all of the log', `${to} of ${raft.id}`)
+    this.#successors.add(`${to} t${term}`)
   }
 
   #checkState({ id, stateHash: hash }: SimulatedNode, index: Index, revision: number): void {

@@ -6,7 +6,7 @@
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
 import { AssertionError, assert } from '../../src/raft/assert.ts'
-import { configurationOf, sortMembers } from '../../src/raft/membership.ts'
+import { configurationOf, sortMembers, votersOf } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
 import type { Member, NodeId } from '../../src/raft/types.ts'
 import { Checkers } from './checkers.ts'
@@ -14,13 +14,13 @@ import type { Configurations } from './configurations.ts'
 import { checkEnd } from './ending.ts'
 import { Faults, type FaultyWorld } from './faults.ts'
 import type { Write } from './memory.ts'
-import { Network } from './network.ts'
+import { delaySlowMax, Network } from './network.ts'
 import { plentyBytes, SimulatedNode } from './node.ts'
 import { Random } from './random.ts'
 import { Schedule } from './schedule.ts'
 import { Sights } from './sights.ts'
 import { drawSwarm, type Swarm, tickUnits } from './swarm.ts'
-import { sayRpc, sayWrites } from './transcript.ts'
+import { sayNode, sayRpc, sayWrites } from './transcript.ts'
 import { Truth } from './truth.ts'
 import { Violation } from './violation.ts'
 import { copyOf, type Life, type NodeWorld } from './world.ts'
@@ -83,6 +83,8 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   #crashes = 0
   #readsServed = 0
   #watches = 0
+  /** When a leader has last asked another to take over. */
+  #transferredAt = Number.NEGATIVE_INFINITY
 
   constructor(seed: number, say: ((line: string) => void) | null) {
     this.#seed = seed
@@ -147,6 +149,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   onSend(node: SimulatedNode, to: NodeId, rpc: WireRpc): void {
     const term = 'term' in rpc ? rpc.term : 0
     this.#trace(node.number, (this.nodes.get(to)?.number ?? 0) * 64 + rpc.type.length, term)
+    if (rpc.type === 'timeoutNow') this.#transferredAt = this.schedule.now
     this.checkers.onSend(node, to, rpc)
   }
 
@@ -360,10 +363,11 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   /** Without a fault at a majority there is no reason for an election, whoever was removed and not told. */
   #checkStable(leader: Raft): void {
     const { term } = leader.status
+    const begin = this.schedule.now - delaySlowMax
     this.schedule.runUntil(this.schedule.now + endingElections * this.#electionUnits)
-    // A wish of before, that was long on its way.
-    if (!this.checkers.membership.some(({ id, role }) => id === leader.id && role === 'voter'))
-      return
+    // Wishes of before, that were long on their way.
+    const isVoter = votersOf(this.checkers.membership).includes(leader.id)
+    if (!isVoter || this.#transferredAt > begin) return
     if (!leader.isLeader || leader.status.term !== term)
       throw new Violation('a healthy cluster keeps its leader', `${leader.id} led in term ${term}`)
   }
@@ -382,11 +386,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
   }
 
   #describe(): string {
-    const nodes = [...this.nodes.values()].map(({ id, life, wiped }) => {
-      if (life === null) return `${id} ${wiped ? 'wiped' : 'down'}`
-      const { role, term, commitIndex, lastIndex } = life.raft.status
-      return `${id} ${role} t${term} applied ${life.state.appliedIndex} of ${commitIndex} of ${lastIndex}, unanswered ${life.main.unanswered}`
-    })
+    const nodes = [...this.nodes.values()].map(sayNode)
     const members = this.checkers.membership.map(({ id, role }) => `${id} ${role}`)
     return `committed ${this.checkers.committed.length}; members ${members}\n${nodes.join('\n')}`
   }

@@ -39,6 +39,7 @@ export class Faults {
     this.#repeat(world.swarm.fullDiskEvery, () => this.#fillDisk())
     this.#repeat(membershipEvery, () => this.#changeMembership())
     this.#repeat(world.swarm.moveEvery, () => this.#move())
+    this.#repeat(world.swarm.transferEvery, () => this.#transfer())
   }
 
   #repeat(every: number, run: () => void): void {
@@ -126,6 +127,16 @@ export class Faults {
     const leads = ({ life }: SimulatedNode): number => Number(life?.raft.isLeader ?? false)
     if (random.chance(0.5)) order.sort((a, b) => leads(b) - leads(a))
     return order.map(({ id }) => id)
+  }
+
+  /** Anybody is asked that somebody lead, a member or not, or just another than does. */
+  #transfer(): void {
+    const { random, nodes } = this.#world
+    const { main, raft } = this.#drawUp()?.life ?? {}
+    const { leaderId } = raft?.status ?? {}
+    if (random.chance(0.5))
+      main?.change({ type: 'transfer', member: random.pick([...nodes.keys()]) }, null)
+    else if (typeof leaderId === 'string') main?.change({ type: 'relieve', member: leaderId }, null)
   }
 
   /** Asked of any member, who asks the leader; sometimes several things at once. */

@@ -3,7 +3,12 @@
  * and who hold every answer against the truth.
  */
 import { BatchWriter } from '../../src/codec/command.ts'
-import type { MembershipChange, PeerAddress, StorageToNetwork } from '../../src/messages.ts'
+import type {
+  MembershipChange,
+  NodeView,
+  PeerAddress,
+  StorageToNetwork,
+} from '../../src/messages.ts'
 import { unreachable } from '../../src/raft/assert.ts'
 import type { Index, Member, NodeId } from '../../src/raft/types.ts'
 import { readKeyRecord } from '../../src/storage/layout.ts'
@@ -205,7 +210,7 @@ export class SimulatedMain {
         this.#changes.delete(message.id)
         return
       case 'view':
-        this.#view(message.view.members, message.peers)
+        this.#view(message.view, message.peers)
         return
       case 'failed':
       // Reads here look at the state itself.
@@ -293,12 +298,12 @@ export class SimulatedMain {
     return revision > 0 && base !== undefined && revision <= truth.revisionAt(base.index)
   }
 
-  #view(members: readonly Member[], peers: readonly PeerAddress[]): void {
+  #view(view: NodeView, peers: readonly PeerAddress[]): void {
+    const { members } = view
     this.peers = new Set(peers.map(({ id }) => id))
     this.members = members
     if (members.some(({ id }) => id === this.#node.id)) this.#node.joins = null
-    for (const [id, { change }] of [...this.#changes])
-      if (isDone(members, change)) this.#endChange(id)
+    for (const [id, { change }] of [...this.#changes]) if (isDone(view, change)) this.#endChange(id)
   }
 
   #endChange(id: number): void {
@@ -311,7 +316,7 @@ export class SimulatedMain {
 }
 
 /** What is left to do is done without being asked for. */
-function isDone(members: readonly Member[], change: MembershipChange): boolean {
+function isDone({ members, leaderId }: NodeView, change: MembershipChange): boolean {
   const known = members.find(({ id }) => id === change.member)
   switch (change.type) {
     case 'move':
@@ -322,6 +327,10 @@ function isDone(members: readonly Member[], change: MembershipChange): boolean {
       return known === undefined
     case 'replace':
       return known !== undefined
+    case 'transfer':
+      return leaderId === change.member
+    case 'relieve':
+      return leaderId !== null && leaderId !== change.member
   }
 }
 

@@ -27,10 +27,9 @@ import { Storage } from '../../src/storage/storage.ts'
 import { Disks } from './disks.ts'
 import { SimulatedMain } from './main.ts'
 import type { Hooks } from './memory.ts'
-import { healedUnitsMax } from './network.ts'
 import { MemoryPort, type Posted } from './port.ts'
-import { tickUnits } from './swarm.ts'
-import { Violation } from './violation.ts'
+import { drawDiskTime, tickUnits } from './swarm.ts'
+import { Death, Violation } from './violation.ts'
 import type { Life, NodeWorld } from './world.ts'
 
 const spaceLow = 100_000
@@ -38,9 +37,6 @@ const spaceLow = 100_000
 export const plentyBytes: number = 10 * spaceLow
 /** Steps of a turn at which a node may die: sends, transactions, reports. */
 const stepsMax = 10
-
-/** Thrown where a node dies within a turn. */
-class Death extends Error {}
 
 export class SimulatedNode {
   readonly id: NodeId
@@ -69,6 +65,8 @@ export class SimulatedNode {
   /** Steps of this turn until the node dies. */
   #stepsLeft = Number.POSITIVE_INFINITY
   #dying: string | null = null
+  /** It hands over, and then ends. */
+  #leaves = false
   #violation: Violation | null = null
   #inTurn = false
   /** This turn has done all that it does. */
@@ -94,6 +92,7 @@ export class SimulatedNode {
     this.#lives++
     this.#lag = 0
     this.#dying = null
+    this.#leaves = false
     const opened = openNode(this.#home(), this.#dice)
     opened.identity = { ...opened.identity, address: this.address }
     opened.log.saveIdentity(opened.identity)
@@ -148,9 +147,17 @@ export class SimulatedNode {
     this.#after(this.#busyLeft, () => this.#die())
   }
 
-  /** Ends as it should. */
+  /** Ends as it should; if it leads, it hands over first. */
   stop(): void {
     if (this.life === null || this.#dying !== null || this.#busyLeft > 0) return
+    if (!this.life.raft.isLeader) this.#close()
+    else if (!this.#leaves)
+      this.life.storage.handOver(() => this.#after(this.#lag, () => this.#close()))
+    this.#leaves = true
+  }
+
+  #close(): void {
+    if (this.life === null || this.#dying !== null) return
     const { storage, opened } = this.life
     storage.stop()
     void opened.state.close()
@@ -239,9 +246,8 @@ export class SimulatedNode {
       this.#wake(0)
       return
     }
-    const turns = this.#turns
+    const [turn] = this.#turns
     this.#turns = []
-    const [turn] = turns
     const { network } = this.life ?? {}
     this.#runTurn(turn ?? network?.wake ?? (() => undefined))
     if (this.life?.network.isWaiting || this.life?.codecs.some(({ isWaiting }) => isWaiting))
@@ -350,7 +356,7 @@ export class SimulatedNode {
     begin: () => this.#step('log'),
     commit: (writes) => {
       this.#step('log lost')
-      this.#lag += this.#drawDiskTime()
+      this.#lag += drawDiskTime(this.#world)
       const fails =
         this.#inTurn &&
         this.#world.faulty &&
@@ -390,11 +396,5 @@ export class SimulatedNode {
   get #dice(): Dice {
     const { random } = this.#world
     return { id: () => this.id, below: (end) => random.below(end), next: () => random.next() }
-  }
-
-  #drawDiskTime(): number {
-    const { random, swarm, faulty } = this.#world
-    if (!faulty) return random.between(0, Math.min(swarm.diskMax, healedUnitsMax))
-    return random.between(0, random.chance(swarm.diskSlow) ? swarm.diskSlowMax : swarm.diskMax)
   }
 }

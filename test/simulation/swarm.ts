@@ -3,7 +3,7 @@
  * faults at once hide bugs that need one fault and peace otherwise (swarm testing).
  */
 import type { RaftLimits } from '../../src/raft/types.ts'
-import type { NetworkSwarm } from './network.ts'
+import { healedUnitsMax, type NetworkSwarm } from './network.ts'
 import type { Random } from './random.ts'
 
 /** Units of simulated time between two ticks. */
@@ -54,6 +54,7 @@ export interface Swarm extends NetworkSwarm {
   readonly fullDiskEvery: number
   readonly membershipEvery: number
   readonly moveEvery: number
+  readonly transferEvery: number
   /** A directory is wiped now and then; only what the cluster survives is asked of it meanwhile. */
   readonly wipes: boolean
   /** Units of simulated time before everything heals. */
@@ -103,10 +104,18 @@ export function drawSwarm(random: Random): Swarm {
     cutEvery: churn ? 200 : sometimes(0.6, () => random.between(100, 1_500)),
     fullDiskEvery: sometimes(0.1, () => random.between(300, 1_500)),
     membershipEvery: churn ? 100 : sometimes(0.6, () => random.between(50, 600)),
+    transferEvery: sometimes(0.4, () => random.between(50, 600)),
     wipes: random.chance(0.3),
     faultyUnits: random.between(1_500, 4_500),
     moveEvery: sometimes(0.2, () => random.between(150, 1_500)),
   }
+}
+
+/** Units of time that a durable write takes. */
+export function drawDiskTime(world: { random: Random; swarm: Swarm; faulty: boolean }): number {
+  const { random, swarm, faulty } = world
+  if (!faulty) return random.between(0, Math.min(swarm.diskMax, healedUnitsMax))
+  return random.between(0, random.chance(swarm.diskSlow) ? swarm.diskSlowMax : swarm.diskMax)
 }
 
 function drawLimits(random: Random): RaftLimits {

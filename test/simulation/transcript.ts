@@ -8,12 +8,14 @@ import { decodeConfiguration } from '../../src/raft/membership.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import type { Write } from './memory.ts'
 import { decodeWrites } from './mirror.ts'
+import type { SimulatedNode } from './node.ts'
 
 export function sayRpc(rpc: WireRpc): string {
   switch (rpc.type) {
     case 'preVote':
+      return `preVote t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}`
     case 'vote':
-      return `${rpc.type} t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}`
+      return `vote t${rpc.term} last ${rpc.lastIndex}@t${rpc.lastTerm}${rpc.isTransfer ? ', as the leader wants' : ''}`
     case 'preVoteReply':
     case 'voteReply':
       return `${rpc.type} t${rpc.term} ${rpc.granted ? 'granted' : 'refused'}`
@@ -37,6 +39,12 @@ export function sayRpc(rpc: WireRpc): string {
       return `snapshot t${rpc.term} of ${rpc.snapshot.index}@t${rpc.snapshot.term}, ${rpc.chunk.length} bytes from ${rpc.offset} of ${rpc.snapshot.bytes}`
     case 'snapshotReply':
       return `snapshotReply t${rpc.term} of ${rpc.index}, holds ${rpc.heldBytes}`
+    case 'timeoutNow':
+      return `timeoutNow t${rpc.term} last ${rpc.lastIndex}`
+    case 'timeoutNowDeclined':
+      return `timeoutNowDeclined t${rpc.term}`
+    case 'forwardRefused':
+      return `forwardRefused ${rpc.reason}`
     case 'forward':
       return `forward ${sayBatch(rpc.batch)}`
     case 'change':
@@ -56,6 +64,13 @@ export function sayWrites(writes: readonly Write[]): string {
   if (entries.length > 0) parts.push(sayEntries(entries))
   if (base !== null) parts.push(`begins behind ${base.index}@t${base.term}`)
   return parts.length > 0 ? `writes ${parts.join(', ')}` : 'writes what it is'
+}
+
+/** How far a node is. */
+export function sayNode({ id, life, wiped }: SimulatedNode): string {
+  if (life === null) return `${id} ${wiped ? 'wiped' : 'down'}`
+  const { role, term, commitIndex, lastIndex } = life.raft.status
+  return `${id} ${role} t${term} applied ${life.state.appliedIndex} of ${commitIndex} of ${lastIndex}, unanswered ${life.main.unanswered}`
 }
 
 /** What main hears of storage. */

@@ -8,3 +8,6 @@ export class Violation extends Error {
     this.rule = rule
   }
 }
+
+/** Thrown where a node dies within a turn. */
+export class Death extends Error {}

@@ -9,6 +9,7 @@ import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
 import { replicationBugs } from './replication.ts'
 import { logBugs, stateBugs, turnBugs } from './storage.ts'
+import { transferBugs } from './transfers.ts'
 
 /** Every bug that `npm run mutants` plants. */
 export const allMutants: readonly Mutant[] = [
@@ -17,6 +18,7 @@ export const allMutants: readonly Mutant[] = [
   ...readBugs,
   ...membershipBugs,
   ...jointBugs,
+  ...transferBugs,
   ...turnBugs,
   ...logBugs,
   ...stateBugs,

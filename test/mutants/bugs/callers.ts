@@ -19,8 +19,8 @@ export const callerBugs: readonly Mutant[] = [
   plant(
     'proposals.ts',
     'a batch is not sent again to a new leader',
-    'this.#patienceTicks = this.#resendTicks\n      this.resend()\n    }\n    if (route.leaderId === null) return',
-    'this.#patienceTicks = this.#resendTicks\n    }\n    if (route.leaderId === null) return',
+    'this.#refusal = null\n      this.resend()\n    }\n    if (route.leaderId === null) return',
+    'this.#refusal = null\n    }\n    if (route.leaderId === null) return',
   ),
   plant(
     'proposals.ts',
@@ -92,8 +92,8 @@ export const callerBugs: readonly Mutant[] = [
   plant(
     'proposals.ts',
     'a new leader pays for the silence of the old one',
-    'this.#patienceTicks = this.#resendTicks\n      this.resend()',
-    'this.resend()',
+    'this.#patienceTicks = this.#resendTicks\n      this.#refusal = null\n      this.resend()',
+    'this.#refusal = null\n      this.resend()',
   ),
   plant(
     'storage.ts',

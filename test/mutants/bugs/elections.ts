@@ -86,7 +86,7 @@ export const electionBugs: readonly Mutant[] = [
   plant(
     'raft.ts',
     'a candidate deposes a leader that is heard',
-    "if (rpc.type === 'vote' && this.#role.hearsLeader) return false",
+    "if (rpc.type === 'vote' && !rpc.isTransfer && this.#role.hearsLeader) return false",
     '',
   ),
   plant(

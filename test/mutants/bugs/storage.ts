@@ -56,10 +56,10 @@ export const turnBugs: readonly Mutant[] = [
     '',
   ),
   plant(
-    'storage.ts',
+    'succession.ts',
     'a leader on a full disk takes what others forward',
-    'if (space.trouble === null && batchOwner',
-    'if (space !== null && batchOwner',
+    'if (!mustWait && this.#space.trouble === null)',
+    'if (!mustWait)',
   ),
   plant(
     'disk-space.ts',
