@@ -16,7 +16,6 @@ import {
   type NetworkEvents,
   type ProbeOptions,
 } from './network/network.ts'
-import { RefusedError } from './network/refusal.ts'
 import { checkBelonging, findSeed } from './network/seed.ts'
 import { type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
@@ -198,7 +197,10 @@ export class LocalNode extends ForwardingStore implements Node {
    * was a member once does not ask again: if it was removed, that was meant.
    */
   async #findSeed({ join }: NodeSettings, opened: OpenedNode): Promise<PeerAddress | null> {
-    if (opened.wasMember) await this.#checkBelonging(join ?? [], opened)
+    if (opened.wasMember) {
+      const others = opened.members.filter(({ id }) => id !== opened.nodeId)
+      await checkBelonging(this.#running(), join ?? [], others, (error) => this.#disown(error))
+    }
     if (opened.wasMember || join === null || join.length === 0) return null
     const seed = await findSeed(this.#running(), join, this.#options.timeoutMs)
     if (this.#identity?.clusterId === null) {
@@ -206,16 +208,6 @@ export class LocalNode extends ForwardingStore implements Node {
       this.#identity.clusterId = seed.clusterId
     }
     return seed
-  }
-
-  async #checkBelonging(join: readonly string[], { members, nodeId }: OpenedNode): Promise<void> {
-    const others = members.filter(({ id }) => id !== nodeId).map(({ address }) => address)
-    try {
-      await checkBelonging(this.#running(), join, others)
-    } catch (error) {
-      if (error instanceof RefusedError && error.kind === 'copied') await this.#disown(error)
-      throw error
-    }
   }
 
   /** Lest it tries again and again, under another incarnation each time. */

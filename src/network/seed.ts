@@ -20,21 +20,24 @@ const probeAgainMs = 200
 
 /**
  * A member needs nobody in order to start. But if those it should join refuse it, it is none of theirs; and
- * whoever remembers it may know that it is a copy. Those that answer may be elsewhere than its log says.
+ * whoever remembers it may know that it is a copy, which is then disowned. Those that answer may be elsewhere
+ * than its log says.
  * @throws SkiffError the refusal
  */
 export async function checkBelonging(
   network: Network,
   join: readonly string[],
-  members: readonly string[],
+  members: readonly PeerAddress[],
+  disown: (error: SkiffError) => Promise<void>,
 ): Promise<void> {
   const deadline = performance.now() + occupiedMs
-  const addresses = [...new Set([...join, ...members])]
+  const addresses = new Set([...join, ...members.map(({ address }) => address)])
   await Promise.all(
-    addresses.map(async (address) => {
+    [...addresses].map(async (address) => {
       const answer = await askIn(network, address, deadline)
       // Another cluster may have moved in where a member was. Where it should join that is a mistake.
       const matters = join.includes(address) ? !isSilence(answer) : isAboutUs(answer)
+      if (answer instanceof RefusedError && answer.kind === 'copied') await disown(answer)
       if (answer instanceof SkiffError && matters) throw answer
       if (!(answer instanceof SkiffError)) network.found({ id: answer.nodeId, address })
     }),
