@@ -22,6 +22,8 @@ const copyUnitsMax = 300
 /** Between the moment a file has its name, and that at which its node hears of it. */
 const renameUnitsMax = 40
 
+type NamedFile = readonly [name: string, file: Buffer]
+
 export interface SnapshotWorld {
   readonly random: Random
   readonly sights: Sights
@@ -49,12 +51,11 @@ export class MemorySnapshots {
       const kept = random.below(part.length + 1)
       this.#parts.set(name, Buffer.concat([part.subarray(0, kept), Buffer.alloc(random.below(3))]))
     }
-    const [name] = [...this.#files.keys()].sort(byIndex).reverse()
-    if (rots && this.#files.size > 1 && name !== undefined)
-      this.#files.set(
-        name,
-        Buffer.concat([this.#files.get(name)?.subarray(1) ?? Buffer.alloc(0), Buffer.alloc(1)]),
-      )
+    const [newest, ...older] = [...this.#files].sort(byIndex).reverse()
+    // One that nobody has looked at since may be damaged already: both at once is more than a disk survives.
+    if (!rots || newest === undefined || older.length === 0 || !older.every(isWhole)) return
+    const [name, file] = newest
+    this.#files.set(name, Buffer.concat([file.subarray(1), Buffer.alloc(1)]))
   }
 
   open(
@@ -171,8 +172,12 @@ function nameOf({ index, hash }: Pick<SnapshotMark, 'index' | 'hash'>): string {
   return `${index}-${hash}`
 }
 
-function byIndex(a: string, b: string): number {
+function byIndex([a]: NamedFile, [b]: NamedFile): number {
   return Number.parseInt(a, 10) - Number.parseInt(b, 10)
+}
+
+function isWhole([name, file]: NamedFile): boolean {
+  return name.endsWith(`-${hashOf(file)}`)
 }
 
 function hashOf(file: Uint8Array): string {
