@@ -41,8 +41,11 @@ export class Configurations {
     const { outgoing, promotions, members } = this.current
     if (outgoing.length > 0) return false
     return there.every(({ id, address }) => {
-      const known = members.find((member) => member.id === id)
-      return known?.address === address && promotions.every((promotion) => promotion.id !== id)
+      const isAt = members.find((member) => member.address === address)
+      // Where one stands whose directory is gone, nobody can be until that one is removed.
+      const isFound =
+        isAt?.id === id || (isAt !== undefined && there.every((one) => one.id !== isAt.id))
+      return isFound && promotions.every((promotion) => promotion.id !== id)
     })
   }
 
