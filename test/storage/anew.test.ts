@@ -32,7 +32,8 @@ function markAt(index: number): SnapshotMark {
 test('a log that begins behind a snapshot can found a cluster there, and tells the snapshot its members', async (t) => {
   const path = join(await temporaryDir(t), 'log')
   const { store: log } = LogStore.open(openLogEnvironment(path), path)
-  const identity = { nodeId, clusterId: null, address: null, starts: 0 }
+  const nobody = { clusterId: null, address: null, starts: 0, lineage: [], disowned: null }
+  const identity = { nodeId, ...nobody }
   const stateMark = { bootId: '', clean: true, lost: false, unproven: 0, generation: 0 }
   log.beginBehind(markAt(40), identity, stateMark)
   assert.throws(() => log.beginBehind(markAt(41), identity, stateMark), /only a new log/)

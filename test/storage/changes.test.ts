@@ -1,19 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Change, Plan } from '../../src/messages.ts'
 import { configurationOf, type Target } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
-import type { Member } from '../../src/raft/types.ts'
+import type { Member, NodeId } from '../../src/raft/types.ts'
 import { Changes } from '../../src/storage/changes.ts'
 
 const self: Member = { id: '00000000000000aa', address: '127.0.0.1:1', role: 'voter' }
 const other: Member = { id: '00000000000000bb', address: '127.0.0.1:2', role: 'voter' }
 
 /** A leader that would take any change. */
-function leading(changed: (members: readonly Member[]) => void): Changes {
+function leading(changed: (members: readonly Member[]) => void, address = self.address): Changes {
+  return changesOf({ isLeader: true, leaderId: self.id }, changed, address)
+}
+
+function changesOf(
+  { isLeader, leaderId }: { isLeader: boolean; leaderId: string | null },
+  changed: (members: readonly Member[]) => void,
+  address: string,
+): Changes {
   const raft = {
     id: self.id,
-    isLeader: true,
-    status: { leaderId: self.id },
+    isLeader,
+    status: { leaderId },
     membership: configurationOf([self, other]),
     considerMembers: () => ({ type: 'accepted' }),
     changeMembership: ({ members }: Target) => {
@@ -21,20 +30,70 @@ function leading(changed: (members: readonly Member[]) => void): Changes {
       return { type: 'accepted' }
     },
   }
-  return new Changes(raft as unknown as Raft, 1)
+  return new Changes(raft as unknown as Raft, 2, address)
 }
 
-test('a member is not added again under another address, nor another one under its address', () => {
+test('another server is not added under the address of a member, and told what to do', () => {
   const changes = leading(() => assert.fail('the members were changed'))
   const ask = (member: string, address: string) =>
     changes.asked(self.id, { type: 'add', member, address, role: 'voter' })
   assert.deepEqual(ask(other.id, other.address), { type: 'accepted' })
-  const moved = ask(other.id, '127.0.0.1:3')
-  assert.ok(moved.type === 'refused')
-  assert.match(moved.reason, /bb is a member at 127\.0\.0\.1:2; .*cannot change/)
   const taken = ask('00000000000000cc', other.address)
   assert.ok(taken.type === 'refused')
-  assert.match(taken.reason, /127\.0\.0\.1:2 is the address of member 00000000000000bb/)
+  assert.match(taken.reason, /127\.0\.0\.1:2 is the address of member 00000000000000bb, .*cc/)
+  assert.match(taken.reason, /removeServer\('00000000000000bb'\)/)
+})
+
+test('a member moves, as it is; nobody moves who is none, nor to where another one is', () => {
+  const seen: (readonly Member[])[] = []
+  const changes = leading((members) => seen.push(members))
+  const moved = { ...other, address: '127.0.0.1:3' }
+  const { id: member, address } = moved
+  for (const change of [
+    { type: 'move', member, address } as const,
+    { type: 'add', member, address, role: 'voter' } as const,
+  ]) {
+    assert.deepEqual(changes.asked(other.id, change), { type: 'accepted' })
+    assert.deepEqual(seen.pop(), [self, moved])
+    const taken = changes.asked(other.id, { ...change, address: self.address })
+    assert.equal(taken.type, 'refused')
+  }
+  const stranger = { type: 'move', member: '00000000000000cc', address: '127.0.0.1:4' } as const
+  assert.deepEqual(changes.asked(stranger.member, stranger), {
+    ...{ type: 'refused', reason: '00000000000000cc is no member' },
+  })
+  assert.deepEqual(seen, [])
+})
+
+test('a member that is elsewhere asks its leader to say so, again and again', () => {
+  const asked: (readonly [NodeId, Change | Plan])[] = []
+  const changes = changesOf(
+    { isLeader: false, leaderId: other.id },
+    () => assert.fail('a follower changes nothing'),
+    '127.0.0.1:9',
+  )
+  const pump = () => {
+    changes.pump((to, request) => {
+      asked.push([to, request])
+    })
+  }
+  const change = { type: 'move', member: self.id, address: '127.0.0.1:9' } as const
+  const question = [other.id, { type: 'change', id: 0, change }] as const
+  pump()
+  pump()
+  assert.deepEqual(asked, [question])
+  assert.equal(changes.answered(0, { type: 'refused', reason: 'taken' }), null)
+  for (let n = 0; n < 2; n++) changes.tick()
+  pump()
+  assert.deepEqual(asked, [question, question])
+})
+
+test('a leader that is elsewhere moves itself, and one that is where it should be does nothing', () => {
+  const seen: (readonly Member[])[] = []
+  const ask = () => assert.fail('a leader asks nobody')
+  leading((members) => seen.push(members), '127.0.0.1:9').pump(ask)
+  assert.deepEqual(seen, [[{ ...self, address: '127.0.0.1:9' }, other]])
+  leading(() => assert.fail('nothing to change')).pump(ask)
 })
 
 test('a link is kept to a server that asks for admission, until it has not asked for long', () => {
@@ -44,9 +103,9 @@ test('a link is kept to a server that asks for admission, until it has not asked
   const asks = () => changes.asked(member, { type: 'add', member, address, role: 'voter' })
   const contacts = () => changes.contacts.map(({ id }) => id)
   asks()
-  for (let n = 0; n < 19; n++) changes.tick()
+  for (let n = 0; n < 39; n++) changes.tick()
   asks()
-  for (let n = 0; n < 19; n++) changes.tick()
+  for (let n = 0; n < 39; n++) changes.tick()
   assert.deepEqual(contacts(), [member])
   changes.tick()
   assert.deepEqual(contacts(), [])
@@ -54,12 +113,13 @@ test('a link is kept to a server that asks for admission, until it has not asked
 
 test('what our own callers ask and a leader refuses is told once, and asked no more', () => {
   const changes = leading(() => assert.fail('the members were changed'))
-  changes.add(7, { type: 'add', member: other.id, address: '127.0.0.1:3', role: 'voter' }, null)
+  const taken = { type: 'add', member: '00000000000000cc', role: 'voter' } as const
+  changes.add(7, { ...taken, address: other.address }, null)
   const ask = () => assert.fail('a leader asks nobody')
   const [result] = changes.pump(ask)
   assert.ok(result?.type === 'changeRefused')
   assert.equal(result.id, 7)
-  assert.match(result.reason, /is a member at/)
+  assert.match(result.reason, /is the address of member/)
   changes.tick()
   assert.deepEqual(changes.pump(ask), [])
 })
