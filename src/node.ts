@@ -190,7 +190,7 @@ export class LocalNode extends ForwardingStore implements Node {
     const identity = { nodeId, incarnation, ancestors, address, clusterId }
     this.#identity = identity
     network.start(identity, this.#networkEvents(), { adoptable: settings.join?.length === 0, met })
-    const seed = await this.#findSeed(settings, opened, founds)
+    const seed = await this.#findSeed(settings, opened)
     const client = this.#openClient(opened)
     await this.#alive(control.call('start'))
     this.#clock = startClock(tickMs, () => this.#tick())
@@ -210,16 +210,12 @@ export class LocalNode extends ForwardingStore implements Node {
    * The member to ask for admission, whose cluster it enters on the way; `null` if there is no need to. Who
    * was a member once does not ask again: if it was removed, that was meant.
    */
-  async #findSeed(
-    { join }: NodeSettings,
-    opened: OpenedNode,
-    founds: boolean,
-  ): Promise<PeerAddress | null> {
+  async #findSeed({ join }: NodeSettings, opened: OpenedNode): Promise<PeerAddress | null> {
     if (opened.wasMember) {
       const others = opened.members.filter(({ id }) => id !== opened.nodeId)
       await checkBelonging(this.#running(), join ?? [], others, (error) => this.#disown(error))
     }
-    if (opened.wasMember || founds || join === null || join.length === 0) return null
+    if (opened.wasMember || opened.isRestored || join === null || join.length === 0) return null
     const seed = await findSeed(this.#running(), join, this.#options.timeoutMs)
     if (this.#identity?.clusterId === null) {
       await this.#alive(this.#actors.control.call('adopt', seed.clusterId))
@@ -291,8 +287,10 @@ export class LocalNode extends ForwardingStore implements Node {
           this.#failed(failureOf(error))
           throw error
         }),
-      disowned: (error) =>
-        void this.#release(() => this.#disown(error)).then(() => this.#failed(error)),
+      disowned: (error) => {
+        const failed = (): void => this.#failed(error)
+        this.#disown(error).then(failed, failed)
+      },
     }
   }
 
