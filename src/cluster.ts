@@ -5,17 +5,17 @@ import { join } from 'node:path'
 import { parseAddress } from './address.ts'
 import { ForwardingStore } from './client/forwarding.ts'
 import { MovingWatcher } from './client/moving-watcher.ts'
+import { summaryOf } from './client/plan.ts'
 import { SkiffError } from './errors.ts'
 import { LocalNode } from './node.ts'
 import {
+  type BackupOptions,
   type ClusterOptions,
   type ResolvedOptions,
   resolveOptions,
   type WatchOptions,
 } from './options.ts'
-import { votersOf } from './raft/membership.ts'
-import { majority } from './raft/quorum.ts'
-import type { Cluster, ClusterStatus, Node, Watcher } from './store.ts'
+import type { Backup, Cluster, ClusterStatus, Node, Watcher } from './store.ts'
 
 /**
  * Opens this process's part of a replicated key-value store: one member, or `nodes` of them. Resolves
@@ -73,6 +73,10 @@ class LocalCluster extends ForwardingStore implements Cluster {
     await Promise.all(this.#nodes.filter(({ isLive }) => isLive).map((node) => node.snapshot()))
   }
 
+  async backup(file: string, options?: BackupOptions): Promise<Backup> {
+    return this.serving().backup(file, options)
+  }
+
   override watch<T = unknown>(prefix: string, options?: WatchOptions): Watcher<T> {
     return new MovingWatcher<T>(
       (from) => this.serving().watch<T>(prefix, { ...options, ...from }),
@@ -87,8 +91,8 @@ class LocalCluster extends ForwardingStore implements Cluster {
   status(): ClusterStatus {
     const nodes = this.#nodes.map((node) => node.status())
     const status = this.serving().status()
-    const voters = votersOf(status.members).length
-    return { ...status, nodes, toleratedFailures: Math.max(0, voters - majority(voters)) }
+    const { toleratedFailures } = summaryOf(status.members)
+    return { ...status, nodes, toleratedFailures }
   }
 
   restart(id: string): Promise<Node> {

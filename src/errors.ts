@@ -97,3 +97,16 @@ export function errorFromData(data: SkiffErrorData): SkiffError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** What an actor has thrown, or died of. */
+export function failureOf(error: unknown): SkiffError {
+  if (error instanceof SkiffError) return error
+  if (isErrorData(error)) return errorFromData(error)
+  return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${messageOf(error)}`)
+}
+
+/** The failure of a node of which nobody has asked anything yet. */
+export function neverStarted(failure: SkiffError): SkiffError {
+  const { code, message } = failure
+  return new SkiffError(code, 'not-applied', message, { cause: failure })
+}

@@ -70,6 +70,7 @@ export type WireRpc =
   | Forward
   | ForwardRefused
   | Change
+  | Plan
   | ChangeReply
   | Audit
   | AuditReply
@@ -107,7 +108,16 @@ export interface Change {
   readonly change: MembershipChange
 }
 
-export type MembershipChange =
+/** Asks the leader what it would make of a change. */
+export interface Plan {
+  readonly type: 'plan'
+  readonly id: number
+  readonly change: MemberChange
+}
+
+export type MembershipChange = MemberChange | LeaderChange
+
+export type MemberChange =
   /** As a `voter` it enters as a learner, and votes once it has caught up. */
   | {
       readonly type: 'add'
@@ -123,7 +133,6 @@ export type MembershipChange =
       readonly member: NodeId
       readonly address: string
     }
-  | LeaderChange
 
 /** `transfer`: this member is to lead. `relieve`: any but this one. */
 export type LeaderChange =
@@ -144,6 +153,16 @@ export type ChangeAnswer =
   /** Not now: another change, or an election, is under way. Ask again. */
   | { readonly type: 'busy'; readonly reason: string }
   | { readonly type: 'refused'; readonly reason: string }
+  /** What a change would lead to that was only asked about. */
+  | { readonly type: 'planned'; readonly forecast: Forecast }
+
+/** The members now, and after a change; the same, where it would be refused. */
+export interface Forecast {
+  readonly before: readonly Member[]
+  readonly after: readonly Member[]
+  /** `null`: it would be done. */
+  readonly refused: string | null
+}
 
 /** A leader asks for the hash of the state as of this entry (storage/health.ts). */
 export interface Audit {
@@ -203,6 +222,8 @@ export type NetworkToStorage =
       /** Whom to ask while no leader is known, for a node that is not a member yet. */
       readonly via: PeerAddress | null
     }
+  | { readonly type: 'plan'; readonly id: number; readonly change: MemberChange }
+  /** A change, or a plan. */
   | { readonly type: 'cancelChange'; readonly id: number }
   /** One unit of time, however much has passed. */
   | { readonly type: 'tick' }
@@ -229,6 +250,7 @@ export type StorageToNetwork =
   | { readonly type: 'watchEnded'; readonly id: number; readonly error: SkiffErrorData }
   /** Final. That a change is done is seen in the members. */
   | { readonly type: 'changeRefused'; readonly id: number; readonly reason: string }
+  | { readonly type: 'changePlanned'; readonly id: number; readonly forecast: Forecast }
   /** Role, leader or members have changed. `peers` are whom to keep links to, never ourselves. */
   | { readonly type: 'view'; readonly view: NodeView; readonly peers: readonly PeerAddress[] }
   /** The state was found to be wrong, and is made anew. */

@@ -5,9 +5,10 @@
 import { onExit } from './actor/exit.ts'
 import { Actors } from './actors.ts'
 import { formatAddress, parseAddress } from './address.ts'
+import { Backups } from './backup/online.ts'
 import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
-import { errorFromData, isErrorData, messageOf, type Outcome, SkiffError } from './errors.ts'
+import { errorFromData, failureOf, neverStarted, type Outcome, SkiffError } from './errors.ts'
 import type { CodecToNetwork, PeerAddress } from './messages.ts'
 import { type Clock, startClock } from './network/clock.ts'
 import {
@@ -17,14 +18,14 @@ import {
   type ProbeOptions,
 } from './network/network.ts'
 import { checkBelonging, findSeed } from './network/seed.ts'
-import { type ResolvedOptions, tickMs } from './options.ts'
+import { type BackupOptions, type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
 import { BoardReader } from './storage/board.ts'
-import { directoryAt, makeDirectory } from './storage/directory.ts'
+import { checkIsFinished, directoryAt, makeDirectory } from './storage/directory.ts'
 import { DirectoryLock, lockRefreshMs } from './storage/lock.ts'
 import { StateReader } from './storage/reader.ts'
 import type { OpenedNode } from './storage/service.ts'
-import type { Node, NodeStatus } from './store.ts'
+import type { Backup, Node, NodeStatus } from './store.ts'
 
 export interface NodeSettings {
   readonly dir: string
@@ -40,6 +41,7 @@ export class LocalNode extends ForwardingStore implements Node {
   readonly #options: ResolvedOptions
   readonly #actors: Actors
   readonly #board: BoardReader
+  readonly #backups: Backups
   #network: Network | null = null
   #state: StateReader | null = null
   #client: Client | null = null
@@ -68,6 +70,11 @@ export class LocalNode extends ForwardingStore implements Node {
     this.#death.catch(() => undefined)
     this.#actors = new Actors(dir, options, (error) => this.#failed(failureOf(error)))
     this.#board = new BoardReader(this.#actors.board)
+    this.#backups = new Backups(this, {
+      control: this.#actors.control,
+      clusterId: () => this.#identity?.clusterId ?? '',
+      alive: (answer) => this.#alive(answer),
+    })
     this.#forgetExit = onExit(() => this.#board.halt())
   }
 
@@ -135,7 +142,12 @@ export class LocalNode extends ForwardingStore implements Node {
 
   async snapshot(): Promise<number> {
     this.serving()
-    return this.#alive(this.#actors.control.call('snapshot'))
+    return this.#backups.unlessEnded(this.#alive(this.#actors.control.call('snapshot')))
+  }
+
+  async backup(file: string, options?: BackupOptions): Promise<Backup> {
+    this.serving()
+    return this.#backups.run(file, options)
   }
 
   /** As far as is known on this thread. */
@@ -165,6 +177,7 @@ export class LocalNode extends ForwardingStore implements Node {
 
   async #start(settings: NodeSettings): Promise<void> {
     const { control } = this.#actors
+    checkIsFinished(this.dir)
     makeDirectory(this.dir)
     this.#lock = DirectoryLock.take(this.dir)
     const opened = await this.#alive(control.call('open'))
@@ -173,12 +186,12 @@ export class LocalNode extends ForwardingStore implements Node {
     const address = formatAddress(this.#options.advertisedHost, network.port)
     checkAddress(opened, address)
     if (address !== opened.address) await this.#alive(control.call('listening', address))
-    const founds = opened.clusterId === null && settings.join === null
+    const founds = opened.isRestored || (opened.clusterId === null && settings.join === null)
     const clusterId = founds ? await this.#alive(control.call('bootstrap')) : opened.clusterId
     this.#identity = { nodeId, incarnation, address, clusterId }
 
     network.start(this.#identity, this.#networkEvents(), { adoptable: settings.join?.length === 0 })
-    const seed = await this.#findSeed(settings, opened)
+    const seed = await this.#findSeed(settings, opened.wasMember || founds)
     const client = this.#openClient(opened)
     await this.#alive(control.call('start'))
     this.#clock = startClock(tickMs, () => this.#tick())
@@ -198,7 +211,7 @@ export class LocalNode extends ForwardingStore implements Node {
    * The member to ask for admission, whose cluster it enters on the way; `null` if there is no need to. Who
    * was a member once does not ask again: if it was removed, that was meant.
    */
-  async #findSeed({ join }: NodeSettings, { wasMember }: OpenedNode): Promise<PeerAddress | null> {
+  async #findSeed({ join }: NodeSettings, wasMember: boolean): Promise<PeerAddress | null> {
     if (join === null || join.length === 0) return null
     if (wasMember) {
       await checkBelonging(this.#running(), join)
@@ -340,6 +353,7 @@ export class LocalNode extends ForwardingStore implements Node {
       this.#release(() => this.#clock?.stop()),
       this.#release(() => this.#client?.end((outcome) => this.#ended(outcome))),
       this.#release(() => this.#state?.close()),
+      this.#release(() => this.#backups.end(this.#ended('not-applied'))),
     ])
     // Dead already, or dying of it: either way at its end.
     const stored = this.#release(() => this.#alive(this.#actors.control.call(how)))
@@ -365,18 +379,6 @@ export class LocalNode extends ForwardingStore implements Node {
     const { code, message } = this.#failure
     return new SkiffError(code, outcome, message, { cause: this.#failure })
   }
-}
-
-function failureOf(error: unknown): SkiffError {
-  if (error instanceof SkiffError) return error
-  if (isErrorData(error)) return errorFromData(error)
-  return new SkiffError('SKIFF_CRASHED', 'unknown', `an actor died: ${messageOf(error)}`)
-}
-
-/** Nobody has asked anything of it yet. */
-function neverStarted(failure: SkiffError): SkiffError {
-  const { code, message } = failure
-  return new SkiffError(code, 'not-applied', message, { cause: failure })
 }
 
 /** The port it had last, if it still listens on the same host. */

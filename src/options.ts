@@ -74,6 +74,21 @@ export interface CallOptions {
 
 export interface WriteOptions extends CallOptions {}
 
+/** Of a change of the members. */
+export interface ChangeOptions<Plan extends boolean = false> extends CallOptions {
+  /** `true`: changes nothing, and resolves with what it would come to. Default `false`. */
+  plan?: Plan
+}
+
+export interface AddServerOptions<Plan extends boolean = false> extends ChangeOptions<Plan> {
+  /**
+   * `voter` (default): it enters as a learner and votes as soon as it has caught up, within one append of the
+   * end of the log. `learner`: it receives everything and counts in no majority, for as long as it is not added
+   * again as a voter.
+   */
+  role?: 'voter' | 'learner'
+}
+
 export interface ReadOptions extends CallOptions {
   /**
    * `linearizable` (default): sees every write acknowledged before the call, whichever node took it.
@@ -101,6 +116,45 @@ export interface WatchOptions {
   /** Also give the value before the change. Not together with `fromRevision`: the log keeps no old values. */
   previous?: boolean
   signal?: AbortSignal
+}
+
+/** Of what takes as long as there are bytes. */
+export interface LongWorkOptions {
+  /** Gives up with the signal's reason; what was begun is removed. */
+  signal?: AbortSignal
+  /** Called now and then with the bytes done, and how many there are in all. */
+  onProgress?: (doneBytes: number, totalBytes: number) => void
+}
+
+export interface BackupOptions extends LongWorkOptions {
+  /** Takes the place of a file that is there already. Default false: it is refused. */
+  overwrite?: boolean
+  /**
+   * `linearizable` (default): everything acknowledged before the call is in it, whichever node took it.
+   * `stale`: what this node has applied, also without a leader.
+   */
+  consistency?: 'linearizable' | 'stale'
+  /** Deadline of the question what was acknowledged, not of the copying; in milliseconds. */
+  timeoutMs?: number
+}
+
+export interface RestoreOptions extends LongWorkOptions {
+  /** Data directory of the new cluster, for `createCluster({ dir })`; made if missing, else it must be empty. */
+  dir: string
+  /**
+   * Revisions left out, so that none is given out twice: the old cluster may have gone on after the backup, and who
+   * watched it must not meet the same revisions with other changes. Default 1,000,000,000.
+   */
+  revisionBump?: number
+}
+
+export interface RecoverOptions {
+  /** Gives up with the signal's reason; what was begun is removed. */
+  signal?: AbortSignal
+  /** Data directory of a new cluster to write; made if missing, else it must be empty. Omitted: nothing is written. */
+  write?: string
+  /** As in {@link RestoreOptions.revisionBump}. */
+  revisionBump?: number
 }
 
 // ── Limits that are not options ─────────────────────────────────────────────────────────────────
@@ -133,6 +187,8 @@ export const strangersMax: number = 256
 export const handshakeTimeoutMs: number = 5_000
 /** Bytes the leader appends beyond what is committed; beyond it proposals wait. */
 export const uncommittedBytesMax: number = 64 * 2 ** 20
+/** Revisions left out by a restore, unless told otherwise. */
+export const revisionBumpDefault: number = 1_000_000_000
 /** Members of a cluster, learners included. */
 export const membersMax: number = 7
 /** Scans open at once per node; each pins the pages of its snapshot. */
@@ -191,9 +247,21 @@ const clusterFields = [
   'snapshotLogBytes',
 ] as const satisfies readonly (keyof ClusterOptions)[]
 export const callFields: readonly string[] = ['signal', 'timeoutMs']
+export const changeFields: readonly string[] = [...callFields, 'plan']
+export const addServerFields: readonly string[] = [...changeFields, 'role']
 export const readFields: readonly string[] = [...callFields, 'consistency']
 export const scanFields: readonly string[] = ['prefix', 'from', 'to', 'reverse', 'limit']
 export const watchFields: readonly string[] = ['fromRevision', 'previous', 'signal']
+const longWorkFields: readonly string[] = ['signal', 'onProgress']
+export const backupFields: readonly string[] = [
+  ...longWorkFields,
+  'overwrite',
+  'consistency',
+  'timeoutMs',
+]
+export const offlineBackupFields: readonly string[] = [...longWorkFields, 'overwrite']
+export const restoreFields: readonly string[] = [...longWorkFields, 'dir', 'revisionBump']
+export const recoverFields: readonly string[] = ['signal', 'write', 'revisionBump']
 
 /**
  * An option that is misspelt would be one that is not there: refused, for what it would have asked for.
@@ -300,7 +368,7 @@ function electionRange(range: unknown, heartbeatMs: number): [number, number] {
   return [min, max]
 }
 
-function text(value: unknown, name: string): string {
+export function text(value: unknown, name: string): string {
   if (typeof value !== 'string' || value === '') {
     throw new TypeError(`${name}: expected a non-empty string, got ${describe(value)}`)
   }
@@ -315,14 +383,14 @@ function addresses(value: unknown, name: string): readonly string[] {
   return value
 }
 
-function integer(value: unknown, name: string, min: number, max: number): number {
+export function integer(value: unknown, name: string, min: number, max: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
     throw new TypeError(`${name}: expected an integer in [${min}, ${max}], got ${describe(value)}`)
   }
   return value
 }
 
-function oneOf<T extends string>(value: T, name: string, allowed: readonly T[]): T {
+export function oneOf<T extends string>(value: T, name: string, allowed: readonly T[]): T {
   if (allowed.includes(value)) return value
   throw new TypeError(`${name}: expected one of ${allowed.join(', ')}, got ${describe(value)}`)
 }

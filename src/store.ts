@@ -2,7 +2,10 @@
 /** The public shapes: what a program that imports this package sees and holds. */
 import type { LinkStatus } from './network/link.ts'
 import type {
+  AddServerOptions,
+  BackupOptions,
   CallOptions,
+  ChangeOptions,
   ReadOptions,
   ScanRange,
   Transport,
@@ -86,18 +89,62 @@ export interface Membership {
   waitForLeader(options?: CallOptions): Promise<string>
   members(options?: CallOptions): Promise<readonly Member[]>
   /**
-   * Makes the server at `address` a member: it enters as a learner and votes once it has caught up.
-   * Resolves when it votes. It must be running and belong to no other cluster.
+   * Makes the server at `address` a member: it enters as a learner and votes once it has caught up; as
+   * `role: 'learner'` it stays one. Resolves with the members when it is what it was to be. It must be running
+   * and belong to no other cluster. Of a member it changes the role.
+   * @throws SkiffError `SKIFF_MEMBERSHIP` it would cost the quorum, or cannot be · `SKIFF_TIMEOUT`
    */
-  addServer(address: string, options?: CallOptions): Promise<readonly Member[]>
-  /** Removes a member; also the leader, which hands over first. Resolves when the change is committed. */
-  removeServer(id: string, options?: CallOptions): Promise<readonly Member[]>
+  addServer<Plan extends boolean = false>(
+    address: string,
+    options?: AddServerOptions<Plan>,
+  ): Promise<Changed<Plan>>
+  /**
+   * Removes a member; also the leader, which hands over first. Resolves with the members that are left when the
+   * removed one counts nowhere any more, and may be stopped. Whoever is no member may be removed, too.
+   * @throws SkiffError `SKIFF_MEMBERSHIP` it would cost the quorum, or is the last voter · `SKIFF_TIMEOUT`
+   */
+  removeServer<Plan extends boolean = false>(
+    id: string,
+    options?: ChangeOptions<Plan>,
+  ): Promise<Changed<Plan>>
+  /**
+   * Puts the server at `address` in the place of member `id`, in one change: it enters as a learner and is
+   * caught up, then the two are swapped. In between the cluster is what it was. Resolves with the members then.
+   * @throws SkiffError as `addServer`
+   */
+  replaceServer<Plan extends boolean = false>(
+    id: string,
+    address: string,
+    options?: ChangeOptions<Plan>,
+  ): Promise<Changed<Plan>>
   /**
    * Has this voter lead, or, without `to`, any other than the leader: the one that has caught up most. Resolves
    * when it leads. Calls wait meanwhile, for a few milliseconds, and none of them fails.
    * @throws SkiffError `SKIFF_MEMBERSHIP` when it does not vote, or does not answer
    */
   transferLeadership(to?: string, options?: CallOptions): Promise<void>
+}
+
+/** The members then; with `plan: true`, what it would come to. */
+export type Changed<Plan extends boolean> = Plan extends true ? MembershipPlan : readonly Member[]
+
+/** What a change of the members would come to. */
+export interface MembershipPlan {
+  readonly before: MembershipSummary
+  /** As before, where it would be refused. */
+  readonly after: MembershipSummary
+  /** Why it would be refused; `null`: it would be done. */
+  readonly refused: string | null
+}
+
+export interface MembershipSummary {
+  readonly members: readonly Member[]
+  /** How many of them vote. */
+  readonly voters: number
+  /** How many votes it takes to decide anything. */
+  readonly quorum: number
+  /** Voters that may fail while the cluster goes on: the rest. */
+  readonly toleratedFailures: number
 }
 
 /** What a node knows of its own state, which is compared with those of the others, and with what was written. */
@@ -146,6 +193,27 @@ export interface ClusterStatus extends NodeStatus {
   readonly toleratedFailures: number
 }
 
+/** What a backup holds. */
+export interface Backup {
+  /** Of the cluster it was taken of; a restored one gets another. Empty: it was restored itself, and never started. */
+  readonly clusterId: string
+  /** The node that took it. */
+  readonly nodeId: string
+  /** The last entry of the log that is in it, and the term of that. */
+  readonly index: number
+  readonly term: number
+  /** Revision of the newest change in it. */
+  readonly revision: number
+  readonly keys: number
+  /** Size and SHA-256 (hexadecimal) of the state in it. */
+  readonly bytes: number
+  readonly sha256: string
+  /** ISO 8601, UTC. */
+  readonly createdAt: string
+  /** The members then; for information. */
+  readonly members: readonly Member[]
+}
+
 /** One member, in this process. */
 export interface Node extends Store, Membership, AsyncDisposable {
   readonly id: string
@@ -158,6 +226,13 @@ export interface Node extends Store, Membership, AsyncDisposable {
    * is on the disk.
    */
   snapshot(): Promise<number>
+  /**
+   * Writes a backup to `file` while it serves: everything acknowledged before the call is in it. It is made aside, synced,
+   * and then gets its name. Takes a snapshot on the way, as `snapshot` does. Read again by `restore`.
+   * @throws SkiffError `SKIFF_CONFIG` the file is there, or cannot be made there · `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
+   *   nobody can tell what was acknowledged · `SKIFF_STORAGE` no room, or a damaged disk
+   */
+  backup(file: string, options?: BackupOptions): Promise<Backup>
   /** Stops this member; the others go on. A leader hands over first, if another can lead. Idempotent. */
   close(): Promise<void>
   /** Stops it as a crash would: nothing is handed over, answered, flushed or marked clean. For drills. */
@@ -174,6 +249,8 @@ export interface Cluster extends Store, Membership, AsyncDisposable {
   status(): ClusterStatus
   /** Has every live local member take a snapshot now; resolves when all are on the disk. */
   snapshot(): Promise<void>
+  /** As {@link Node.backup}, of the node that serves. */
+  backup(file: string, options?: BackupOptions): Promise<Backup>
   /**
    * Starts a local member again from its directory, after it was closed or stopped itself. It takes the
    * place of the old one in `nodes`.

@@ -25,6 +25,7 @@ const doors: Record<string, readonly string[]> = {
  */
 const directions: Record<string, readonly string[]> = {
   'src/index.ts': [
+    'src/backup',
     'src/cluster.ts',
     'src/store.ts',
     'src/options.ts',
@@ -42,6 +43,7 @@ const directions: Record<string, readonly string[]> = {
   ],
   'src/node.ts': [
     'src/actors.ts',
+    'src/backup/online.ts',
     'src/client',
     'src/network',
     'src/storage',
@@ -75,6 +77,16 @@ const directions: Record<string, readonly string[]> = {
     'src/options.ts',
     'src/errors.ts',
   ],
+  'src/backup': [
+    'src/backup',
+    'src/storage',
+    'src/raft',
+    'src/actor/control.ts',
+    'src/store.ts',
+    'src/options.ts',
+    'src/errors.ts',
+  ],
+  'src/command': ['src/command', 'src/backup', 'src/store.ts', 'src/errors.ts'],
   'src/client': [
     'src/client',
     'src/actor/port.ts',
@@ -83,6 +95,8 @@ const directions: Record<string, readonly string[]> = {
     'src/storage/board.ts',
     'src/raft/types.ts',
     'src/raft/assert.ts',
+    'src/raft/membership.ts',
+    'src/raft/quorum.ts',
     'src/messages.ts',
     'src/options.ts',
     'src/errors.ts',
@@ -200,6 +214,8 @@ test('every source file is imported by another, or is an entrance', () => {
     'workers/storage.ts',
     'workers/codec.ts',
     'src/cli/start.ts',
+    'src/command/skiff.ts',
+    'src/backup/look.ts',
   ])
   const imported = new Set(
     all.flatMap(({ path, imports }) =>

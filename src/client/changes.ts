@@ -6,6 +6,8 @@ import { randomInt } from 'node:crypto'
 import type { Port } from '../actor/port.ts'
 import { SkiffError } from '../errors.ts'
 import type {
+  Forecast,
+  MemberChange,
   MembershipChange,
   NetworkToStorage,
   NodeView,
@@ -33,6 +35,7 @@ const idsRandom = 2 ** 47
 export class Changes {
   readonly #parts: ChangeParts
   readonly #refused = new Map<number, (reason: string) => void>()
+  readonly #planned = new Map<number, (forecast: Forecast) => void>()
   /** Begins at random: an answer to what was asked before a restart is no answer of now. */
   #ids = randomInt(idsRandom)
 
@@ -48,6 +51,26 @@ export class Changes {
     const rest = shareDeadline(options, this.#parts.timeoutMs)
     await this.#parts.catchUp(rest())
     return this.#ask(change, null, rest())
+  }
+
+  /**
+   * What a change would come to; asks the leader, and changes nothing.
+   * @throws SkiffError `SKIFF_NO_LEADER`, `SKIFF_TIMEOUT`
+   */
+  async plan(change: MemberChange, options?: CallOptions): Promise<Forecast> {
+    const rest = shareDeadline(options, this.#parts.timeoutMs)
+    await this.#parts.catchUp(rest())
+    this.#ids++
+    const id = this.#ids
+    const planned = new Promise<Forecast>((resolve) => this.#planned.set(id, resolve))
+    try {
+      this.#post({ type: 'plan', id, change })
+      const tooLate = this.#parts.views.until(() => false, latePlan, rest())
+      return await Promise.race([planned, tooLate.then(() => planned)])
+    } finally {
+      this.#planned.delete(id)
+      this.#post({ type: 'cancelChange', id })
+    }
   }
 
   /**
@@ -74,6 +97,10 @@ export class Changes {
 
   refused(id: number, reason: string): void {
     this.#refused.get(id)?.(reason)
+  }
+
+  planned(id: number, forecast: Forecast): void {
+    this.#planned.get(id)?.(forecast)
   }
 
   async #ask(
@@ -120,6 +147,12 @@ function isDone({ members, isJoint, leaderId }: NodeView, change: MembershipChan
   if (known?.address !== change.address) return false
   if (change.type === 'add') return known.role === change.role
   return members.every(({ id }) => id !== change.old)
+}
+
+function latePlan(): SkiffError {
+  const message =
+    'the leader has not said within the deadline what it would do: an election, or another change, is under way'
+  return new SkiffError('SKIFF_TIMEOUT', 'not-applied', message)
 }
 
 function late(change: MembershipChange): SkiffError {

@@ -6,10 +6,14 @@ import type { Port } from '../actor/port.ts'
 import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
 import type { Outcome, SkiffError, SkiffErrorData } from '../errors.ts'
-import type { NetworkToStorage, PeerAddress, StorageToNetwork } from '../messages.ts'
+import type { MemberChange, NetworkToStorage, PeerAddress, StorageToNetwork } from '../messages.ts'
 import {
+  type AddServerOptions,
+  addServerFields,
   type CallOptions,
+  type ChangeOptions,
   callFields,
+  changeFields,
   checkFields,
   type ReadOptions,
   type ResolvedOptions,
@@ -20,13 +24,14 @@ import {
   watchFields,
 } from '../options.ts'
 import { unreachable } from '../raft/assert.ts'
-import { isNodeId, type Member, type NodeId } from '../raft/types.ts'
+import { isNodeId, type Member, type MemberRole, type NodeId } from '../raft/types.ts'
 import type { BoardReader } from '../storage/board.ts'
 import type { StateReader } from '../storage/reader.ts'
-import type { Entry, Membership, Store, Watcher } from '../store.ts'
+import type { Changed, Entry, Membership, Store, Watcher } from '../store.ts'
 import { Changes } from './changes.ts'
 import { shareDeadline } from './deadline.ts'
 import { Load } from './load.ts'
+import { planOf } from './plan.ts'
 import { Reads } from './reads.ts'
 import { planScan, Scans, scan } from './scan.ts'
 import { ViewBoard } from './view.ts'
@@ -152,17 +157,36 @@ export class Client implements Store, Membership {
     return this.#views.leader(options)
   }
 
-  async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
-    const rest = shareDeadline(options, this.#parts.options.timeoutMs)
-    const server = await this.#parts.probe(address, rest())
-    const { id: member, address: at } = server
-    const change = { type: 'add', member, address: at, role: 'voter' } as const
-    return (await this.#changes.change(change, rest())).members
+  async addServer<Plan extends boolean = false>(
+    address: string,
+    options?: AddServerOptions<Plan>,
+  ): Promise<Changed<Plan>> {
+    checkFields(options, 'options', addServerFields)
+    const role = roleOf(options)
+    return this.#reach(address, options, ({ id: member, address: at }) => {
+      return { type: 'add', member, address: at, role }
+    })
   }
 
-  async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
+  async removeServer<Plan extends boolean = false>(
+    id: string,
+    options?: ChangeOptions<Plan>,
+  ): Promise<Changed<Plan>> {
+    checkFields(options, 'options', changeFields)
     checkNodeId(id, 'id')
-    return (await this.#changes.change({ type: 'remove', member: id }, options)).members
+    return this.#change({ type: 'remove', member: id }, options)
+  }
+
+  async replaceServer<Plan extends boolean = false>(
+    id: string,
+    address: string,
+    options?: ChangeOptions<Plan>,
+  ): Promise<Changed<Plan>> {
+    checkFields(options, 'options', changeFields)
+    checkNodeId(id, 'id')
+    return this.#reach(address, options, ({ id: member, address: at }) => {
+      return { type: 'replace', old: id, member, address: at }
+    })
   }
 
   async transferLeadership(to?: string, options?: CallOptions): Promise<void> {
@@ -173,6 +197,28 @@ export class Client implements Store, Membership {
   /** Makes this node a member of the cluster of `seed`; see {@link Changes.join}. */
   join(member: NodeId, address: string, seed: PeerAddress): Promise<void> {
     return this.#changes.join(member, address, seed)
+  }
+
+  /** A change of whoever is at this address. */
+  async #reach<Plan extends boolean>(
+    address: string,
+    options: ChangeOptions<Plan> | undefined,
+    changeOf: (server: PeerAddress) => MemberChange,
+  ): Promise<Changed<Plan>> {
+    const rest = shareDeadline(options, this.#parts.options.timeoutMs)
+    const server = await this.#parts.probe(address, rest())
+    return this.#change(changeOf(server), { ...options, ...rest() })
+  }
+
+  async #change<Plan extends boolean>(
+    change: MemberChange,
+    options: ChangeOptions<Plan> | undefined,
+  ): Promise<Changed<Plan>> {
+    const isPlan: unknown = options?.plan ?? false
+    if (typeof isPlan !== 'boolean')
+      throw new TypeError(`plan: expected true or false, got ${String(isPlan)}`)
+    if (isPlan) return planOf(await this.#changes.plan(change, options)) as Changed<Plan>
+    return (await this.#changes.change(change, options)).members as Changed<Plan>
   }
 
   /** Once a tick: who has waited too long? */
@@ -222,6 +268,9 @@ export class Client implements Store, Membership {
       case 'changeRefused':
         this.#changes.refused(message.id, message.reason)
         return
+      case 'changePlanned':
+        this.#changes.planned(message.id, message.forecast)
+        return
       case 'view':
         this.#parts.peersChanged(message.peers)
         this.#views.show(message.view)
@@ -243,4 +292,9 @@ export class Client implements Store, Membership {
 
 function checkNodeId(id: unknown, name: string): void {
   if (!isNodeId(id)) throw new TypeError(`${name}: expected 16 hex digits, got ${String(id)}`)
+}
+
+function roleOf({ role = 'voter' }: { role?: MemberRole } = {}): MemberRole {
+  if (role === 'voter' || role === 'learner') return role
+  throw new TypeError(`role: expected 'voter' or 'learner', got ${String(role)}`)
 }

@@ -1,7 +1,15 @@
 /** A store that hands every operation on, to whichever store serves at the moment. */
-import type { CallOptions, ReadOptions, ScanRange, WatchOptions, WriteOptions } from '../options.ts'
+import type {
+  AddServerOptions,
+  CallOptions,
+  ChangeOptions,
+  ReadOptions,
+  ScanRange,
+  WatchOptions,
+  WriteOptions,
+} from '../options.ts'
 import type { Member } from '../raft/types.ts'
-import type { Entry, Membership, Store, Watcher } from '../store.ts'
+import type { Changed, Entry, Membership, Store, Watcher } from '../store.ts'
 
 export abstract class ForwardingStore implements Store, Membership {
   /** @throws SkiffError when none does */
@@ -47,12 +55,26 @@ export abstract class ForwardingStore implements Store, Membership {
     return this.serving().members(options)
   }
 
-  async addServer(address: string, options?: CallOptions): Promise<readonly Member[]> {
+  async addServer<Plan extends boolean = false>(
+    address: string,
+    options?: AddServerOptions<Plan>,
+  ): Promise<Changed<Plan>> {
     return this.serving().addServer(address, options)
   }
 
-  async removeServer(id: string, options?: CallOptions): Promise<readonly Member[]> {
+  async removeServer<Plan extends boolean = false>(
+    id: string,
+    options?: ChangeOptions<Plan>,
+  ): Promise<Changed<Plan>> {
     return this.serving().removeServer(id, options)
+  }
+
+  async replaceServer<Plan extends boolean = false>(
+    id: string,
+    address: string,
+    options?: ChangeOptions<Plan>,
+  ): Promise<Changed<Plan>> {
+    return this.serving().replaceServer(id, address, options)
   }
 
   async transferLeadership(to?: string, options?: CallOptions): Promise<void> {

@@ -1,24 +1,44 @@
 /** Frames about changes, of the members and of the leader, and their answers. */
-import type { ChangeAnswer, MembershipChange, PeerAddress, WireRpc } from '../messages.ts'
+import type {
+  Change,
+  ChangeAnswer,
+  LeaderChange,
+  MemberChange,
+  MembershipChange,
+  PeerAddress,
+  Plan,
+} from '../messages.ts'
 import { unreachable } from '../raft/assert.ts'
+import { configurationOf, encodeConfiguration } from '../raft/membership.ts'
 import type { MemberRole } from '../raft/types.ts'
 import { codes, type Reader } from './codes.ts'
 import { type FieldReader, reasonLengthMax } from './fields.ts'
+import { checkMembership } from './payload.ts'
 
-const addCodes = { voter: codes.changeAdd, learner: codes.changeAddLearner }
+const changeCodes = {
+  add: { voter: codes.changeAdd, learner: codes.changeAddLearner },
+  remove: codes.changeRemove,
+  replace: codes.changeReplace,
+}
+const planCodes = {
+  add: { voter: codes.planAdd, learner: codes.planAddLearner },
+  remove: codes.planRemove,
+  replace: codes.planReplace,
+}
 
-export function changeElements(id: number, change: MembershipChange): unknown[] {
+export function changeElements({ type, id, change }: Change | Plan): unknown[] {
+  const numbers = type === 'change' ? changeCodes : planCodes
   switch (change.type) {
     case 'add':
-      return [addCodes[change.role], id, change.member, change.address]
+      return [numbers.add[change.role], id, change.member, change.address]
     case 'remove':
-      return [codes.changeRemove, id, change.member]
+      return [numbers.remove, id, change.member]
     case 'transfer':
       return [codes.changeTransfer, id, change.member]
     case 'relieve':
       return [codes.changeRelieve, id, change.member]
     case 'replace':
-      return [codes.changeReplace, id, change.old, change.member, change.address]
+      return [numbers.replace, id, change.old, change.member, change.address]
     default:
       return unreachable(change)
   }
@@ -34,44 +54,61 @@ export function changeReplyElements(id: number, answer: ChangeAnswer): unknown[]
       return [codes.changeBusy, id, answer.reason.slice(0, reasonLengthMax)]
     case 'refused':
       return [codes.changeRefused, id, answer.reason.slice(0, reasonLengthMax)]
+    case 'planned': {
+      const { before, after, refused } = answer.forecast
+      const members = [before, after].map((each) => encodeConfiguration(configurationOf(each)))
+      return [codes.changePlanned, id, ...members, refused?.slice(0, reasonLengthMax) ?? null]
+    }
     default:
       return unreachable(answer)
   }
 }
 
 export const changeReaders: readonly (readonly [code: number, reader: Reader])[] = [
-  [codes.changeAdd, { fields: 3, read: (from) => readChangeAdd(from, 'voter') }],
-  [codes.changeAddLearner, { fields: 3, read: (from) => readChangeAdd(from, 'learner') }],
-  [codes.changeReplace, { fields: 4, read: readChangeReplace }],
-  [codes.changeRemove, { fields: 2, read: changeReader('remove') }],
-  [codes.changeTransfer, { fields: 2, read: changeReader('transfer') }],
-  [codes.changeRelieve, { fields: 2, read: changeReader('relieve') }],
+  [codes.changeAdd, { fields: 3, read: changeReader(readAdd('voter')) }],
+  [codes.changeAddLearner, { fields: 3, read: changeReader(readAdd('learner')) }],
+  [codes.changeReplace, { fields: 4, read: changeReader(readReplace) }],
+  [codes.changeRemove, { fields: 2, read: changeReader(readRemove) }],
+  [codes.changeTransfer, { fields: 2, read: changeReader(readLeader('transfer')) }],
+  [codes.changeRelieve, { fields: 2, read: changeReader(readLeader('relieve')) }],
+  [codes.planAdd, { fields: 3, read: planReader(readAdd('voter')) }],
+  [codes.planAddLearner, { fields: 3, read: planReader(readAdd('learner')) }],
+  [codes.planRemove, { fields: 2, read: planReader(readRemove) }],
+  [codes.planReplace, { fields: 4, read: planReader(readReplace) }],
+  [codes.changePlanned, { fields: 4, read: answerReader(readPlanned) }],
   [codes.changeAccepted, { fields: 1, read: answerReader(() => ({ type: 'accepted' })) }],
   [codes.changeRedirected, { fields: 3, read: answerReader(readRedirected) }],
   [codes.changeBusy, { fields: 2, read: answerReader(readBusy) }],
   [codes.changeRefused, { fields: 2, read: answerReader(readRefused) }],
 ]
 
-function readChangeAdd(from: FieldReader, role: MemberRole): WireRpc {
-  const id = from.integer('id')
-  const member = from.nodeId('member')
-  const address = from.address('address')
-  return { type: 'change', id, change: { type: 'add', member, address, role } }
+function changeReader(readChange: (from: FieldReader) => MembershipChange): Reader['read'] {
+  return (from) => ({ type: 'change', id: from.integer('id'), change: readChange(from) })
 }
 
-function readChangeReplace(from: FieldReader): WireRpc {
-  const id = from.integer('id')
+function planReader(readChange: (from: FieldReader) => MemberChange): Reader['read'] {
+  return (from) => ({ type: 'plan', id: from.integer('id'), change: readChange(from) })
+}
+
+function readAdd(role: MemberRole): (from: FieldReader) => MemberChange {
+  return (from) => {
+    const member = from.nodeId('member')
+    return { type: 'add', member, address: from.address('address'), role }
+  }
+}
+
+function readRemove(from: FieldReader): MemberChange {
+  return { type: 'remove', member: from.nodeId('member') }
+}
+
+function readReplace(from: FieldReader): MemberChange {
   const old = from.nodeId('old')
   const member = from.nodeId('member')
-  const address = from.address('address')
-  return { type: 'change', id, change: { type: 'replace', old, member, address } }
+  return { type: 'replace', old, member, address: from.address('address') }
 }
 
-function changeReader(type: 'remove' | 'transfer' | 'relieve'): Reader['read'] {
-  return (from) => {
-    const id = from.integer('id')
-    return { type: 'change', id, change: { type, member: from.nodeId('member') } }
-  }
+function readLeader(type: LeaderChange['type']): (from: FieldReader) => LeaderChange {
+  return (from) => ({ type, member: from.nodeId('member') })
 }
 
 function answerReader(readAnswer: (from: FieldReader) => ChangeAnswer): Reader['read'] {
@@ -88,6 +125,13 @@ function readPeer(from: FieldReader): PeerAddress {
 
 function readBusy(from: FieldReader): ChangeAnswer {
   return { type: 'busy', reason: from.reason('reason') }
+}
+
+function readPlanned(from: FieldReader): ChangeAnswer {
+  const { members: before } = checkMembership(from.bytes('before'))
+  const { members: after } = checkMembership(from.bytes('after'))
+  const refused = from.absent('reason', 1) ? null : from.reason('reason')
+  return { type: 'planned', forecast: { before, after, refused } }
 }
 
 function readRefused(from: FieldReader): ChangeAnswer {

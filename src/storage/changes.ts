@@ -3,15 +3,24 @@
  * we lead. A request is idempotent and asked again and again; whoever asked sees from its own log that it
  * is done (client/changes.ts), and then cancels it.
  */
-import type { ChangeAnswer, LeaderChange, MembershipChange, PeerAddress } from '../messages.ts'
+import type {
+  Change,
+  ChangeAnswer,
+  LeaderChange,
+  MemberChange,
+  MembershipChange,
+  PeerAddress,
+  Plan,
+  StorageToNetwork,
+} from '../messages.ts'
 import { everyone, votersOf } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { NodeId } from '../raft/types.ts'
 import { judge } from './wishes.ts'
 
-interface Request {
-  readonly id: number
-  readonly change: MembershipChange
+type Request = Waiting & (Change | Plan)
+
+interface Waiting {
   /** Whom to ask while no leader is known here. */
   readonly via: PeerAddress | null
   /** The leader that one has named. It may be gone, so `via` is asked as well. */
@@ -19,10 +28,14 @@ interface Request {
   ticksToAsk: number
 }
 
-export interface Refusal {
-  readonly id: number
-  readonly reason: string
-}
+/** What the asker is told, once and for all. That a change is done it sees for itself. */
+export type ChangeResult = Extract<
+  StorageToNetwork,
+  { readonly type: 'changeRefused' | 'changePlanned' }
+>
+
+/** Sends a request over the wire. */
+export type AskChange = (to: NodeId, request: Change | Plan) => void
 
 /** A server that asks us for admission. */
 interface Applicant extends PeerAddress {
@@ -46,7 +59,12 @@ export class Changes {
   }
 
   add(id: number, change: MembershipChange, via: PeerAddress | null): void {
-    this.#requests.set(id, { id, change, via, leader: null, ticksToAsk: 0 })
+    this.#requests.set(id, { type: 'change', id, change, via, leader: null, ticksToAsk: 0 })
+  }
+
+  /** It is only to be told what would come of it. */
+  plan(id: number, change: MemberChange): void {
+    this.#requests.set(id, { type: 'plan', id, change, via: null, leader: null, ticksToAsk: 0 })
   }
 
   cancel(id: number): void {
@@ -68,27 +86,27 @@ export class Changes {
     }
   }
 
-  /** Asks whoever may know; `ask` sends a request over the wire. Returns what was refused. */
-  pump(ask: (to: NodeId, id: number, change: MembershipChange) => void): readonly Refusal[] {
-    const refusals: Refusal[] = []
+  /** Asks whoever may know. Returns what is known by now. */
+  pump(ask: AskChange): readonly ChangeResult[] {
+    const results: ChangeResult[] = []
     for (const request of this.#requests.values()) {
       if (request.ticksToAsk > 0) continue
       request.ticksToAsk = this.#askTicks
-      const refusal = this.#ask(request, ask)
-      if (refusal !== null) refusals.push(refusal)
+      const result = this.#ask(request, ask)
+      if (result !== null) results.push(result)
     }
-    return refusals
+    return results
   }
 
-  /** The answer of the node we asked. A refusal is final. */
-  answered(id: number, answer: ChangeAnswer): Refusal | null {
+  /** The answer of the node we asked. */
+  answered(id: number, answer: ChangeAnswer): ChangeResult | null {
     const request = this.#requests.get(id)
     if (request === undefined) return null
     if (answer.type === 'redirected' && answer.leader?.id !== request.leader?.id) {
       request.leader = answer.leader
       request.ticksToAsk = 1
     }
-    return answer.type === 'refused' ? this.#refuse(request, answer.reason) : null
+    return this.#conclude(request, answer)
   }
 
   /** Another node asks. Who wants to enter is no member yet, so nobody else keeps a link to it. */
@@ -98,6 +116,21 @@ export class Changes {
       this.#applicants.set(from, { id: from, address: change.address, ticksLeft })
     }
     return this.#decide(change)
+  }
+
+  /** Another node asks what would come of a change. */
+  forecast(change: MemberChange): ChangeAnswer {
+    const { membership } = this.#raft
+    const { members: before } = membership
+    const wish = judge(membership, change)
+    const isWish = wish !== null && typeof wish !== 'string'
+    const outcome = this.#raft.considerMembers(isWish ? wish.after.members : before)
+    if (outcome === null) return { type: 'redirected', leader: this.#leader() }
+    if (outcome.type === 'busy') return outcome
+    const reason = typeof wish === 'string' ? wish : null
+    const refused = outcome.type === 'refused' ? outcome.reason : reason
+    const after = isWish && refused === null ? wish.after.members : before
+    return { type: 'planned', forecast: { before, after, refused } }
   }
 
   /** What we, as far as we lead, say to a change. */
@@ -124,24 +157,26 @@ export class Changes {
     return outcome ?? { type: 'redirected', leader: null }
   }
 
-  #ask(
-    request: Request,
-    ask: (to: NodeId, id: number, change: MembershipChange) => void,
-  ): Refusal | null {
+  #ask(request: Request, ask: AskChange): ChangeResult | null {
     const { leaderId } = this.#raft.status
     if (this.#raft.isLeader) {
-      const answer = this.#decide(request.change)
-      return answer.type === 'refused' ? this.#refuse(request, answer.reason) : null
+      const isPlan = request.type === 'plan'
+      const answer = isPlan ? this.forecast(request.change) : this.#decide(request.change)
+      return this.#conclude(request, answer)
     }
     const { via, leader } = request
     const known = leaderId === null ? [via?.id, leader?.id] : [leaderId]
-    for (const to of new Set(known)) if (to !== undefined) ask(to, request.id, request.change)
+    for (const to of new Set(known)) if (to !== undefined) ask(to, asWire(request))
     return null
   }
 
-  #refuse({ id }: Request, reason: string): Refusal {
+  /** A refusal is final, and so is what was only asked about. */
+  #conclude({ id }: Request, answer: ChangeAnswer): ChangeResult | null {
+    if (answer.type !== 'refused' && answer.type !== 'planned') return null
     this.#requests.delete(id)
-    return { id, reason }
+    return answer.type === 'refused'
+      ? { type: 'changeRefused', id, reason: answer.reason }
+      : { type: 'changePlanned', id, forecast: answer.forecast }
   }
 
   #leader(): PeerAddress | null {
@@ -149,4 +184,10 @@ export class Changes {
     const leader = everyone(this.#raft.membership).find(({ id }) => id === leaderId)
     return leader === undefined ? null : { id: leader.id, address: leader.address }
   }
+}
+
+function asWire(request: Change | Plan): Change | Plan {
+  const { id } = request
+  if (request.type === 'plan') return { type: 'plan', id, change: request.change }
+  return { type: 'change', id, change: request.change }
 }

@@ -54,6 +54,19 @@ export function makeDirectory(path: string): void {
   }
 }
 
+/** Behind the name of a data directory that is being made of a backup (backup/founding.ts). */
+export const unfinished: string = '.unfinished'
+
+/**
+ * A restore into it has not come to its end: nobody must take it for a new one.
+ * @throws SkiffError `SKIFF_CONFIG`
+ */
+export function checkIsFinished(path: string): void {
+  if (!existsSync(`${path}${unfinished}`)) return
+  const reason = `a restore into ${dirname(resolve(path))} was begun and not finished; do it again`
+  throw new SkiffError('SKIFF_CONFIG', 'not-applied', reason)
+}
+
 /** Whether there is a state of any generation. */
 export function hasState(directory: Directory): boolean {
   return existsSync(directory.path) && stateGenerations(directory).length > 0
@@ -82,7 +95,7 @@ export function discardUnfinishedLog(directory: Directory): void {
 }
 
 /**
- * Waits until everything written through the map is on the disk, and that this is the state, not one thrown
+ * Waits until everything written to the state is on the disk, and that this is the state, not one thrown
  * away before.
  */
 export function syncState(directory: Directory, generation: number): void {

@@ -2,8 +2,11 @@
  * What storage asks of an embedded database, how LMDB gives it, and how bytes become keys. The simulator
  * gives the same from memory (test/simulation/memory.ts).
  */
+import { mkdirSync, realpathSync, statSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb'
 import { asBuffer, readUint64, writeUint64 } from '../codec/bytes.ts'
+import { SkiffError } from '../errors.ts'
 import { checkDatabaseFile, usedBytes } from './database-file.ts'
 
 export interface Environment {
@@ -88,7 +91,7 @@ export function openLogEnvironment(path: string): Environment {
  */
 export function openStateEnvironment(path: string): Environment {
   checkDatabaseFile(path, `Delete ${path}: the log makes it anew`)
-  const mode = { overlappingSync: false, noSync: true, useWritemap: true }
+  const mode = { overlappingSync: false, noSync: true, noMemInit: true }
   const environment = environmentOver(path, open({ ...common, path, ...mode }))
   leaveFreePages(environment)
   return environment
@@ -110,9 +113,25 @@ export function openStateCopy(path: string): Environment {
   return environmentOver(path, open({ ...common, path, readOnly: true }))
 }
 
+/**
+ * One that another program may have left as it is, at whatever moment; its directory is not written to. For LMDB makes
+ * a lock file beside what it opens, it is opened by way of a link in `scratch`, a folder made for it.
+ * @throws SkiffError `SKIFF_STORAGE` for what cannot be opened
+ */
+export function openUntouched(path: string, scratch: string): Environment {
+  const file = join(path, 'data.mdb')
+  checkDatabaseFile(path, 'It cannot be read')
+  // To one that is to be written LMDB makes it; where it must not, it takes the process down.
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0)
+    throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${file} is empty, or not there`)
+  mkdirSync(scratch)
+  symlinkSync(realpathSync(file), join(scratch, 'data.mdb'))
+  return environmentOver(path, open({ ...common, path: scratch, readOnly: true }))
+}
+
 /** Shares the environment that the storage thread of this process has open. */
 export function openStateReadOnly(path: string): ReadEnvironment {
-  const mode = { readOnly: true, noSync: true, useWritemap: true }
+  const mode = { readOnly: true, noSync: true }
   return environmentOver(path, open({ ...common, path, ...mode }))
 }
 

@@ -109,6 +109,13 @@ export class DirectoryLock {
   }
 }
 
+/** The process that has the directory, for a message; `null`: none. Changes nothing, unlike taking the lock. */
+export function lockHolder(directory: string): string | null {
+  const lock = join(directory, 'lock')
+  const holder = parseHolder(readText(lock) ?? '')
+  return holder !== null && isAlive(holder, lock) ? `process ${holder.pid}` : null
+}
+
 /** Another one after each start of the machine; `null` where the system has none. */
 export function systemBootId(): string | null {
   return readText('/proc/sys/kernel/random/boot_id')

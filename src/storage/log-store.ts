@@ -171,15 +171,39 @@ export class LogStore implements LogReader {
     this.#lastIndex = index
   }
 
-  /** Founds a cluster: its id and its first entry, both or neither. */
+  /** A new log begins behind a snapshot, for a node that has yet to found its cluster. */
+  beginBehind(snapshot: SnapshotMark, identity: Identity, state: StateMark): void {
+    assert(this.identity === null && this.#lastIndex === 0, 'only a new log can begin anywhere')
+    const { index, term } = snapshot
+    const cut: Cut = { base: { index, term }, snapshots: [snapshot] }
+    this.#transaction(() => {
+      this.#putMeta(identityKey, identity)
+      this.#putMeta(hardStateKey, { term, votedFor: null } satisfies HardState)
+      this.#putMeta(cutKey, cut)
+      this.#putMeta(stateMarkKey, state)
+    })
+    this.#cut = cut
+    this.#lastIndex = index
+  }
+
+  /**
+   * Founds a cluster: its id and its first entry, both or neither. A snapshot behind which it begins knows no
+   * members, and is told.
+   */
   bootstrap(identity: Identity, first: Entry, block: Uint8Array): void {
-    assert(this.#lastIndex === 0 && first.index === 1, 'only an empty log can found a cluster')
+    const { base, snapshots } = this.#cut
+    const isNew = this.#lastIndex === base.index && first.index === base.index + 1
+    assert(isNew, 'only an empty log can found a cluster')
+    const membership = { index: base.index, ...decodeConfiguration(first.bytes) }
+    const cut = { base, snapshots: snapshots.map((each) => ({ ...each, membership })) }
     this.#transaction(() => {
       this.#putMeta(identityKey, identity)
       this.#putMeta(hardStateKey, { term: first.term, votedFor: null } satisfies HardState)
+      if (snapshots.length > 0) this.#putMeta(cutKey, cut)
       this.#putRecords([first], block)
     })
-    this.#lastIndex = 1
+    this.#cut = cut
+    this.#lastIndex = first.index
   }
 
   /**

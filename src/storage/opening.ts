@@ -112,12 +112,13 @@ export function openNode(home: Home, dice: Dice): Opened {
 export function bootstrap(opened: Opened, clusterId: string, members: Membership): void {
   const { clusterId: known, address } = opened.identity
   assert(known === null && address !== null, 'only a fresh node that listens can found a cluster')
+  const { base, hardState } = opened.log
+  const at = { index: base.index + 1, term: hardState.term + 1 }
   const founding = configurationOf(members)
-  const bytes = encodeConfiguration(founding)
-  const first: Entry = { index: 1, term: 1, type: 'membership', bytes }
+  const first: Entry = { ...at, type: 'membership', bytes: encodeConfiguration(founding) }
   opened.identity = { ...opened.identity, clusterId }
   opened.log.bootstrap(opened.identity, first, packEntries([first]))
-  opened.memberships = [{ index: 1, ...founding }]
+  opened.memberships = [{ index: at.index, ...founding }]
 }
 
 /** All that a turn needs, over what was opened. */

@@ -6,7 +6,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import type { MessagePort } from 'node:worker_threads'
 import { serveControl } from '../actor/control.ts'
 import { openPort } from '../actor/port.ts'
-import type { SkiffErrorData } from '../errors.ts'
+import { SkiffError, type SkiffErrorData } from '../errors.ts'
 import type {
   CodecToStorage,
   NetworkToStorage,
@@ -16,7 +16,7 @@ import type {
 import { snapshotChunkBytes } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import { everyone, type MembershipAt } from '../raft/membership.ts'
-import type { Membership, NodeId, RaftLimits } from '../raft/types.ts'
+import type { Membership, NodeId, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import {
   bootId,
   type Directory,
@@ -41,7 +41,7 @@ import {
   openNode,
 } from './opening.ts'
 import { SnapshotFolder } from './snapshot-files.ts'
-import type { SnapshotFiles } from './snapshots.ts'
+import type { SnapshotFiles, Snapshots } from './snapshots.ts'
 import { Storage, type StoragePorts } from './storage.ts'
 
 /** What the actor is started with; plain data and ports. */
@@ -67,6 +67,8 @@ export interface OpenedNode {
   readonly members: Membership
   /** The log holds a membership it was in; not necessarily the newest. */
   readonly wasMember: boolean
+  /** It holds the state of another cluster, and founds its own of it: it can enter none. */
+  readonly isRestored: boolean
   /** Which of its directories the state is in. */
   readonly stateGeneration: number
 }
@@ -84,6 +86,9 @@ export type StorageControl = {
   start(): void
   /** Takes a snapshot now. Returns its last entry. */
   snapshot(): Promise<number>
+  /** Takes one now, whose file stays until it is released. */
+  holdSnapshot(): Promise<SnapshotMark>
+  releaseSnapshot(snapshot: SnapshotMark): void
   /** Has another lead, if we do and another can; not for longer than a few elections take. */
   handOver(): Promise<void>
   /** Flushed and marked clean. */
@@ -119,6 +124,7 @@ class StorageService {
   readonly #crashed: (error: SkiffErrorData) => void
   #opened: Opened | null = null
   #storage: Storage | null = null
+  #taken: Snapshots | null = null
   #closing: Promise<void> | null = null
 
   constructor(init: StorageInit, ended: () => void, crashed: (error: SkiffErrorData) => void) {
@@ -140,7 +146,9 @@ class StorageService {
     adopt: (clusterId) => this.#adopt(clusterId),
     bootstrap: () => this.#bootstrap(),
     start: () => this.#start(),
-    snapshot: () => this.#snapshot(),
+    snapshot: async () => (await this.#snapshot(() => undefined)).index,
+    holdSnapshot: () => this.#snapshot((taken) => this.#taken?.hold(taken)),
+    releaseSnapshot: (snapshot) => this.#taken?.release(snapshot),
     handOver: () => this.#handOver(),
     close: () => this.#close(true),
     kill: () => this.#close(false),
@@ -194,16 +202,22 @@ class StorageService {
     const snapshots = { snapshotLogBytes, snapshotChunkBytes }
     const settings = { limits, board, watcherBytesMax, ...snapshots, space, schedule, wake }
     const parts = assembleNode(this.#home, this.#whatIsOpen(), settings, dice)
+    this.#taken = parts.snapshots
     this.#storage = new Storage(this.#ports, parts)
     this.#storage.start((error) => this.#fail(error))
   }
 
-  #snapshot(): Promise<number> {
+  /** `recorded` is called before anything can throw it away again. */
+  #snapshot(recorded: (snapshot: SnapshotMark) => void): Promise<SnapshotMark> {
     return new Promise((resolve, reject) => {
       assert(this.#storage !== null, 'a snapshot of a node that was not started')
       this.#storage.snapshot((outcome) => {
-        if (outcome instanceof Error) reject(outcome)
-        else resolve(outcome.index)
+        if (outcome instanceof Error) {
+          reject(new SkiffError('SKIFF_STORAGE', 'not-applied', outcome.message))
+          return
+        }
+        recorded(outcome)
+        resolve(outcome)
       })
     })
   }
@@ -268,7 +282,7 @@ class StorageService {
   }
 }
 
-function describe({ identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
+function describe({ log, identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
   const { nodeId, clusterId, address } = identity
   const isIn = (at: MembershipAt): boolean => everyone(at).some(({ id }) => id === nodeId)
   return {
@@ -278,6 +292,7 @@ function describe({ identity, incarnation, memberships, stateMark }: Opened): Op
     address,
     members: memberships.at(-1)?.members ?? [],
     wasMember: memberships.some(isIn),
+    isRestored: clusterId === null && log.base.index > 0,
     stateGeneration: stateMark.generation,
   }
 }

@@ -61,7 +61,7 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   read(snapshot: SnapshotMark, offset: number, bytesMax: number): Uint8Array {
-    return readPart(this.#path(snapshot), offset, Math.min(bytesMax, snapshot.bytes - offset))
+    return readPart(this.path(snapshot), offset, Math.min(bytesMax, snapshot.bytes - offset))
   }
 
   receive(snapshot: SnapshotMark, offset: number, chunk: Uint8Array): number {
@@ -78,7 +78,7 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   has(snapshot: SnapshotMark): boolean {
-    const path = this.#path(snapshot)
+    const path = this.path(snapshot)
     return existsSync(path) && statSync(path).size === snapshot.bytes
   }
 
@@ -87,11 +87,11 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   restore(snapshot: SnapshotMark, generation: number): boolean {
-    const path = this.#path(snapshot)
+    const path = this.path(snapshot)
     const state = this.#directory.state(generation)
     const file = join(state, 'data.mdb')
     const isCopied = this.#copied === nameOf(snapshot)
-    if (!isCopied && !(this.has(snapshot) && hashSync(path, snapshot.bytes) === snapshot.hash)) {
+    if (!isCopied && !this.isWhole(snapshot)) {
       rmSync(path, { force: true })
       return false
     }
@@ -101,6 +101,11 @@ export class SnapshotFolder implements SnapshotFiles {
     else copyFileSync(path, file, fsConstants.COPYFILE_FICLONE)
     this.#copied = null
     return true
+  }
+
+  /** Is it here, as it was made? At a start, when nothing else can go on. */
+  isWhole(snapshot: SnapshotMark): boolean {
+    return this.has(snapshot) && hashSync(this.path(snapshot), snapshot.bytes) === snapshot.hash
   }
 
   /** Also what was left of one that was being taken when the process died, and of those that came too late. */
@@ -142,7 +147,7 @@ export class SnapshotFolder implements SnapshotFiles {
       const hash = await hashOf(file)
       await sync(file)
       renameSync(file, join(this.#folder, nameOf({ index, hash })))
-      await sync(this.#folder)
+      await this.#syncNames()
       return { mark: { index, membership, bytes, hash } }
     } finally {
       // The more so where there was no room for it.
@@ -151,7 +156,7 @@ export class SnapshotFolder implements SnapshotFiles {
   }
 
   async #check(snapshot: SnapshotMark): Promise<boolean> {
-    return this.has(snapshot) && (await hashOf(this.#path(snapshot))) === snapshot.hash
+    return this.has(snapshot) && (await hashOf(this.path(snapshot))) === snapshot.hash
   }
 
   async #complete(snapshot: SnapshotMark): Promise<boolean> {
@@ -164,9 +169,15 @@ export class SnapshotFolder implements SnapshotFiles {
     await sync(part)
     this.#copied = nameOf(snapshot)
     await copyFile(part, this.#copy, fsConstants.COPYFILE_FICLONE)
-    renameSync(part, this.#path(snapshot))
-    await sync(this.#folder)
+    renameSync(part, this.path(snapshot))
+    await this.#syncNames()
     return true
+  }
+
+  /** Also that of the folder, which may be a new one. */
+  async #syncNames(): Promise<void> {
+    await sync(this.#folder)
+    await sync(this.#directory.path)
   }
 
   /** Parts of others are worth nothing now. */
@@ -188,12 +199,12 @@ export class SnapshotFolder implements SnapshotFiles {
     return join(this.#folder, copyName)
   }
 
-  #path(snapshot: SnapshotMark): string {
+  path(snapshot: SnapshotMark): string {
     return join(this.#folder, nameOf(snapshot))
   }
 
   #part(snapshot: SnapshotMark): string {
-    return `${this.#path(snapshot)}.part`
+    return `${this.path(snapshot)}.part`
   }
 }
 

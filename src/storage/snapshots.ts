@@ -78,6 +78,8 @@ export class Snapshots implements SnapshotReader {
   /** From whom, and which. */
   #incoming: { from: NodeId; snapshot: SnapshotMark; state: 'coming' | 'checking' } | null = null
   #checked: boolean | Error | null = null
+  /** Their files are being copied. */
+  #held: readonly SnapshotMark[] = []
   /** One that a receiver found damaged is being looked at. */
   #checksOwn = false
 
@@ -116,6 +118,16 @@ export class Snapshots implements SnapshotReader {
   ask(answer: Answer): void {
     this.#asking.push(answer)
     this.#ticksToWait = 0
+  }
+
+  /** Its file stays until it is released, once for each time it was held, whatever becomes of the snapshot. */
+  hold(snapshot: SnapshotMark): void {
+    this.#held = [...this.#held, snapshot]
+  }
+
+  release(snapshot: SnapshotMark): void {
+    const at = this.#held.findIndex((held) => isSameSnapshot(held, snapshot))
+    this.#held = this.#held.filter((_, n) => n !== at)
   }
 
   /** A receiver says that it is damaged: is it here, too? Then others are sent, and taken. */
@@ -217,7 +229,7 @@ export class Snapshots implements SnapshotReader {
   /** Also what has come and waits to be installed. */
   #keep(inUse: readonly SnapshotMark[]): void {
     const coming = this.#incoming === null ? [] : [this.#incoming.snapshot]
-    this.#options.files.keep([...this.#whole, ...inUse, ...coming])
+    this.#options.files.keep([...this.#whole, ...inUse, ...coming, ...this.#held])
   }
 
   #answer(askers: readonly Answer[], outcome: SnapshotMark | Error): void {

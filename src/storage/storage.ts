@@ -16,7 +16,6 @@ import { packEntries, recordBytes, unpackEntries } from '../codec/record.ts'
 import { errorToData, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type {
   CodecToStorage,
-  MembershipChange,
   NetworkToStorage,
   StorageToCodec,
   StorageToNetwork,
@@ -27,7 +26,7 @@ import { decodeConfiguration } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
 import type { BoardWriter } from './board.ts'
-import type { Changes, Refusal } from './changes.ts'
+import type { ChangeResult, Changes } from './changes.ts'
 import { type DiskSpace, stateBytes } from './disk-space.ts'
 import { type HealthParts, isHealthRpc } from './health.ts'
 import type { LogStore } from './log-store.ts'
@@ -183,8 +182,7 @@ export class Storage {
     })
     proposals.pump(this.#route())
     reads.pump(raft.status.term, (id) => raft.read(id))
-    const refusals = this.#parts.changes.pump((to, id, change) => this.#askChange(to, id, change))
-    this.#refuseChanges(refusals)
+    this.#tellChanges(this.#parts.changes.pump((to, request) => this.#outbox.post(to, request)))
 
     const turn = raft.takeTurn()
     this.#publish()
@@ -269,8 +267,13 @@ export class Storage {
           answer: changes.asked(from, rpc.change),
         })
         return
+      case 'plan': {
+        const answer = changes.forecast(rpc.change)
+        this.#outbox.post(from, { type: 'changeReply', id: rpc.id, answer })
+        return
+      }
       case 'changeReply':
-        this.#refuseChanges([changes.answered(rpc.id, rpc.answer)])
+        this.#tellChanges([changes.answered(rpc.id, rpc.answer)])
         return
       default:
         if (isHealthRpc(rpc)) this.#restoring.step(from, rpc)
@@ -304,6 +307,9 @@ export class Storage {
         return
       case 'change':
         changes.add(message.id, message.change, message.via)
+        return
+      case 'plan':
+        changes.plan(message.id, message.change)
         return
       case 'cancelChange':
         changes.cancel(message.id)
@@ -356,10 +362,8 @@ export class Storage {
     this.#ports.network.post({ type: 'refused', batch, error: errorToData(error) })
   }
 
-  #refuseChanges(refusals: readonly (Refusal | null)[]): void {
-    for (const refusal of refusals) {
-      if (refusal !== null) this.#ports.network.post({ type: 'changeRefused', ...refusal })
-    }
+  #tellChanges(results: readonly (ChangeResult | null)[]): void {
+    for (const result of results) if (result !== null) this.#ports.network.post(result)
   }
 
   #route(): Route {
@@ -372,10 +376,6 @@ export class Storage {
       return leaderId !== null
     }
     return { leaderId, term, isLossy: true, send: forward }
-  }
-
-  #askChange(to: NodeId, id: number, change: MembershipChange): void {
-    this.#outbox.post(to, { type: 'change', id, change })
   }
 
   #publish(): void {

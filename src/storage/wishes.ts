@@ -1,5 +1,5 @@
 /** What a change of the membership comes to, given the members there are. Pure; whether it may be is the core's. */
-import type { LeaderChange, MembershipChange } from '../messages.ts'
+import type { MemberChange } from '../messages.ts'
 import { membersMax } from '../options.ts'
 import { promote, sortMembers, type Target, target } from '../raft/membership.ts'
 import type { Configuration, Member, MemberRole, NodeId } from '../raft/types.ts'
@@ -12,10 +12,7 @@ export interface Wish {
 }
 
 /** `null`: it is so already, or on its way. A text: why it cannot be. */
-export function judge(
-  from: Configuration,
-  change: Exclude<MembershipChange, LeaderChange>,
-): Wish | string | null {
+export function judge(from: Configuration, change: MemberChange): Wish | string | null {
   switch (change.type) {
     case 'add':
       return add(from, change)
@@ -26,8 +23,8 @@ export function judge(
   }
 }
 
-type Add = Extract<MembershipChange, { type: 'add' }>
-type Replace = Extract<MembershipChange, { type: 'replace' }>
+type Add = Extract<MemberChange, { type: 'add' }>
+type Replace = Extract<MemberChange, { type: 'replace' }>
 
 function add(from: Configuration, { member, address, role }: Add): Wish | string | null {
   const known = memberOf(from, member)

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { BatchWriter, sealBatch } from '../../src/codec/command.ts'
 import { packEntries } from '../../src/codec/record.ts'
-import type { ChangeAnswer, MembershipChange, WireRpc } from '../../src/messages.ts'
+import type { ChangeAnswer, MemberChange, MembershipChange, WireRpc } from '../../src/messages.ts'
+import type { Member } from '../../src/raft/types.ts'
 
 const node = '0123456789abcdef'
 const address1 = '10.0.0.1:7000'
@@ -134,19 +135,35 @@ export const anyAppend: fc.Arbitrary<WireRpc> = fc
     ),
   }))
 
-const change: fc.Arbitrary<MembershipChange> = fc.oneof(
+const memberChange: fc.Arbitrary<MemberChange> = fc.oneof(
   record({ type: is('add'), member: id, address, role: fc.constantFrom('voter', 'learner') }),
   record({ type: is('replace'), old: id, member: id, address }),
   record({ type: is('remove'), member: id }),
+)
+
+const change: fc.Arbitrary<MembershipChange> = fc.oneof(
+  memberChange,
   record({ type: is('transfer'), member: id }),
   record({ type: is('relieve'), member: id }),
 )
+
+const members: fc.Arbitrary<readonly Member[]> = fc
+  .uniqueArray(id, { minLength: 1, maxLength: 7 })
+  .map((ids) =>
+    ids
+      .toSorted()
+      .map((each, n) => ({ id: each, address: 'h:1', role: n === 0 ? 'voter' : 'learner' })),
+  )
 
 const answer: fc.Arbitrary<ChangeAnswer> = fc.oneof(
   record({ type: is('accepted') }),
   record({ type: is('redirected'), leader: fc.option(record({ id, address })) }),
   record({ type: is('busy'), reason }),
   record({ type: is('refused'), reason }),
+  record({
+    type: is('planned'),
+    forecast: record({ before: members, after: members, refused: fc.option(reason) }),
+  }),
 )
 
 const appendReply: fc.Arbitrary<WireRpc> = fc.oneof(
@@ -188,6 +205,7 @@ export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
   record({ type: is('verdict'), index: number, digest: number }),
   record({ type: is('stateWanted'), base: number }),
   record({ type: is('change'), id: number, change }),
+  record({ type: is('plan'), id: number, change: memberChange }),
   record({ type: is('changeReply'), id: number, answer }),
 )
 

@@ -44,6 +44,24 @@ test('the packed package works by import, and lets the process end by itself', (
   assert.equal(run('node', ['use.js'], folder).trim(), '["a/b",{"n":1},{"n":1}]')
 })
 
+test('its command backs up what a program has written, and restores it for another', () => {
+  writeFileSync(
+    join(folder, 'write.js'),
+    `import { createCluster } from 'skiff-ts'
+     const cluster = await createCluster({ dir: process.argv[2] })
+     console.log(await cluster.get('a'))
+     await cluster.put('a', 'kept')
+     await cluster.close()`,
+  )
+  const skiff = (...words: string[]) => run('npx', ['--no-install', 'skiff', ...words], folder)
+  assert.match(skiff('--help'), /Usage: skiff/)
+  run('node', ['write.js', 'old'], folder)
+  assert.match(skiff('backup', 'old', 'one.skiff'), /1 keys/)
+  skiff('restore', 'one.skiff', 'new')
+  assert.equal(run('node', ['write.js', 'new'], folder).trim(), 'kept')
+  assert.match(skiff('recover', 'new'), /goes furthest/)
+})
+
 test('its types guide: right use compiles without skipLibCheck, wrong use does not', () => {
   writeFileSync(
     join(folder, 'use.ts'),

@@ -208,6 +208,14 @@ describe('what would lose the quorum is refused', () => {
     assert.equal(settled('b', 'c').change(membersOf(['b', 'c']))?.type, 'accepted')
   })
 
+  test('where nobody answers just now, what takes nobody away may be begun', () => {
+    for (const members of [membersOf(['a', 'b']), membersOf(['a', 'b', 'c'], ['d'])]) {
+      const server = new TestServer().lead('b').acknowledge(['b'])
+      server.tick(limits.electionTicksMin)
+      assert.equal(server.change(members)?.type, 'accepted')
+    }
+  })
+
   test('a new leader says neither yes nor no before all have had the time to answer', () => {
     const server = new TestServer().lead('b').acknowledge(['b'])
     assert.equal(server.change(membersOf(['a', 'c']))?.type, 'busy')

@@ -224,6 +224,8 @@ export class SimulatedMain {
           this.#broken('a state is found wrong for a reason', message.reason)
         return
       case 'failed':
+      // Nobody here plans.
+      case 'changePlanned':
       // Reads here look at the state itself.
       case 'stateReplaced':
         return

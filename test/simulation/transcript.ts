@@ -55,7 +55,8 @@ export function sayRpc(rpc: WireRpc): string {
     case 'stateWanted':
       return `stateWanted behind ${rpc.base}`
     case 'change':
-      return `change ${rpc.id} ${sayChange(rpc.change)}`
+    case 'plan':
+      return `${rpc.type} ${rpc.id} ${sayChange(rpc.change)}`
     case 'changeReply':
       return `changeReply ${rpc.id} ${JSON.stringify(rpc.answer)}`
     default:

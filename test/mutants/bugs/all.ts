@@ -1,4 +1,5 @@
 import type { Mutant } from '../mutant.ts'
+import { backupBugs } from './backup.ts'
 import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
@@ -8,6 +9,7 @@ import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
 import { replicationBugs } from './replication.ts'
+import { snapshotBugs } from './snapshots.ts'
 import { logBugs, stateBugs, turnBugs } from './storage.ts'
 import { transferBugs } from './transfers.ts'
 
@@ -22,8 +24,10 @@ export const allMutants: readonly Mutant[] = [
   ...turnBugs,
   ...logBugs,
   ...stateBugs,
+  ...snapshotBugs,
   ...healthBugs,
   ...callerBugs,
   ...clientBugs,
   ...networkBugs,
+  ...backupBugs,
 ]
