@@ -176,6 +176,8 @@ export class StateMachine {
     for (const { key, value } of sessions.getRange({ start: Buffer.from([0]) }))
       this.#hash.remove('sessions', Buffer.from(key), Buffer.from(value))
     this.#environment.transactionSync(() => {
+      for (const { key, value } of sessions.getRange({ start: Buffer.from([0]) }))
+        this.#hash.remove('sessions', key, value)
       for (const table of [sessions, revisions]) removeAll(table)
       meta.removeSync(membershipKey)
       this.#position = { ...this.#position, revision, hash: this.#hash.lanes }
