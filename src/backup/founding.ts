@@ -115,7 +115,7 @@ async function writeLog(
   const { store } = LogStore.open(openLogEnvironment(directory.log), directory.log)
   try {
     const identity = { nodeId, clusterId: null, address: null, starts: 0 }
-    const state = { bootId: '', clean: true, generation }
+    const state = { bootId: '', clean: true, lost: false, unproven: 0, generation }
     store.beginBehind({ ...mark, term }, identity, state)
     syncNames(directory)
   } finally {

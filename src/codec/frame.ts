@@ -7,7 +7,7 @@
  */
 import { Packr } from 'msgpackr'
 import type { WireRpc } from '../messages.ts'
-import { appendEntriesMax, frameBytesMax } from '../options.ts'
+import { appendEntriesMax, frameBytesMax, snapshotChunkBytes } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
 import { encodeConfiguration } from '../raft/membership.ts'
 import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
@@ -254,6 +254,7 @@ function readSnapshot(from: FieldReader): WireRpc {
   const chunk = from.bytes('chunk')
   demand(lastTerm <= term && membershipIndex <= index, `snapshot ${index} of term ${lastTerm}`)
   demand(hash.length === hashLength, `snapshot with a hash of ${hash.length} digits`)
+  demand(chunk.length <= snapshotChunkBytes, `chunk of ${chunk.length} bytes`)
   demand(
     offset + chunk.length <= bytes,
     `chunk that ends behind the ${bytes} bytes of its snapshot`,

@@ -232,6 +232,8 @@ export class Raft {
 
   /** Log and state are, durably, those of this snapshot: tells whoever sent it. */
   restored(snapshot: SnapshotMark): void {
+    const isNews = snapshot.index > this.#server.commitIndex
+    assert(!this.isLeader && isNews, `snapshot ${snapshot.index} is not wanted`)
     this.#server.restored(snapshot)
     this.#resume(snapshot, snapshot.index)
   }

@@ -95,7 +95,7 @@ export function discardUnfinishedLog(directory: Directory): void {
 }
 
 /**
- * Waits until everything written through the map is on the disk, and that this is the state, not one thrown
+ * Waits until everything written to the state is on the disk, and that this is the state, not one thrown
  * away before.
  */
 export function syncState(directory: Directory, generation: number): void {

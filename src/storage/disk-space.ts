@@ -1,7 +1,6 @@
 /**
  * Watches the space that is left, on the disk and in the maps of LMDB. Below the low mark writes are refused; far
- * below it the node stops, for the state is written through a memory map, where a full disk is no error but
- * the end of the process (SIGBUS).
+ * below it the node stops, before a write fails halfway.
  */
 import { batchCount } from '../codec/command.ts'
 import { SkiffError } from '../errors.ts'

@@ -147,7 +147,7 @@ export class SnapshotFolder implements SnapshotFiles {
       const hash = await hashOf(file)
       await sync(file)
       renameSync(file, join(this.#folder, nameOf({ index, hash })))
-      await sync(this.#folder)
+      await this.#syncNames()
       return { mark: { index, membership, bytes, hash } }
     } finally {
       // The more so where there was no room for it.
@@ -170,8 +170,14 @@ export class SnapshotFolder implements SnapshotFiles {
     this.#copied = nameOf(snapshot)
     await copyFile(part, this.#copy, fsConstants.COPYFILE_FICLONE)
     renameSync(part, this.path(snapshot))
-    await sync(this.#folder)
+    await this.#syncNames()
     return true
+  }
+
+  /** Also that of the folder, which may be a new one. */
+  async #syncNames(): Promise<void> {
+    await sync(this.#folder)
+    await sync(this.#directory.path)
   }
 
   /** Parts of others are worth nothing now. */

@@ -13,8 +13,8 @@ import { decodeConfiguration } from '../raft/membership.ts'
 import type { Entry, Index, MembershipAt, NodeId } from '../raft/types.ts'
 import { type Environment, numberKey, type Table } from './environment.ts'
 import { onDisk } from './failure.ts'
+import { byName, type KeyState, statesOf } from './key-state.ts'
 import {
-  type KeyRecord,
   keyRecordHeaderBytes,
   membershipKey,
   namespaceKey,
@@ -47,50 +47,6 @@ export interface AppliedBatch {
 export interface ChangeListener {
   readonly wantsPrevious: boolean
   changed(revision: number, command: Command, previous: Uint8Array | null): void
-}
-
-/** One key in a batch: what it was, and what it will be. A class, for there are many and all alike. */
-class KeyState {
-  /** One byte, one character: the order of such strings is the order of the bytes. */
-  readonly name: string
-  readonly key: Buffer
-  existed = false
-  exists = false
-  createRevision = 0
-  modRevision = 0
-  version = 0
-  /** The value to write; `null` while it is still the stored one, or when deleted. */
-  value: Uint8Array | null = null
-  /** The value as of now; only read where a listener wants it. */
-  current: Uint8Array | null = null
-
-  constructor(name: string, key: Buffer) {
-    this.name = name
-    this.key = key
-  }
-
-  load({ createRevision, modRevision, version }: KeyRecord): void {
-    this.existed = true
-    this.exists = true
-    this.createRevision = createRevision
-    this.modRevision = modRevision
-    this.version = version
-  }
-
-  put(value: Uint8Array, revision: number): void {
-    this.createRevision = this.exists ? this.createRevision : revision
-    this.version = this.exists ? this.version + 1 : 1
-    this.modRevision = revision
-    this.exists = true
-    this.value = value
-    this.current = value
-  }
-
-  delete(): void {
-    this.exists = false
-    this.value = null
-    this.current = null
-  }
 }
 
 /** Rows of revisions whose entries are gone that one transaction removes on the way. */
@@ -394,22 +350,4 @@ function removeAll(table: Table): void {
     for (const key of keys) table.removeSync(key)
     if (keys.length < removedAtOnce) return
   }
-}
-
-/** The state of the key that each command touches; commands on one key share one. */
-function statesOf(commands: readonly Command[]): KeyState[] {
-  const states = new Map<string, KeyState>()
-  return commands.map(({ key }) => {
-    const name = key.toString('latin1')
-    const known = states.get(name)
-    if (known !== undefined) return known
-    const state = new KeyState(name, key)
-    states.set(name, state)
-    return state
-  })
-}
-
-/** In key order neighbours lie on the same pages. */
-function byName(a: KeyState, b: KeyState): number {
-  return a.name < b.name ? -1 : 1
 }

@@ -61,6 +61,11 @@ export const absurdities: readonly Absurdity[] = [
     say: ({ term }) => append({ term, prevIndex: 0, prevTerm: 0 }),
   },
   {
+    what: 'a second leader in the same term that hands over',
+    ...{ to: 'follower', as: 'stranger', stops: /two leaders in term/ },
+    say: ({ term }) => ({ type: 'timeoutNow', term, lastIndex: huge }),
+  },
+  {
     what: 'an acknowledgement of more than the leader has',
     ...{ to: 'leader', as: 'follower', stops: /holds 9007199254740991, our log ends at/ },
     say: ({ term }) => ({ type: 'appendReply', term, accepted: true, matchIndex: huge }),
@@ -93,6 +98,21 @@ export const absurdities: readonly Absurdity[] = [
     what: 'an answer to a question that was never asked',
     ...{ to: 'follower', as: 'stranger', stops: null },
     say: ({ term }) => ({ type: 'readIndexReply', term, id: huge, index: huge }),
+  },
+  {
+    what: 'a wish of its leader that it take over a log it does not have',
+    ...{ to: 'follower', as: 'leader', stops: null },
+    say: ({ term }) => ({ type: 'timeoutNow', term, lastIndex: huge }),
+  },
+  {
+    what: 'a refusal to take over that nobody has asked for',
+    ...{ to: 'leader', as: 'stranger', stops: null },
+    say: ({ term }) => ({ type: 'timeoutNowDeclined', term }),
+  },
+  {
+    what: 'a refusal of batches by one that does not lead',
+    ...{ to: 'follower', as: 'stranger', stops: null },
+    say: () => ({ type: 'forwardRefused', reason: 'x'.repeat(1_000) }),
   },
   ...leaps(),
   {

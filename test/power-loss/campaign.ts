@@ -91,13 +91,14 @@ class Tally implements Result {
     return this.#cuts.size
   }
 
-  add({ image, entries, trusted, broken }: Report, { n, isWhole }: Order): void {
+  add({ image, entries, trusted, broken, ...rest }: Report, { n, isWhole }: Order): void {
     this.images++
     this.entries += entries
     if (isWhole) this.whole++
     count(this.counts, `${image.workload}, ${image.fate}`)
     if (image.workload !== 'log') count(this.counts, `state ${image.state}`)
     if (trusted > 0) count(this.counts, 'state believed')
+    if (rest.isWithinSnapshot) count(this.counts, 'within a snapshot')
     this.#cuts.add(`${image.recording} ${image.cut}`)
     if (broken !== null) this.fail(n, broken)
   }

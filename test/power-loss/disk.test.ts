@@ -37,7 +37,7 @@ function imageOf(
 ): Record<string, string> {
   const target = mkdtempSync(join(tmpdir(), 'skiff-image-'))
   defer(t, () => rmSync(target, { recursive: true, force: true }))
-  makeImage({ disk, copies: new Map() }, { cut, fate }, target, new Random(seed))
+  makeImage({ disk }, { cut, fate }, target, new Random(seed))
   const entries = readdirSync(target, { recursive: true, withFileTypes: true }).map((entry) => {
     const path = join(entry.parentPath, entry.name)
     const name = path.slice(target.length + 1)

@@ -7,7 +7,7 @@
  * - a name is safe once an fsync of its directory has: syncing a file does not say where it is;
  * - names of one directory change in order, those of different directories as they like.
  *
- * What is written through a map cannot be seen here (`isMapped`): whoever makes an image brings it along.
+ * What is written through a map cannot be seen here (`isMapped`): of LMDB that is its table of readers.
  */
 import { basename, dirname, relative, sep } from 'node:path'
 import { type Call, descriptorOf, resultOf, stringsOf } from '../support/strace.ts'
@@ -41,6 +41,8 @@ export class Inode {
   isMapped = false
   /** Lines at which it was opened for writing. */
   readonly openedAt: number[] = []
+  /** As the process sees it. */
+  sizeBytes = 0
   /** Of a directory: its entries as the process sees them. */
   readonly entries: Map<string, Inode> = new Map()
 
@@ -106,6 +108,8 @@ export class Disk {
     pwrite64: (call) => this.#write(call, lastNumber(call)),
     pwritev: (call) => this.#write(call, lastNumber(call)),
     ftruncate: (call) => this.#resize(call, lastNumber(call)),
+    copy_file_range: (call) => this.#copy(call, 0, 1),
+    sendfile: (call) => this.#copy(call, 1, 0),
     fsync: (call) => this.#sync(call),
     fdatasync: (call) => this.#sync(call),
     mmap: (call) => this.#map(call),
@@ -120,7 +124,8 @@ export class Disk {
     if (call.text.includes('O_TRUNC')) this.#change(inode, call, { type: 'resize', size: 0 })
     const isSynchronous = /O_D?SYNC/.test(call.text)
     const fd = resultOf(call)
-    if (fd !== null) this.#descriptors.set(fd, { position: 0, isSynchronous })
+    const position = call.text.includes('O_APPEND') ? (inode?.sizeBytes ?? 0) : 0
+    if (fd !== null) this.#descriptors.set(fd, { position, isSynchronous })
   }
 
   #make(call: Call, isDirectory: boolean): void {
@@ -169,6 +174,22 @@ export class Disk {
     this.#change(this.find(path), call, change, safeAt ?? Number.POSITIVE_INFINITY)
   }
 
+  /** From one file to another, from an offset that the call names. */
+  #copy(call: Call, from: number, to: number): void {
+    const files = [...call.text.matchAll(/(\d+)<([^>]*)>/g)]
+    const [source, target] = [files[from]?.[2] ?? '', files[to]?.[2] ?? '']
+    const inode = this.#isBelow(target) ? this.find(target) : null
+    if (inode === null) return
+    const descriptor = this.#descriptors.get(Number(files[to]?.[1]))
+    const [, start] = /\[(\d+)\]/.exec(call.text) ?? []
+    const length = resultOf(call)
+    if (descriptor === undefined || start === undefined || length === null)
+      throw new Error(`${call.name} is not understood: ${call.text.slice(0, 200)}`)
+    const bytes = contentOf(this.find(source)).subarray(Number(start), Number(start) + length)
+    this.#change(inode, call, { type: 'write', offset: descriptor.position, bytes })
+    descriptor.position += length
+  }
+
   #resize(call: Call, size: number): void {
     this.#change(this.#inodeOf(call), call, { type: 'resize', size })
   }
@@ -197,6 +218,9 @@ export class Disk {
     if (inode === null) return
     const { begunAt, endedAt } = call
     inode.operations.push({ begunAt, endedAt, change, safeAt })
+    if (change.type === 'resize') inode.sizeBytes = change.size
+    if (change.type === 'write')
+      inode.sizeBytes = Math.max(inode.sizeBytes, change.offset + change.bytes.length)
   }
 
   #inodeOf(call: Call): Inode | null {
@@ -235,14 +259,23 @@ const unknown = new Set([
   'sync',
   'syncfs',
   'sync_file_range',
-  'copy_file_range',
-  'sendfile',
 ])
 
 /** The calls to record. */
 export const recordedCalls: string =
   'openat,mkdir,unlink,unlinkat,rmdir,link,rename,renameat2,lseek,write,writev,pwrite64,pwritev,ftruncate,' +
-  `fsync,fdatasync,mmap,${[...unknown].join(',')}`
+  `copy_file_range,sendfile,fsync,fdatasync,mmap,${[...unknown].join(',')}`
+
+/** As the process sees it. */
+export function contentOf(inode: Inode | null): Buffer {
+  const content = Buffer.alloc(inode?.sizeBytes ?? 0)
+  for (const { change } of inode?.operations ?? []) {
+    if (change.type === 'write') change.bytes.copy(content, change.offset)
+    // What is cut off reads as zeros, should it be within the size again.
+    else if (change.type === 'resize') content.fill(0, change.size)
+  }
+  return content
+}
 
 /** Each operation is safe from the end of the first sync that began after it had ended. */
 function settle({ operations, syncs }: Inode): void {

@@ -11,19 +11,20 @@
  *
  * A file that was being extended is as long as what reached it, or longer, with zeros. Names go their own ways.
  *
- * The state's file is written through a map and never synced before a clean close: whatever a disk could have
- * made of it, and worse, is `StateFate`.
+ * The state's file is never synced before a clean close: until then whatever a disk could have made of it, and
+ * worse, is `StateFate`; as it was written is the usual one.
  */
-import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Random } from '../simulation/random.ts'
-import type { Inode, Operation } from './disk.ts'
-import type { Copies, Recording } from './recording.ts'
+import { contentOf, type Inode, type Operation } from './disk.ts'
+import type { Recording } from './recording.ts'
 
 export const fates = ['all', 'safe', 'prefix', 'subset', 'torn'] as const
 export type Fate = (typeof fates)[number]
 
 const stateFates = [
+  'written',
   'missing',
   'empty',
   'short',
@@ -39,7 +40,7 @@ const sectorBytes = 512
 const pageBytes = 4_096
 
 /** What images are made of. */
-type Source = Pick<Recording, 'disk' | 'copies'>
+type Source = Pick<Recording, 'disk'>
 
 export interface Image {
   readonly cut: number
@@ -62,37 +63,36 @@ export function makeImage(
   return image
 }
 
-/**
- * The file of a state as it is while it is closed and known to be on the disk: between the end of the sync of
- * a clean close, and when it is opened for writing again. `null`: it is in use, or an older one.
- */
-function cleanCopy(recording: Source, file: Inode, cut: number): Buffer | null {
-  const files = recording.disk.inodes.filter(({ path }) => path === file.path)
-  // The sync opens the file, too, before it.
-  const syncs = files
-    .flatMap((one) => one.syncs.map(({ endedAt }) => ({ one, endedAt })))
-    .sort((a, b) => a.endedAt - b.endedAt)
-  const at = syncs.findLastIndex(({ endedAt }) => endedAt < cut)
-  const last = syncs[at]
-  if (last === undefined || last.one !== file) return null
-  const isOpen = files.some(({ openedAt }) =>
-    openedAt.some((line) => line > last.endedAt && line < cut),
-  )
-  return isOpen ? null : (copiesOf(recording, file)?.clean[at] ?? null)
-}
-
 /** Whether the power may fail here while some state is closed and safe. */
-export function hasCleanState(recording: Source, cut: number): boolean {
-  const { inodes } = recording.disk
-  return inodes.some((inode) => isState(inode) && cleanCopy(recording, inode, cut) !== null)
+export function hasCleanState({ disk }: Source, cut: number): boolean {
+  return disk.inodes.some((inode) => isState(inode.path) && isSafe(inode, cut))
 }
 
-function copiesOf({ copies }: Source, { path }: Inode): Copies | undefined {
-  return copies.get(basename(dirname(dirname(path))))
+/** Whether a snapshot is being taken, or coming in, or about to become a state. */
+export function isWithinSnapshot({ disk }: Source, cut: number): boolean {
+  return disk.inodes.some(({ path, isDirectory, operations }) => {
+    if (!isDirectory || !path.endsWith('snapshots')) return false
+    const names = new Set<string>()
+    for (const { begunAt, change } of operations) {
+      if (begunAt >= cut) break
+      for (const [name, inode] of change.type === 'names' ? change.names : []) {
+        if (inode === null) names.delete(name)
+        else names.add(name)
+      }
+    }
+    return [...names].some((name) => !name.endsWith('.mdb'))
+  })
 }
 
-function isState({ path, isMapped }: Inode): boolean {
-  return isMapped && path.endsWith(join('state', 'data.mdb'))
+/** It was written, and nothing that was can be lost. */
+function isSafe({ operations }: Inode, cut: number): boolean {
+  const begun = operations.filter(({ begunAt }) => begunAt < cut)
+  return begun.length > 0 && begun.every(({ safeAt }) => safeAt < cut)
+}
+
+/** Wherever the file was made: one comes from among the snapshots. */
+function isState(path: string): boolean {
+  return /state-\d+.data\.mdb$/.test(path)
 }
 
 class Builder {
@@ -113,9 +113,9 @@ class Builder {
     for (const [name, inode] of this.#entriesOf(directory)) {
       const at = join(path, name)
       if (inode.isDirectory) this.build(inode, at)
-      else if (!inode.isMapped) writeFileSync(at, this.#contentOf(inode))
-      else if (isState(inode)) this.#writeState(inode, at)
-      else this.#writeLockTable(inode, at)
+      else if (inode.isMapped) this.#writeLockTable(inode, at)
+      else if (isState(at) && !isSafe(inode, this.#image.cut)) this.#writeState(inode, at)
+      else writeFileSync(at, this.#contentOf(inode))
     }
   }
 
@@ -203,28 +203,19 @@ class Builder {
   }
 
   #writeState(inode: Inode, path: string): void {
-    const { state, cut } = this.#image
-    const clean = cleanCopy(this.#recording, inode, cut)
-    if (clean === null && state === 'missing') return
-    const file = openSync(path, 'w')
-    try {
-      writeSync(file, clean ?? this.#ruined(state, inode))
-      // As long as the map, with holes; or cut off behind what is used.
-      const mayBeLonger = clean !== null || (state !== 'short' && state !== 'empty')
-      if (mayBeLonger && this.#random.chance(0.5)) ftruncateSync(file, 2 ** 36)
-    } finally {
-      closeSync(file)
-    }
+    const { state } = this.#image
+    if (state !== 'missing') writeFileSync(path, this.#ruined(state, inode))
   }
 
   #ruined(state: StateFate, inode: Inode): Buffer {
     const random = this.#random
-    const copies = copiesOf(this.#recording, inode)?.any ?? []
-    if (state === 'empty' || copies.length === 0) return Buffer.alloc(0)
-    const copy = Buffer.from(random.pick(copies))
+    if (state === 'empty') return Buffer.alloc(0)
+    if (state === 'written') return this.#contentOf(inode)
+    // As it was later on: the pages in it are the same, and others.
+    const copy = contentOf(inode)
     if (state === 'short') return copy.subarray(0, random.below(copy.length))
     if (state === 'zeroed metas') return copy.fill(0, 0, 2 * pageBytes)
-    const other = random.pick(copies)
+    const other = this.#contentOf(inode)
     for (let at = 0; at < copy.length && state !== 'copy'; at += pageBytes) {
       if (random.chance(0.6)) continue
       const end = Math.min(at + pageBytes, copy.length)

@@ -7,6 +7,7 @@ import { batchOwner, readCommands } from '../../src/codec/command.ts'
 import { unpackValue } from '../../src/codec/value.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { type ClusterMarker, textOf } from './cluster-marker.ts'
+import { judgeSnapshots } from './judge-snapshots.ts'
 import { emptyContent, type LogContent, type LogMarker, plan } from './log-plan.ts'
 import type { Recording, Said } from './recording.ts'
 import type { KeyContent, Recovered } from './recover.ts'
@@ -25,6 +26,10 @@ export function judge(
   found: readonly Recovered[],
 ): readonly Entry[] {
   const said = recording.markers.filter(({ at }) => at < cut)
+  if (recording.workload === 'snapshots') {
+    judgeSnapshots(recording.history, said as Said<ClusterMarker>[], found)
+    return []
+  }
   if (recording.workload !== 'log') return judgeCluster(said as Said<ClusterMarker>[], final, found)
   judgeLog(recording.seed, said as Said<LogMarker>[], found)
   return []
@@ -207,7 +212,7 @@ export function modelOf(entries: readonly Entry[]): Map<string, KeyContent> {
   return kv
 }
 
-function areAlike(one: readonly Entry[], other: readonly Entry[]): boolean {
+export function areAlike(one: readonly Entry[], other: readonly Entry[]): boolean {
   const isLike = ({ index, term, type, bytes }: Entry, like: Entry | undefined): boolean =>
     index === like?.index &&
     term === like.term &&
@@ -222,6 +227,6 @@ function describe({ hardState, entries }: Recovered): string {
   return `term ${hardState.term}, vote ${hardState.votedFor}, ${end}`
 }
 
-function demand(condition: boolean, message: string): void {
+export function demand(condition: boolean, message: string): void {
   if (!condition) throw new Broken(message)
 }

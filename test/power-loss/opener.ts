@@ -11,8 +11,9 @@ import { type Cluster, createCluster } from '../../src/index.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { Random } from '../simulation/random.ts'
 import type { Lie } from './disk.ts'
-import { fates, hasCleanState, type Image, makeImage } from './image.ts'
+import { fates, hasCleanState, type Image, isWithinSnapshot, makeImage } from './image.ts'
 import { Broken, judge, modelOf } from './judge.ts'
+import { contentAt } from './judge-snapshots.ts'
 import { type Recording, readRecording, type WorkloadName, workloads } from './recording.ts'
 import { type Recovered, recoverNodes } from './recover.ts'
 import { dataName, markAsOfAnotherStart } from './workload.ts'
@@ -36,8 +37,10 @@ export interface Order {
 export interface Report {
   readonly image: Image & { readonly recording: number; readonly workload: WorkloadName }
   readonly entries: number
-  /** Nodes whose state was believed. */
+  /** Nodes whose state was believed, or restored. */
   readonly trusted: number
+  /** A snapshot was being taken somewhere, or was coming in. */
+  readonly isWithinSnapshot: boolean
   /** The promise that was broken; a disk that does what it says leaves nothing that a node may refuse. */
   readonly broken: string | null
 }
@@ -46,7 +49,7 @@ export class Opener {
   readonly #campaign: Campaign
   readonly #recordings: readonly Recording[]
   readonly #finals: Recovered[][] = []
-  /** Cuts at which a state is closed. */
+  /** Cuts at which a state is closed, or a snapshot under way. */
   readonly #closed = new Map<Recording, readonly number[]>()
 
   constructor(campaign: Campaign) {
@@ -60,7 +63,10 @@ export class Opener {
   async open({ n, isWhole }: Order): Promise<Report> {
     const target = join(this.#campaign.scratch, `image-${n}`)
     const { recording, at, image, random } = this.make(n, target)
-    const report = { image: { ...image, recording: at, workload: recording.workload } }
+    const report = {
+      image: { ...image, recording: at, workload: recording.workload },
+      isWithinSnapshot: isWithinSnapshot(recording, image.cut),
+    }
     const nodes = workloads[recording.workload]
     const final = await this.#finalOf(recording, at)
     try {
@@ -69,7 +75,9 @@ export class Opener {
       if (isWhole && found.every(({ identity }) => identity.clusterId !== null)) {
         rmSync(target, { recursive: true })
         this.make(n, target)
-        await openWhole(join(target, dataName), found, committed)
+        const dir = join(target, dataName)
+        if (recording.workload === 'snapshots') await openAgain(dir, found.length, recording)
+        else await openWhole(dir, found, committed)
       }
       const entries = found.reduce((sum, node) => sum + node.entries.length, 0)
       const trusted = found.filter(({ trustedIndex }) => trustedIndex > 0).length
@@ -108,8 +116,7 @@ export class Opener {
     const { cuts, turns } = recording
     if (step % 4 === 1) return turns
     if (step % 4 !== 3) return cuts
-    const closed =
-      this.#closed.get(recording) ?? cuts.filter((cut) => hasCleanState(recording, cut))
+    const closed = this.#closed.get(recording) ?? cuts.filter((cut) => isSpecial(recording, cut))
     this.#closed.set(recording, closed)
     return closed.length > 0 ? closed : turns
   }
@@ -133,6 +140,13 @@ export class Opener {
 /** Images of one recording with one fate. */
 function stepsOf({ images, recordings }: Campaign): number {
   return Math.ceil(images / recordings.length / fates.length)
+}
+
+/** Where logs are cut there is enough of closed states elsewhere. */
+function isSpecial(recording: Recording, cut: number): boolean {
+  return recording.workload === 'snapshots'
+    ? isWithinSnapshot(recording, cut)
+    : hasCleanState(recording, cut)
 }
 
 /** What the trace adds up to must be what is on the disk; else something was written that it does not show. */
@@ -163,6 +177,26 @@ async function openWhole(
     for (const [key, { value }] of modelOf(committed))
       if (!mayChange.has(key) && (await cluster.get(key)) !== unpackValue(value))
         throw new Broken(`a cluster started on it has another value of ${key}`)
+    await cluster.put('after the power cut', 1)
+  } finally {
+    await cluster.close()
+  }
+}
+
+/** As a program would; its members agree, and have what the keys had become. */
+async function openAgain(dir: string, nodes: number, { history }: Recording): Promise<void> {
+  for (let n = 1; n <= nodes; n++) await markAsOfAnotherStart(join(dir, `node-${n}`))
+  const cluster: Cluster = await createCluster({ dir, nodes })
+  try {
+    await cluster.waitForLeader()
+    await cluster.get('any')
+    for (const node of cluster.nodes) {
+      const { revision } = node.status()
+      await node.get('any')
+      for (const [key, { text }] of contentAt(history, revision))
+        if ((await node.entry(key))?.value !== text && node.status().revision === revision)
+          throw new Broken(`a cluster started on it has another value of ${key}`)
+    }
     await cluster.put('after the power cut', 1)
   } finally {
     await cluster.close()

@@ -1,15 +1,20 @@
 /** Runs a workload under strace, and reads back what the kernel saw. */
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { descriptorOf, readCalls, stringsOf } from '../support/strace.ts'
+import type { Happened } from './cluster-marker.ts'
 import { Disk, type Lie, recordedCalls } from './disk.ts'
 import { type Places, placesIn } from './workload.ts'
 
 /** What is recorded, and how many nodes it has. */
-export const workloads = { 'cluster of one': 1, 'cluster of three': 3, log: 1 } as const
+export const workloads = {
+  'cluster of one': 1,
+  'cluster of three': 3,
+  snapshots: 3,
+  log: 1,
+} as const
 export type WorkloadName = keyof typeof workloads
 
 export interface Said<Marker> {
@@ -27,18 +32,11 @@ export interface Recording {
   readonly cuts: readonly number[]
   /** Those around the making of files and around a clean close: few, and each of them another. */
   readonly turns: readonly number[]
-  /** Of the file of each node's state, by the name of the node. */
-  readonly copies: ReadonlyMap<string, Copies>
+  /** What became of the keys, revision by revision, where the workload says so. */
+  readonly history: readonly Happened[]
 }
 
-export interface Copies {
-  /** After the n-th clean close. */
-  readonly clean: readonly Buffer[]
-  /** Of any time. */
-  readonly any: readonly Buffer[]
-}
-
-const recordingMsMax = 120_000
+const recordingMsMax = 300_000
 /** A slow disk: what is promised too early has time to be believed. */
 const syncDelayUs = 5_000
 /** More than any single write of the workloads. */
@@ -47,11 +45,17 @@ const stringBytesMax = 2 ** 24
 /** Cuts on each side of a turn. */
 const turnCuts = 12
 
+const scripts: Readonly<Record<WorkloadName, string>> = {
+  'cluster of one': './cluster-workload.js',
+  'cluster of three': './cluster-workload.js',
+  snapshots: './snapshot-workload.js',
+  log: './log-workload.js',
+}
+
 export async function record(workload: WorkloadName, folder: string, seed: number): Promise<void> {
   const places = placesIn(folder)
   mkdirSync(places.root)
-  mkdirSync(places.copies)
-  const script = workload === 'log' ? './log-workload.js' : './cluster-workload.js'
+  const script = scripts[workload]
   const program = fileURLToPath(new URL(script, import.meta.url))
   const options = ['-f', '-y', '-xx', '-s', `${stringBytesMax}`, '-o', places.trace]
   const slow = `inject=fdatasync:delay_enter=${syncDelayUs}`
@@ -90,21 +94,14 @@ export function readRecording(
     markers,
     cuts,
     turns: turnsAmong(cuts, disk),
-    copies: readCopies(places),
+    history: readHistory(places),
   }
 }
 
-function readCopies({ copies }: Places): Map<string, Copies> {
-  const found = new Map<string, { clean: Buffer[]; any: Buffer[] }>()
-  for (const name of readdirSync(copies).sort()) {
-    const [, node = '', kind] = /^(node-\d+)-(clean|live)/.exec(name) ?? []
-    const of = found.get(node) ?? { clean: [], any: [] }
-    found.set(node, of)
-    const bytes = readFileSync(join(copies, name))
-    of.any.push(bytes)
-    if (kind === 'clean') of.clean.push(bytes)
-  }
-  return found
+function readHistory({ history }: Places): readonly Happened[] {
+  if (!existsSync(history)) return []
+  const lines = readFileSync(history, 'utf8').trim().split('\n')
+  return lines.map((line) => JSON.parse(line) as Happened)
 }
 
 function cutsOf({ inodes }: Disk, markers: readonly Said<unknown>[]): number[] {

@@ -16,10 +16,13 @@ export interface Recovered {
   readonly incarnation: number
   readonly hardState: HardState
   readonly entries: readonly Entry[]
-  /** Of the state as it was believed; 0: made anew. */
+  /** The log begins behind it. */
+  readonly baseIndex: Index
+  /** Of the state as it was believed, or restored from a snapshot; 0: made anew. */
   readonly trustedIndex: Index
   /** Of the state, once what a majority holds was applied. */
   readonly appliedIndex: Index
+  readonly revision: number
   readonly kv: ReadonlyMap<string, KeyContent>
 }
 
@@ -80,9 +83,10 @@ function recover({ log, state, identity, incarnation }: Opened, held: Index): Re
   const entries = entriesOf(log)
   const committed = entries.filter(({ index }) => index > trustedIndex && index <= held)
   if (identity.clusterId !== null) state.apply(committed, null, log.base.index + 1)
-  const { appliedIndex } = state
+  const { appliedIndex, revision } = state
   const { hardState } = log
-  return { identity, incarnation, hardState, entries, trustedIndex, appliedIndex, kv: kvOf(state) }
+  const positions = { baseIndex: log.base.index, trustedIndex, appliedIndex, revision }
+  return { identity, incarnation, hardState, entries, ...positions, kv: kvOf(state) }
 }
 
 /** Copies: the map is gone when the log is closed. */

@@ -1,5 +1,5 @@
-/** What the recorded processes have in common: markers in the trace, and copies of what a map hides. */
-import { openSync, writeFileSync, writeSync } from 'node:fs'
+/** What the recorded processes have in common: where things are, and markers in the trace. */
+import { openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { directoryAt } from '../../src/storage/directory.ts'
 import { openLogEnvironment } from '../../src/storage/environment.ts'
@@ -13,8 +13,8 @@ export interface Places {
   readonly data: string
   readonly trace: string
   readonly markers: string
-  /** Copies of the states: `node-1-clean-N` after each clean close, `node-1-live-N` while in use. */
-  readonly copies: string
+  /** What became of the keys. */
+  readonly history: string
 }
 
 /** Of the data directory, on the disk that was recorded and in every image. */
@@ -28,7 +28,7 @@ export function placesIn(folder: string): Places {
     data,
     trace: join(folder, 'trace'),
     markers: join(folder, 'markers'),
-    copies: join(folder, 'copies'),
+    history: join(folder, 'history'),
   }
 }
 
@@ -52,8 +52,4 @@ export async function markAsOfAnotherStart(node: string): Promise<void> {
   const { stateMark } = store
   if (stateMark !== null) store.saveStateMark({ ...stateMark, bootId: 'another' })
   await store.close()
-}
-
-export function saveCopy({ copies }: Places, name: string, bytes: Buffer): void {
-  writeFileSync(join(copies, name), bytes)
 }

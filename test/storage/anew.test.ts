@@ -33,7 +33,7 @@ test('a log that begins behind a snapshot can found a cluster there, and tells t
   const path = join(await temporaryDir(t), 'log')
   const { store: log } = LogStore.open(openLogEnvironment(path), path)
   const identity = { nodeId, clusterId: null, address: null, starts: 0 }
-  const stateMark = { bootId: '', clean: true, generation: 0 }
+  const stateMark = { bootId: '', clean: true, lost: false, unproven: 0, generation: 0 }
   log.beginBehind(markAt(40), identity, stateMark)
   assert.throws(() => log.beginBehind(markAt(41), identity, stateMark), /only a new log/)
   assert.deepEqual([log.base, log.lastIndex], [{ index: 40, term: 3 }, 40])

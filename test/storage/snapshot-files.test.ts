@@ -99,6 +99,18 @@ test('a copy is the state of one moment, made while it goes on changing', async 
   assert.equal(keysOf(restored).length, snapshot.index)
 })
 
+test('a state made of a copy, in which no page is free, takes deletes of whole pages', async (t) => {
+  const stage = await openStage(t)
+  write(stage.state, 400)
+  const snapshot = await take(stage)
+  stage.folder.restore(snapshot, 1)
+  const restored = openState(t, stage.directory, 1)
+  const gone = Array.from({ length: 300 }, (_, n) => ['delete', `key/${n + 1}`] as const)
+  // Where pages are written through a map, LMDB ends the process here (environment.ts).
+  restored.apply([batchEntry(snapshot.index + 1, gone)], null, snapshot.index + 1)
+  assert.equal(keysOf(restored).length, 100)
+})
+
 test('a copy leaves out what is free in the state', async (t) => {
   const stage = await openStage(t)
   for (let round = 0; round < 20; round++)

@@ -41,16 +41,18 @@ function nothing(): void {}
 
 const quiet: Hooks = { begin: nothing, commit: nothing, done: nothing }
 
-/** In which what takes time never ends. */
-const world: SnapshotWorld = {
-  random: new Random(1),
-  sights: new Sights(),
-  freeBytes: () => Number.POSITIVE_INFINITY,
-  after: nothing,
-  step: nothing,
+/** In which what takes time ends when it is called. */
+function worldOf(later: (() => void)[]): SnapshotWorld {
+  return {
+    random: new Random(1),
+    sights: new Sights(),
+    freeBytes: () => Number.POSITIVE_INFINITY,
+    after: (_, run) => void later.push(run),
+    step: nothing,
+  }
 }
 
-const snapshots = { snapshotLogBytes: 2 ** 30, snapshotChunkBytes: 64, wake: nothing }
+const snapshots = { snapshotLogBytes: 2 ** 30, snapshotChunkBytes: 64 }
 
 /** What a fault does to it. */
 export interface Disk {
@@ -75,6 +77,8 @@ export interface Stage {
   readonly failures: readonly SkiffErrorData[]
   /** Turns that were asked for, though nothing came in. */
   readonly scheduled: (() => void)[]
+  /** What ends a while later: copies of snapshots, and looks at them. */
+  readonly later: (() => void)[]
   /** What has left the turn so far, to peers and to callers. */
   readonly rpcs: WireRpc[]
   readonly reports: StorageToNetwork[]
@@ -102,6 +106,8 @@ export function openStage(options: StageOptions = {}): Stage {
 /** The same, at the moment of its start. */
 export function openFreshStage({ first = members, disks: left = null }: StageOptions = {}): Stage {
   const disks = left ?? new Disks()
+  const later: (() => void)[] = []
+  const world = worldOf(later)
   const disk: Disk = {
     logCommit: nothing,
     stateCommit: nothing,
@@ -147,13 +153,16 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   const settings = { limits, watcherBytesMax: 1_000_000, board: memory, space }
   const scheduled: (() => void)[] = []
   const schedule = (turn: () => void): void => void scheduled.push(turn)
-  const parts = assembleNode(home, opened, { ...settings, ...snapshots, schedule }, dice)
+  let wake = nothing
+  const snapshotting = { ...snapshots, schedule, wake: () => wake() }
+  const parts = assembleNode(home, opened, { ...settings, ...snapshotting }, dice)
   const storage = new Storage({ network, codecs: [codec] }, parts)
+  wake = () => storage.poke()
   const failures: SkiffErrorData[] = []
   storage.start((error) => failures.push(error))
   assert.deepEqual(failures, [])
   return {
-    ...{ disk, failures, scheduled, rpcs, reports, disks },
+    ...{ disk, failures, scheduled, later, rpcs, reports, disks },
     board: new BoardReader(memory),
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {

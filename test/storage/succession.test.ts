@@ -1,8 +1,12 @@
 /** Of a node whose leadership goes to another: what becomes of the batches of others, and of a low disk. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { batchOwner } from '../../src/codec/command.ts'
+import { unpackEntries } from '../../src/codec/record.ts'
 import type { NetworkToStorage, StorageToNetwork, WireRpc } from '../../src/messages.ts'
-import { limits } from '../raft/harness.ts'
+import { DiskSpace } from '../../src/storage/disk-space.ts'
+import { Succession } from '../../src/storage/succession.ts'
+import { limits, TestServer } from '../raft/harness.ts'
 import { batchBytes, batchEntry } from '../support/batches.ts'
 import {
   append,
@@ -73,6 +77,22 @@ test('what others forward waits while leadership is handed over, and is taken if
   assert.equal(stage.board.read().lastIndex, lastIndex)
   stage.turn([[leader, { type: 'timeoutNowDeclined', term: 2 }]], [{ type: 'cancelChange', id: 1 }])
   assert.equal(stage.board.read().lastIndex, lastIndex + 2)
+})
+
+test('and taken in the order in which it was sent', () => {
+  const stage = openLeader()
+  stage.turn([], [relieve(1)])
+  stage.turn([forward(1)])
+  stage.rpcs.length = 0
+  const no: Came = [leader, { type: 'timeoutNowDeclined', term: 2 }]
+  stage.turn([no, forward(2)], [{ type: 'cancelChange', id: 1 }])
+  const [sent] = stage.rpcs.flatMap((rpc) => (rpc.type === 'append' ? [rpc] : []))
+  assert.ok(sent !== undefined)
+  const taken = unpackEntries(sent.entries, sent.entryCount)
+  assert.deepEqual(
+    taken.map(({ bytes }) => batchOwner(bytes).sequence),
+    [1, 2],
+  )
 })
 
 test('if it goes, it is for its owner to send it to the next leader', () => {
@@ -175,4 +195,57 @@ test('callers of a leader without room: what was sent may happen, what was not n
   stage.turn([beat], [propose(3)])
   assert.equal(took(stage, 'forward'), sent + 1)
   assert.equal(refusals(stage).length, 2)
+})
+
+/** A leader in term 2 that is about to close, and has or has not yet ended to hand over. */
+function openLeaving() {
+  const server = new TestServer().lead('b').acknowledge(['b', 'c'])
+  server.turn()
+  const space = new DiskSpace(() => 2 ** 40, 1)
+  const succession = new Succession(server.raft, space, limits.electionTicksMin)
+  let isDone = false
+  succession.leave(() => {
+    isDone = true
+  })
+  const turn = (): boolean => {
+    succession.pump(() => assert.fail('nothing was forwarded'))
+    server.turn()
+    return isDone
+  }
+  const pass = (ticks: number): boolean => {
+    for (let n = 0; n < ticks; n++) {
+      for (const id of ['b', 'c']) server.step(id, { type: 'heartbeatReply', term: 2, round: 1 })
+      server.tick()
+      succession.tick()
+      turn()
+    }
+    return isDone
+  }
+  return { server, turn, pass }
+}
+
+test('a node that closes waits until it hears its successor, and not for the vote alone', () => {
+  const { server, turn } = openLeaving()
+  assert.ok(!turn())
+  server.step('b', { type: 'vote', term: 3, lastIndex: 2, lastTerm: 2, isTransfer: true })
+  assert.ok(!turn())
+  server.step('b', { type: 'heartbeat', term: 3, commitIndex: 0, round: 1 })
+  assert.ok(turn())
+})
+
+test('it asks another if one fails, and waits no longer than for two', () => {
+  const { server, turn, pass } = openLeaving()
+  turn()
+  assert.ok(server.raft.isTransferring)
+  assert.ok(!pass(limits.electionTicksMin + 1))
+  assert.ok(server.raft.isTransferring)
+  assert.ok(!pass(limits.electionTicksMin - 2))
+  assert.ok(pass(1))
+})
+
+test('it does not wait where nobody can take over', () => {
+  const { server, turn } = openLeaving()
+  turn()
+  for (const id of ['b', 'c']) server.raft.linkLost(id)
+  assert.ok(turn())
 })

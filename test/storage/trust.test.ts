@@ -1,5 +1,6 @@
 /** When the state environment is believed, and when the log makes it anew. */
 import assert from 'node:assert/strict'
+import { rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openLogEnvironment, openStateEnvironment } from '../../src/storage/environment.ts'
@@ -88,3 +89,36 @@ test('a state in use is marked unclean, and clean only once it is closed', async
   await closed.close()
   assert.equal(await mark(), true)
 })
+
+for (const damage of ['deleted', 'of a lost boot'] as const) {
+  test(`a state that is ${damage} is made of the newest snapshot that is whole, and of the log behind it`, async (t) => {
+    const dir = await temporaryDir(t)
+    const cluster = await openCluster(t, { dir })
+    for (let n = 0; n < 3; n++) {
+      await cluster.put('k', n)
+      await cluster.snapshot()
+    }
+    await cluster.put('behind', 1)
+    const { firstIndex, revision } = cluster.status()
+    assert.ok(firstIndex > 1, 'the log alone cannot make it')
+    await cluster.close()
+    const node = join(dir, 'node-1')
+    if (damage === 'deleted') rmSync(join(node, 'state-0'), { recursive: true })
+    else {
+      const { store } = LogStore.open(openLogEnvironment(join(node, 'log')), dir)
+      store.saveStateMark({
+        bootId: 'another',
+        clean: false,
+        lost: false,
+        unproven: 0,
+        generation: 0,
+      })
+      const [newest] = store.snapshots
+      await store.close()
+      truncateSync(join(node, 'snapshots', `${newest?.index}-${newest?.hash}.mdb`), 5_000)
+    }
+    const again = await openCluster(t, { dir })
+    assert.deepEqual([await again.get('k'), await again.get('behind')], [2, 1])
+    assert.equal(again.status().revision, revision)
+  })
+}

@@ -9,6 +9,7 @@ import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
 import { readBugs } from './reads.ts'
 import { replicationBugs } from './replication.ts'
+import { snapshotBugs } from './snapshots.ts'
 import { logBugs, stateBugs, turnBugs } from './storage.ts'
 import { transferBugs } from './transfers.ts'
 
@@ -23,6 +24,7 @@ export const allMutants: readonly Mutant[] = [
   ...turnBugs,
   ...logBugs,
   ...stateBugs,
+  ...snapshotBugs,
   ...healthBugs,
   ...callerBugs,
   ...clientBugs,

@@ -185,7 +185,7 @@ export const stateBugs: readonly Mutant[] = [
     'return',
   ),
   plant(
-    'state-machine.ts',
+    'key-state.ts',
     'an overwritten key is a new one',
     'this.version = this.exists ? this.version + 1 : 1',
     'this.version = 1',
@@ -206,7 +206,7 @@ export const stateBugs: readonly Mutant[] = [
     'opening.ts',
     'a state is trusted after the loss of power',
     'mark !== null && (mark.clean || mark.bootId === bootId)',
-    "mark !== null && mark.bootId !== ''",
+    'mark !== null',
   ),
   plant(
     'opening.ts',
