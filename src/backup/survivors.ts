@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../errors.ts'
+import { everyone, noMembership } from '../raft/membership.ts'
 import type { Member, Membership, MembershipAt, SnapshotMark } from '../raft/types.ts'
 import { bootId, type Directory, directoryAt } from '../storage/directory.ts'
 import {
@@ -180,7 +181,7 @@ export class SurvivorReader {
       ...{ term: hardState.term, votedFor: hardState.votedFor, firstIndex: base.index + 1 },
       ...{ lastIndex, lastTerm: log.termAt(lastIndex) ?? 0, state: this.#trust(stateMark) },
       snapshotIndex: snapshots[0]?.index ?? 0,
-      members: memberships.at(-1)?.members ?? [],
+      members: everyone(memberships.at(-1) ?? noMembership),
     }
     try {
       return { ...found, appliedIndex: this.#findSource(log, found.state, stateMark) }

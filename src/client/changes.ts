@@ -29,6 +29,8 @@ export interface ChangeParts {
   readonly progress: () => number
 }
 
+type Question = Extract<NetworkToStorage, { readonly type: 'change' | 'plan' }>
+
 /** Range of the first change's number; what is left above it is never used up. */
 const idsRandom = 2 ** 47
 
@@ -63,14 +65,8 @@ export class Changes {
     this.#ids++
     const id = this.#ids
     const planned = new Promise<Forecast>((resolve) => this.#planned.set(id, resolve))
-    try {
-      this.#post({ type: 'plan', id, change })
-      const tooLate = this.#parts.views.until(() => false, latePlan, rest())
-      return await Promise.race([planned, tooLate.then(() => planned)])
-    } finally {
-      this.#planned.delete(id)
-      this.#post({ type: 'cancelChange', id })
-    }
+    const tooLate = this.#parts.views.until(() => false, latePlan, rest())
+    return this.#pose({ type: 'plan', id, change }, [planned, tooLate.then(() => planned)])
   }
 
   /**
@@ -116,17 +112,24 @@ export class Changes {
         reject(new SkiffError('SKIFF_MEMBERSHIP', 'not-applied', reason)),
       )
     })
+    const done = this.#parts.views.until(
+      (view) => isDone(view, change),
+      () => late(change),
+      options,
+      progress,
+    )
+    return this.#pose({ type: 'change', id, change, via }, [done, refused])
+  }
+
+  /** Storage asks until the first of these is there. */
+  async #pose<Answer>(question: Question, answers: readonly Promise<Answer>[]): Promise<Answer> {
+    const { id } = question
     try {
-      this.#post({ type: 'change', id, change, via })
-      const done = this.#parts.views.until(
-        (view) => isDone(view, change),
-        () => late(change),
-        options,
-        progress,
-      )
-      return await Promise.race([done, refused])
+      this.#post(question)
+      return await Promise.race(answers)
     } finally {
       this.#refused.delete(id)
+      this.#planned.delete(id)
       this.#post({ type: 'cancelChange', id })
     }
   }

@@ -97,7 +97,8 @@ export function sortMembers(members: readonly Member[]): Membership {
   return [...members].sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-function quorumOf({ members, outgoing }: Configuration): Quorum {
+/** By whom is decided under it. */
+export function quorumOf({ members, outgoing }: Configuration): Quorum {
   return new Quorum(votersOf(members), votersOf(outgoing))
 }
 

@@ -14,8 +14,7 @@
  */
 import { SkiffError } from '../errors.ts'
 import type { WireRpc } from '../messages.ts'
-import { votersOf } from '../raft/membership.ts'
-import { Quorum } from '../raft/quorum.ts'
+import { everyone, quorumOf } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { Index, NodeId } from '../raft/types.ts'
 import { logRemedy } from './environment.ts'
@@ -144,7 +143,7 @@ export class Health {
     const { raft, state } = this.#parts
     const { appliedIndex: index } = state
     const digest = state.digestAt(index)
-    const others = raft.membership.members.filter(({ id }) => id !== raft.id)
+    const others = everyone(raft.membership).filter(({ id }) => id !== raft.id)
     if (index === 0 || digest === null || others.length === 0) return
     this.#audit = { index, answers: new Map([[raft.id, digest]]) }
     for (const { id } of others) this.#events.send(id, { type: 'audit', index })
@@ -156,8 +155,7 @@ export class Health {
     const { answers } = this.#audit
     if (answers.get(from) === digest) return
     answers.set(from, digest)
-    const { members, outgoing } = raft.membership
-    const quorum = new Quorum(votersOf(members), votersOf(outgoing))
+    const quorum = quorumOf(raft.membership)
     const right = [...answers.values()].find((each) =>
       quorum.isQuorum((id) => answers.get(id) === each),
     )
@@ -221,7 +219,7 @@ export class Health {
   #lose(reason: string): void {
     const { raft } = this.#parts
     raft.loseState()
-    if (raft.membership.members.some(({ id }) => id !== raft.id)) return
+    if (everyone(raft.membership).some(({ id }) => id !== raft.id)) return
     const message = `the state is lost: ${reason}, and no snapshot leads to another. ${logRemedy}`
     throw new SkiffError('SKIFF_STORAGE', 'unknown', message)
   }

@@ -7,7 +7,13 @@ import { packEntries } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import { incarnationRandom, withStart } from '../raft/lineage.ts'
-import { configurationOf, encodeConfiguration, type MembershipAt } from '../raft/membership.ts'
+import {
+  configurationOf,
+  encodeConfiguration,
+  everyone,
+  type MembershipAt,
+  noMembership,
+} from '../raft/membership.ts'
 import { Raft } from '../raft/raft.ts'
 import type { Entry, Index, Membership, NodeId, RaftLimits, SnapshotMark } from '../raft/types.ts'
 import { BoardWriter } from './board.ts'
@@ -188,7 +194,7 @@ function checkLogIsThere(home: Home, log: LogStore): void {
 
 /** A state that is lost is to come from another member; where there is none, nobody will bring it. */
 function checkOthersHaveIt(home: Home, self: NodeId, memberships: readonly MembershipAt[]): void {
-  if (memberships.at(-1)?.members.some(({ id }) => id !== self) === true) return
+  if (everyone(memberships.at(-1) ?? noMembership).some(({ id }) => id !== self)) return
   const reason = `the state in ${home.path} is lost, no snapshot of it is whole, and the log begins behind its first entry`
   throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${reason}. ${logRemedy}`)
 }

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { Changes } from '../../src/client/changes.ts'
 import { Client } from '../../src/client/client.ts'
 import { ViewBoard } from '../../src/client/view.ts'
-import type { MembershipChange, NetworkToStorage } from '../../src/messages.ts'
+import type { NetworkToStorage } from '../../src/messages.ts'
 import { resolveOptions } from '../../src/options.ts'
 import type { Member } from '../../src/raft/types.ts'
 import { BoardReader, BoardWriter, createBoard } from '../../src/storage/board.ts'
@@ -15,8 +15,8 @@ import { skiff } from '../support/cluster.ts'
 const [ours, theirs] = ['00000000000000aa', '00000000000000bb']
 const address = '127.0.0.1:7400'
 const seed = { id: ours, address: '127.0.0.1:7401' }
-const add: MembershipChange = { type: 'add', member: theirs, address, role: 'voter' }
-const remove: MembershipChange = { type: 'remove', member: theirs }
+const add = { type: 'add', member: theirs, address, role: 'voter' } as const
+const remove = { type: 'remove', member: theirs } as const
 const voter: Member = { id: theirs, address, role: 'voter' }
 
 /** Nothing is asked of these. */
@@ -34,9 +34,10 @@ function openChanges(t: TestContext, catchUp: () => Promise<void> = async () => 
   const { port, storage } = openChannel(t)
   const views = new ViewBoard(1_000)
   const changes = new Changes({ port, views, timeoutMs: 1_000, catchUp, progress: () => 0 })
-  const show = (members: readonly Member[]) => views.show({ ...views.view, members })
+  const show = (members: readonly Member[], isJoint = false) =>
+    views.show({ ...views.view, members, isJoint })
   const posted = (): readonly NetworkToStorage[] => storage.receive()
-  return { changes, show, posted }
+  return { changes, show, posted, sweep: () => views.sweep() }
 }
 
 for (const [change, before, after] of [
@@ -165,4 +166,68 @@ test('changes of one start are not numbered like those of another', async (t) =>
     await done
   }
   assert.equal(ids.size, 10)
+})
+
+test('a change is not done while its configuration is joint: who leaves is needed still', async (t) => {
+  const { changes, show, posted } = openChanges(t)
+  show([voter])
+  const done = changes.change(remove)
+  await nextTurn()
+  let isDone = false
+  void done.then(() => {
+    isDone = true
+  })
+  show([], true)
+  await nextTurn()
+  assert.equal(isDone, false)
+  show([])
+  assert.deepEqual((await done).members, [])
+  await nextTurn()
+  assert.deepEqual(
+    posted().map(({ type }) => type),
+    ['change', 'cancelChange'],
+  )
+})
+
+for (const [what, change, members] of [
+  ['a learner is one', { ...add, role: 'learner' }, [{ ...voter, role: 'learner' }]],
+  ['a replacement is there', { ...add, type: 'replace', old: ours }, [voter]],
+] as const)
+  test(`a change is done when ${what}`, async (t) => {
+    const { changes, show } = openChanges(t)
+    const self: Member = { id: ours, address: '127.0.0.1:7401', role: 'voter' }
+    show(change.type === 'replace' ? [self, voter] : [self])
+    const done = changes.change(change)
+    await nextTurn()
+    show(members)
+    assert.deepEqual((await done).members, members)
+  })
+
+test('a plan is asked once, is what storage says, and asks for no change', async (t) => {
+  const { changes, posted } = openChanges(t)
+  const planned = changes.plan(remove)
+  await nextTurn()
+  const [question, ...others] = posted()
+  assert.ok(question?.type === 'plan')
+  assert.deepEqual([question.change, others], [remove, []])
+  const forecast = { before: [voter], after: [], refused: null }
+  changes.planned(question.id + 1, { ...forecast, refused: 'of another' })
+  changes.planned(question.id, forecast)
+  assert.deepEqual(await planned, forecast)
+  await nextTurn()
+  assert.deepEqual(posted(), [{ type: 'cancelChange', id: question.id }])
+})
+
+test('a plan that nobody answers has changed nothing', async (t) => {
+  let time = 0
+  t.mock.method(performance, 'now', () => time)
+  const { changes, sweep } = openChanges(t)
+  const late = assert.rejects(
+    changes.plan(remove),
+    skiff('SKIFF_TIMEOUT', 'not-applied', /has not said within the deadline/),
+  )
+  await nextTurn()
+  time = 1_001
+  sweep()
+  await late
 })

@@ -1,30 +1,34 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Change, Plan } from '../../src/messages.ts'
+import type { Change, MemberChange, Plan } from '../../src/messages.ts'
 import { configurationOf, type Target } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
+import type { ChangeOutcome } from '../../src/raft/reconfiguration.ts'
 import type { Member, NodeId } from '../../src/raft/types.ts'
 import { Changes } from '../../src/storage/changes.ts'
 
 const self: Member = { id: '00000000000000aa', address: '127.0.0.1:1', role: 'voter' }
 const other: Member = { id: '00000000000000bb', address: '127.0.0.1:2', role: 'voter' }
 
-/** A leader that would take any change. */
-function leading(changed: (members: readonly Member[]) => void, address = self.address): Changes {
-  return changesOf({ isLeader: true, leaderId: self.id }, changed, address)
+interface Situation {
+  /** What it would say to any change, as far as it leads. */
+  readonly outcome?: ChangeOutcome | null
+  readonly leaderId?: NodeId
+  /** Where it is. */
+  readonly address?: string
 }
 
-function changesOf(
-  { isLeader, leaderId }: { isLeader: boolean; leaderId: string | null },
+/** A leader; or, where another leads, a follower. */
+function leading(
   changed: (members: readonly Member[]) => void,
-  address: string,
+  { outcome = { type: 'accepted' }, leaderId = self.id, address = self.address }: Situation = {},
 ): Changes {
   const raft = {
     id: self.id,
-    isLeader,
+    isLeader: leaderId === self.id,
     status: { leaderId },
     membership: configurationOf([self, other]),
-    considerMembers: () => ({ type: 'accepted' }),
+    considerMembers: () => outcome,
     changeMembership: ({ members }: Target) => {
       changed(members)
       return { type: 'accepted' }
@@ -67,11 +71,9 @@ test('a member moves, as it is; nobody moves who is none, nor to where another o
 
 test('a member that is elsewhere asks its leader to say so, again and again', () => {
   const asked: (readonly [NodeId, Change | Plan])[] = []
-  const changes = changesOf(
-    { isLeader: false, leaderId: other.id },
-    () => assert.fail('a follower changes nothing'),
-    '127.0.0.1:9',
-  )
+  const changes = leading(() => assert.fail('a follower changes nothing'), {
+    ...{ leaderId: other.id, address: '127.0.0.1:9' },
+  })
   const pump = () => {
     changes.pump((to, request) => {
       asked.push([to, request])
@@ -91,7 +93,7 @@ test('a member that is elsewhere asks its leader to say so, again and again', ()
 test('a leader that is elsewhere moves itself, and one that is where it should be does nothing', () => {
   const seen: (readonly Member[])[] = []
   const ask = () => assert.fail('a leader asks nobody')
-  leading((members) => seen.push(members), '127.0.0.1:9').pump(ask)
+  leading((members) => seen.push(members), { address: '127.0.0.1:9' }).pump(ask)
   assert.deepEqual(seen, [[{ ...self, address: '127.0.0.1:9' }, other]])
   leading(() => assert.fail('nothing to change')).pump(ask)
 })
@@ -122,4 +124,71 @@ test('what our own callers ask and a leader refuses is told once, and asked no m
   assert.match(result.reason, /is the address of member/)
   changes.tick()
   assert.deepEqual(changes.pump(ask), [])
+})
+
+test('what would come of a change is told, and nothing is changed', () => {
+  const changes = leading(() => assert.fail('the members were changed'))
+  const remove: MemberChange = { type: 'remove', member: other.id }
+  const before = [self, other]
+  assert.deepEqual(changes.forecast(remove), {
+    type: 'planned',
+    forecast: { before, after: [self], refused: null },
+  })
+  const stranger = changes.forecast({ type: 'remove', member: '00000000000000cc' })
+  assert.deepEqual(stranger, {
+    type: 'planned',
+    forecast: { before, after: before, refused: null },
+  })
+  const taken = changes.forecast({
+    type: 'replace',
+    old: other.id,
+    member: self.id,
+    address: 'x:1',
+  })
+  assert.ok(taken.type === 'planned')
+  assert.match(taken.forecast.refused ?? '', /is a member already/)
+  assert.deepEqual(taken.forecast.after, before)
+  changes.plan(7, remove)
+  const [result] = changes.pump(() => assert.fail('a leader asks nobody'))
+  assert.ok(result?.type === 'changePlanned' && result.id === 7)
+  assert.deepEqual(
+    changes.pump(() => undefined),
+    [],
+    'it is told once',
+  )
+})
+
+test('a plan says what the leader would say: no, not now, or ask another', () => {
+  const remove: MemberChange = { type: 'remove', member: other.id }
+  for (const [outcome, answer] of [
+    [
+      { type: 'busy', reason: 'wait' },
+      { type: 'busy', reason: 'wait' },
+    ],
+    [null, { type: 'redirected', leader: { id: self.id, address: self.address } }],
+    [
+      { type: 'refused', reason: 'no' },
+      { type: 'planned', forecast: { before: [self, other], after: [self, other], refused: 'no' } },
+    ],
+  ] as const) {
+    const changes = leading(() => assert.fail('the members were changed'), { outcome })
+    assert.deepEqual(changes.forecast(remove), answer)
+  }
+})
+
+test('a plan is asked of the leader, again and again, and told when it answers', () => {
+  const changes = leading(() => undefined, { leaderId: other.id })
+  const remove: MemberChange = { type: 'remove', member: other.id }
+  changes.plan(7, remove)
+  const asked: unknown[] = []
+  const pump = () => changes.pump((to, request) => asked.push([to, request]))
+  pump()
+  for (let n = 0; n < 2; n++) changes.tick()
+  pump()
+  assert.deepEqual(asked, Array(2).fill([other.id, { type: 'plan', id: 7, change: remove }]))
+  assert.equal(changes.answered(7, { type: 'busy', reason: 'wait' }), null)
+  const forecast = { before: [self, other], after: [self], refused: null }
+  const told = changes.answered(7, { type: 'planned', forecast })
+  assert.deepEqual(told, { type: 'changePlanned', id: 7, forecast })
+  assert.equal(changes.answered(7, { type: 'planned', forecast }), null)
 })

@@ -161,8 +161,8 @@ export const callerBugs: readonly Mutant[] = [
     edits: [
       {
         file: 'src/client/changes.ts',
-        find: "      this.#refused.delete(id)\n      this.#post({ type: 'cancelChange', id })\n",
-        replace: '      this.#refused.delete(id)\n',
+        find: "      this.#post({ type: 'cancelChange', id })\n",
+        replace: '',
       },
     ],
   },

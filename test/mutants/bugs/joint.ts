@@ -4,6 +4,7 @@ import { type Mutant, mutantsOf } from '../mutant.ts'
 const plant = mutantsOf('src/raft')
 const plantStorage = mutantsOf('src/storage')
 const plantCodec = mutantsOf('src/codec')
+const plantClient = mutantsOf('src/client')
 
 export const jointBugs: readonly Mutant[] = [
   plant(
@@ -182,5 +183,23 @@ export const jointBugs: readonly Mutant[] = [
     'a snapshot on the wire forgets that its configuration is joint',
     '{ index: membershipIndex, ...configuration }',
     '{ index: membershipIndex, ...configuration, outgoing: [] }',
+  ),
+  plantStorage(
+    'changes.ts',
+    'a plan changes the members',
+    'const outcome = this.#raft.considerMembers(isWish ? wish.after.members : before)',
+    'const outcome = isWish ? this.#raft.changeMembership(wish.first) : null',
+  ),
+  plantStorage(
+    'wishes.ts',
+    'a newcomer votes at once',
+    "{ id: member, address, role: 'learner' }",
+    "{ id: member, address, role: 'voter' }",
+  ),
+  plantClient(
+    'changes.ts',
+    'a change is taken for done while it is joint',
+    'if (isJoint) return false',
+    '',
   ),
 ]
