@@ -173,11 +173,9 @@ export class StateMachine {
   beginAnew(revisionGap: number): void {
     const { sessions, revisions, meta } = this.#tables
     const revision = this.#position.revision + revisionGap
-    for (const { key, value } of sessions.getRange({ start: Buffer.from([0]) }))
-      this.#hash.remove('sessions', Buffer.from(key), Buffer.from(value))
     this.#environment.transactionSync(() => {
       for (const { key, value } of sessions.getRange({ start: Buffer.from([0]) }))
-        this.#hash.remove('sessions', key, value)
+        this.#hash.remove('sessions', Buffer.from(key), Buffer.from(value))
       for (const table of [sessions, revisions]) removeAll(table)
       meta.removeSync(membershipKey)
       this.#position = { ...this.#position, revision, hash: this.#hash.lanes }

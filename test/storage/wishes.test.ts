@@ -107,7 +107,7 @@ describe('a change', () => {
   test('that cannot be says why', () => {
     const seven = configurationOf([...'abcdefg'].map((id) => member(id)))
     for (const [from, change, reason] of [
-      [trio, add('a', 'voter', 'x:1'), /a is a member at a:1/],
+      [trio, add('a', 'voter', 'b:1'), /b:1 is the address of member b/],
       [trio, add('d', 'voter', 'a:1'), /a:1 is the address of member a/],
       [trio, replace('c', 'd', 'a:1'), /a:1 is the address of member a/],
       [trio, replace('x', 'd'), /x is no member/],
