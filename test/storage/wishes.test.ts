@@ -105,6 +105,7 @@ describe('a change', () => {
   })
 
   test('that cannot be says why', () => {
+    const replacing = withLearner([{ id: 'd', inPlaceOf: 'c' }])
     const seven = configurationOf([...'abcdefg'].map((id) => member(id)))
     for (const [from, change, reason] of [
       [trio, add('a', 'voter', 'x:1'), /a is a member at a:1/],
@@ -113,6 +114,7 @@ describe('a change', () => {
       [trio, replace('x', 'd'), /x is no member/],
       [trio, replace('c', 'a'), /a is a member already/],
       [trio, replace('c', 'c'), /its own place/],
+      [replacing, replace('c', 'e'), /c is being replaced by d/],
       [seven, add('h'), /at most 7 members/],
       [seven, add('h', 'learner'), /at most 7 members/],
     ] as const) {
