@@ -35,3 +35,10 @@ export function formatAddress(host: string, port: number): string {
 export function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
+
+/** The port it had last, if it still listens on the same host. */
+export function lastPort(address: string | null, host: string): number {
+  if (address === null) return 0
+  const last = parseAddress(address, 'address')
+  return last.host === host ? last.port : 0
+}

@@ -115,7 +115,7 @@ export interface Plan {
   readonly change: MemberChange
 }
 
-export type MembershipChange = MemberChange | LeaderChange
+export type MembershipChange = MemberChange | Move | LeaderChange
 
 export type MemberChange =
   /** As a `voter` it enters as a learner, and votes once it has caught up. */
@@ -133,6 +133,13 @@ export type MemberChange =
       readonly member: NodeId
       readonly address: string
     }
+
+/** A member is elsewhere now, and says so itself. Unlike `add` it makes nobody a member who is none. */
+export interface Move {
+  readonly type: 'move'
+  readonly member: NodeId
+  readonly address: string
+}
 
 /** `transfer`: this member is to lead. `relieve`: any but this one. */
 export type LeaderChange =
@@ -251,8 +258,15 @@ export type StorageToNetwork =
   /** Final. That a change is done is seen in the members. */
   | { readonly type: 'changeRefused'; readonly id: number; readonly reason: string }
   | { readonly type: 'changePlanned'; readonly id: number; readonly forecast: Forecast }
-  /** Role, leader or members have changed. `peers` are whom to keep links to, never ourselves. */
-  | { readonly type: 'view'; readonly view: NodeView; readonly peers: readonly PeerAddress[] }
+  /** Role, leader or members have changed. */
+  | {
+      readonly type: 'view'
+      readonly view: NodeView
+      /** Whom to keep links to, never ourselves. */
+      readonly peers: readonly PeerAddress[]
+      /** Who is to be told that its log has lost what it had acknowledged. */
+      readonly forgetful: readonly NodeId[]
+    }
   /** The state was found to be wrong, and is made anew. */
   | { readonly type: 'stateFound'; readonly reason: string }
   /** A snapshot took the place of the state: what is read from now on is in the directory of this generation. */

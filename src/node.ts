@@ -4,7 +4,7 @@
  */
 import { onExit } from './actor/exit.ts'
 import { Actors } from './actors.ts'
-import { formatAddress, parseAddress } from './address.ts'
+import { formatAddress, lastPort } from './address.ts'
 import { Backups } from './backup/online.ts'
 import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
@@ -182,16 +182,15 @@ export class LocalNode extends ForwardingStore implements Node {
     this.#lock = DirectoryLock.take(this.dir)
     const opened = await this.#alive(control.call('open'))
     const network = await this.#listen(settings, opened)
-    const { nodeId, incarnation } = opened
+    const { nodeId, incarnation, ancestors, met } = opened
     const address = formatAddress(this.#options.advertisedHost, network.port)
-    checkAddress(opened, address)
     if (address !== opened.address) await this.#alive(control.call('listening', address))
     const founds = opened.isRestored || (opened.clusterId === null && settings.join === null)
     const clusterId = founds ? await this.#alive(control.call('bootstrap')) : opened.clusterId
-    this.#identity = { nodeId, incarnation, address, clusterId }
-
-    network.start(this.#identity, this.#networkEvents(), { adoptable: settings.join?.length === 0 })
-    const seed = await this.#findSeed(settings, opened.wasMember || founds)
+    const identity = { nodeId, incarnation, ancestors, address, clusterId }
+    this.#identity = identity
+    network.start(identity, this.#networkEvents(), { adoptable: settings.join?.length === 0, met })
+    const seed = await this.#findSeed(settings, opened)
     const client = this.#openClient(opened)
     await this.#alive(control.call('start'))
     this.#clock = startClock(tickMs, () => this.#tick())
@@ -211,18 +210,23 @@ export class LocalNode extends ForwardingStore implements Node {
    * The member to ask for admission, whose cluster it enters on the way; `null` if there is no need to. Who
    * was a member once does not ask again: if it was removed, that was meant.
    */
-  async #findSeed({ join }: NodeSettings, wasMember: boolean): Promise<PeerAddress | null> {
-    if (join === null || join.length === 0) return null
-    if (wasMember) {
-      await checkBelonging(this.#running(), join)
-      return null
+  async #findSeed({ join }: NodeSettings, opened: OpenedNode): Promise<PeerAddress | null> {
+    if (opened.wasMember) {
+      const others = opened.members.filter(({ id }) => id !== opened.nodeId)
+      await checkBelonging(this.#running(), join ?? [], others, (error) => this.#disown(error))
     }
+    if (opened.wasMember || opened.isRestored || join === null || join.length === 0) return null
     const seed = await findSeed(this.#running(), join, this.#options.timeoutMs)
     if (this.#identity?.clusterId === null) {
       await this.#alive(this.#actors.control.call('adopt', seed.clusterId))
       this.#identity.clusterId = seed.clusterId
     }
     return seed
+  }
+
+  /** Lest it tries again and again, under another incarnation each time. */
+  #disown({ message }: SkiffError): Promise<void> {
+    return this.#alive(this.#actors.control.call('disown', message))
   }
 
   // ── wiring ────────────────────────────────────────────────────────────────────────────────────
@@ -240,7 +244,10 @@ export class LocalNode extends ForwardingStore implements Node {
       stateFound: (reason) => {
         this.#stateFound = reason
       },
-      peersChanged: (peers) => this.#network?.setPeers(peers),
+      peersChanged: (peers, forgetful) => {
+        this.#network?.setPeers(peers)
+        for (const id of forgetful) this.#network?.disown(id)
+      },
       failed: (error) => this.#failed(errorFromData(error)),
     })
     for (const codec of this.#actors.codecs) {
@@ -265,9 +272,8 @@ export class LocalNode extends ForwardingStore implements Node {
     const { storage, control } = this.#actors
     return {
       frame: (from, bytes) => {
-        this.#actors
-          .codecOf(from)
-          .post({ type: 'frame', from, bytes }, [bytes.buffer as ArrayBuffer])
+        const codec = this.#actors.codecOf(from)
+        codec.post({ type: 'frame', from, bytes }, [bytes.buffer as ArrayBuffer])
         this.#scheduleFlush()
       },
       peer: (id, up) => {
@@ -275,6 +281,16 @@ export class LocalNode extends ForwardingStore implements Node {
         storage.flush()
       },
       adopt: (clusterId) => this.#alive(control.call('adopt', clusterId)),
+      meet: (node, incarnation) =>
+        this.#alive(control.call('meet', node, incarnation)).catch((error) => {
+          // Nobody knows what the disk holds now.
+          this.#failed(failureOf(error))
+          throw error
+        }),
+      disowned: (error) => {
+        const failed = (): void => this.#failed(error)
+        this.#disown(error).then(failed, failed)
+      },
     }
   }
 
@@ -329,7 +345,7 @@ export class LocalNode extends ForwardingStore implements Node {
 
   /** The first failure is the reason of all that follow. */
   #failed(error: SkiffError): void {
-    if (this.#failure !== null) return
+    if (this.#failure !== null || this.#life === 'stopped') return
     this.#failure = error
     this.#die(error)
     // While starting, whoever starts us hears of it.
@@ -379,22 +395,4 @@ export class LocalNode extends ForwardingStore implements Node {
     const { code, message } = this.#failure
     return new SkiffError(code, outcome, message, { cause: this.#failure })
   }
-}
-
-/** The port it had last, if it still listens on the same host. */
-function lastPort(address: string | null, host: string): number {
-  if (address === null) return 0
-  const last = parseAddress(address, 'address')
-  return last.host === host ? last.port : 0
-}
-
-/** The others would go on dialling the address they know. */
-function checkAddress({ members, nodeId }: OpenedNode, address: string): void {
-  const known = members.find(({ id }) => id === nodeId)
-  if (known === undefined || known.address === address) return
-  throw new SkiffError(
-    'SKIFF_CONFIG',
-    'not-applied',
-    `this node is a member at ${known.address} and would listen at ${address}; addresses of members cannot change yet`,
-  )
 }

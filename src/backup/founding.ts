@@ -114,7 +114,8 @@ async function writeLog(
 ): Promise<void> {
   const { store } = LogStore.open(openLogEnvironment(directory.log), directory.log)
   try {
-    const identity = { nodeId, clusterId: null, address: null, starts: 0 }
+    const nobody = { clusterId: null, address: null, starts: 0, lineage: [], disowned: null }
+    const identity = { nodeId, ...nobody }
     const state = { bootId: '', clean: true, lost: false, unproven: 0, generation }
     store.beginBehind({ ...mark, term }, identity, state)
     syncNames(directory)

@@ -148,6 +148,7 @@ function isDone({ members, isJoint, leaderId }: NodeView, change: MembershipChan
   const known = members.find(({ id }) => id === change.member)
   if (change.type === 'remove') return known === undefined
   if (known?.address !== change.address) return false
+  if (change.type === 'move') return true
   if (change.type === 'add') return known.role === change.role
   return members.every(({ id }) => id !== change.old)
 }
@@ -175,6 +176,8 @@ function missing(change: MembershipChange): string {
         : `${change.member} at ${change.address} is no learner yet`
     case 'remove':
       return `${change.member} is still a member`
+    case 'move':
+      return `${change.member} is not at ${change.address} yet`
     case 'replace':
       return `${change.member} at ${change.address} has not taken the place of ${change.old} yet`
     case 'transfer':

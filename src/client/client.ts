@@ -49,8 +49,8 @@ export interface ClientParts {
   readonly stateFound: (reason: string) => void
   /** What is read from now on is in another directory. */
   readonly stateReplaced: (generation: number) => void
-  /** Whom to keep links to. */
-  readonly peersChanged: (peers: readonly PeerAddress[]) => void
+  /** Whom to keep links to; who is to be told that its log has lost what it had acknowledged. */
+  readonly peersChanged: (peers: readonly PeerAddress[], forgetful: readonly NodeId[]) => void
   /** The node has stopped itself. */
   readonly failed: (error: SkiffErrorData) => void
 }
@@ -272,7 +272,7 @@ export class Client implements Store, Membership {
         this.#changes.planned(message.id, message.forecast)
         return
       case 'view':
-        this.#parts.peersChanged(message.peers)
+        this.#parts.peersChanged(message.peers, message.forgetful)
         this.#views.show(message.view)
         return
       case 'stateFound':

@@ -31,6 +31,8 @@ export function changeElements({ type, id, change }: Change | Plan): unknown[] {
   switch (change.type) {
     case 'add':
       return [numbers.add[change.role], id, change.member, change.address]
+    case 'move':
+      return [codes.changeMove, id, change.member, change.address]
     case 'remove':
       return [numbers.remove, id, change.member]
     case 'transfer':
@@ -68,6 +70,7 @@ export const changeReaders: readonly (readonly [code: number, reader: Reader])[]
   [codes.changeAdd, { fields: 3, read: changeReader(readAdd('voter')) }],
   [codes.changeAddLearner, { fields: 3, read: changeReader(readAdd('learner')) }],
   [codes.changeReplace, { fields: 4, read: changeReader(readReplace) }],
+  [codes.changeMove, { fields: 3, read: changeReader(readMove) }],
   [codes.changeRemove, { fields: 2, read: changeReader(readRemove) }],
   [codes.changeTransfer, { fields: 2, read: changeReader(readLeader('transfer')) }],
   [codes.changeRelieve, { fields: 2, read: changeReader(readLeader('relieve')) }],
@@ -105,6 +108,11 @@ function readReplace(from: FieldReader): MemberChange {
   const old = from.nodeId('old')
   const member = from.nodeId('member')
   return { type: 'replace', old, member, address: from.address('address') }
+}
+
+function readMove(from: FieldReader): MembershipChange {
+  const member = from.nodeId('member')
+  return { type: 'move', member, address: from.address('address') }
 }
 
 function readLeader(type: LeaderChange['type']): (from: FieldReader) => LeaderChange {

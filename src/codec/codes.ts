@@ -37,6 +37,7 @@ export const codes = {
   planAddLearner: 34,
   planRemove: 35,
   planReplace: 36,
+  changeMove: 37,
   audit: 40,
   auditReply: 41,
   verdict: 42,

@@ -10,7 +10,7 @@ import { assert } from '../raft/assert.ts'
 import { DialerHandshake, peerPath } from './handshake.ts'
 import { type Hello, handshakeBytesMax } from './hello.ts'
 import type { PeerIdentity } from './identity.ts'
-import { type Refusal, refusalError, refusalOf } from './refusal.ts'
+import { type Refusal, RefusedError, refusalOf } from './refusal.ts'
 
 export interface DialRequest {
   readonly address: string
@@ -185,7 +185,7 @@ export class Dial {
     const { listener } = this.#handshake
     const there = listener === null ? address : `${describe(listener)} at ${address}`
     const message = `${describe(hello)} ${how} ${there}: ${refusal.reason}`
-    this.abort(refusalError(refusal, message), refusal)
+    this.abort(new RefusedError(refusal, message), refusal)
   }
 
   #fail(reason: string): void {
@@ -195,8 +195,8 @@ export class Dial {
   }
 }
 
-function identityOf({ nodeId, incarnation, address, clusterId }: Hello): PeerIdentity {
-  return { nodeId, incarnation, address, clusterId }
+function identityOf({ nodeId, incarnation, ancestors, address, clusterId }: Hello): PeerIdentity {
+  return { nodeId, incarnation, ancestors, address, clusterId }
 }
 
 function describe({ nodeId, incarnation, clusterId }: PeerIdentity): string {

@@ -4,12 +4,16 @@
  *
  *     0  4  magic          7  16  cluster id, zeros: none    39   8  expected node id, zeros: any
  *     4  2  version       23   8  node id                    47  32  nonce
- *     6  1  purpose       31   8  incarnation                79   2  bytes of address, which follows
+ *     6  1  purpose       31   8  incarnation                79   2  bytes of address
+ *                                                            81   1  ancestors
+ *
+ * Then come the address, and the incarnations before this one, 8 bytes each, rising.
  *
  * Magic and version stay where they are forever, so that any two versions can tell each other apart.
  */
 import { isAddress } from '../address.ts'
 import { assert } from '../raft/assert.ts'
+import { lineageMax } from '../raft/lineage.ts'
 import type { NodeId } from '../raft/types.ts'
 import type { PeerIdentity } from './identity.ts'
 import { type Refusal, refusal } from './refusal.ts'
@@ -26,7 +30,7 @@ export interface Hello extends PeerIdentity {
 export type Purpose = 'answer' | 'link' | 'probe'
 
 /** Changes with everything a peer of another version would misread. */
-export const protocolVersion: number = 1
+export const protocolVersion: number = 2
 export const nonceBytes: number = 32
 /** Bytes of any handshake message. A longer one is not read. */
 export const handshakeBytesMax: number = 512
@@ -43,14 +47,20 @@ const incarnationAt = 31
 const expectedIdAt = 39
 const nonceAt = 47
 const addressBytesAt = 79
-const addressAt = 81
+const ancestorsAt = 81
+const addressAt = 82
+const ancestorBytes = 8
+/** A hello of any length that can be is a handshake message: see `handshakeBytesMax`. */
+const ancestorsMax = lineageMax - 1
 
 const noCluster = '0'.repeat(32)
 const noNode = '0'.repeat(16)
 
 export function encodeHello(hello: Hello): Uint8Array {
   const address = Buffer.from(hello.address)
-  const bytes = Buffer.alloc(addressAt + address.length)
+  const { ancestors } = hello
+  const bytes = Buffer.alloc(addressAt + address.length + ancestorBytes * ancestors.length)
+  assert(ancestors.length <= ancestorsMax, `${ancestors.length} ancestors`)
   assert(bytes.length <= handshakeBytesMax, `address of ${address.length} bytes`)
   assert(hello.nonce.length === nonceBytes, `nonce of ${hello.nonce.length} bytes`)
   magic.copy(bytes)
@@ -62,7 +72,10 @@ export function encodeHello(hello: Hello): Uint8Array {
   writeHex(bytes, expectedIdAt, nonceAt, hello.expectedId ?? noNode)
   bytes.set(hello.nonce, nonceAt)
   bytes.writeUInt16BE(address.length, addressBytesAt)
+  bytes.writeUInt8(ancestors.length, ancestorsAt)
   bytes.set(address, addressAt)
+  for (const [n, ancestor] of ancestors.entries())
+    bytes.writeBigUInt64BE(BigInt(ancestor), addressAt + address.length + ancestorBytes * n)
   return bytes
 }
 
@@ -76,14 +89,14 @@ export function decodeHello(message: Uint8Array): Hello | Refusal {
   if (version !== protocolVersion) {
     return refusal('version', `speaks protocol version ${protocolVersion}, not ${version}`)
   }
-  if (bytes.length < addressAt || bytes.length !== addressAt + bytes.readUInt16BE(addressBytesAt)) {
-    return malformed('hello of a wrong length')
-  }
+  const ends = bytes.length < addressAt ? null : endsOf(bytes)
+  if (ends === null || bytes.length !== ends.ancestors) return malformed('hello of a wrong length')
   const purpose = purposes[bytes.readUInt8(purposeAt)]
   const nodeId = bytes.toString('hex', nodeIdAt, incarnationAt)
   const incarnation = Number(bytes.readBigUInt64BE(incarnationAt))
-  const address = readAddress(bytes.subarray(addressAt))
-  if (purpose === undefined || nodeId === noNode || !Number.isSafeInteger(incarnation)) {
+  const address = readAddress(bytes.subarray(addressAt, ends.address))
+  const ancestors = readAncestors(bytes.subarray(ends.address))
+  if (purpose === undefined || nodeId === noNode || !isRising([...ancestors, incarnation])) {
     return malformed('hello with impossible fields')
   }
   if (address === null) return malformed('hello with an impossible address')
@@ -92,10 +105,30 @@ export function decodeHello(message: Uint8Array): Hello | Refusal {
     clusterId: hexOrNull(bytes.toString('hex', clusterIdAt, nodeIdAt), noCluster),
     nodeId,
     incarnation,
+    ancestors,
     expectedId: hexOrNull(bytes.toString('hex', expectedIdAt, nonceAt), noNode),
     nonce: Uint8Array.from(bytes.subarray(nonceAt, addressBytesAt)),
     address,
   }
+}
+
+/** Where the fields of no fixed length end. */
+function endsOf(bytes: Buffer): { readonly address: number; readonly ancestors: number } {
+  const address = addressAt + bytes.readUInt16BE(addressBytesAt)
+  return { address, ancestors: address + ancestorBytes * bytes.readUInt8(ancestorsAt) }
+}
+
+function readAncestors(bytes: Buffer): number[] {
+  return Array.from({ length: bytes.length / ancestorBytes }, (_, n) =>
+    Number(bytes.readBigUInt64BE(n * ancestorBytes)),
+  )
+}
+
+function isRising(numbers: readonly number[]): boolean {
+  return numbers.every((number, n) => {
+    const before = n === 0 ? -1 : (numbers[n - 1] ?? 0)
+    return Number.isSafeInteger(number) && number > before
+  })
 }
 
 export function isRefusal(decoded: Hello | Refusal): decoded is Refusal {

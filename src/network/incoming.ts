@@ -20,6 +20,9 @@ export interface Gate {
   left(incoming: Incoming): void
 }
 
+/** How long a link that another process of its node wants to take over may leave a ping unanswered. */
+export const aliveTimeoutMs: number = 500
+
 type Phase =
   | { readonly name: 'handshake'; readonly handshake: ListenerHandshake }
   /** Proven, and not yet welcome: nothing may be said meanwhile. */
@@ -33,6 +36,8 @@ export class Incoming implements ConnectionEvents {
   readonly #gate: Gate
   readonly #deadline: NodeJS.Timeout
   #phase: Phase
+  /** Who asks whether it lives. */
+  #asking: ((lives: boolean) => void)[] = []
 
   constructor(connection: Connection, handshake: ListenerHandshake, gate: Gate) {
     this.#connection = connection
@@ -53,10 +58,30 @@ export class Incoming implements ConnectionEvents {
     else if (phase.name === 'probed') this.#malformed('message after a probe')
   }
 
+  alive(): void {
+    const asking = this.#asking
+    this.#asking = []
+    for (const tell of asking) tell(true)
+  }
+
+  /** Does anybody answer at the other end? Only for links that are open. */
+  lives(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => tell(false), aliveTimeoutMs)
+      const tell = (lives: boolean): void => {
+        clearTimeout(timer)
+        resolve(lives)
+      }
+      this.#asking.push(tell)
+      this.#connection.ping()
+    })
+  }
+
   closed(): void {
     if (this.#phase.name === 'closed') return
     this.#phase = { name: 'closed' }
     clearTimeout(this.#deadline)
+    for (const tell of this.#asking) tell(false)
     this.#gate.left(this)
   }
 

@@ -9,6 +9,7 @@ import { linkBytesMax } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import type { Dial, DialEvents, DialFailure } from './dialer.ts'
 import { encodeMessage, nextSequence } from './message.ts'
+import type { RefusalKind } from './refusal.ts'
 
 /** First wait before dialling again. It doubles with every failure, up to the longest. */
 const redialMsMin = 50
@@ -16,6 +17,9 @@ const redialMsMax = 1_000
 /** The same after a refusal, which time alone seldom cures. */
 const refusedRedialMsMin = 500
 const refusedRedialMsMax = 5_000
+
+/** Refusals that time does cure. */
+const passing: readonly RefusalKind[] = ['unavailable', 'occupied']
 
 type State =
   | { readonly name: 'waiting'; readonly timer: NodeJS.Timeout }
@@ -68,6 +72,13 @@ export class Link {
     state.sequence = nextSequence(state.sequence)
   }
 
+  /** There is reason to believe that an attempt would go better now. */
+  hurry(): void {
+    if (this.#state.name !== 'waiting') return
+    clearTimeout(this.#state.timer)
+    this.#state = this.#dialling()
+  }
+
   close(): void {
     const state = this.#state
     this.#state = { name: 'closed' }
@@ -97,7 +108,7 @@ export class Link {
     const { name } = this.#state
     if (name === 'closed') return
     this.#reason = error.message
-    const slow = refusal !== null && refusal.kind !== 'unavailable'
+    const slow = refusal !== null && !passing.includes(refusal.kind)
     const timer = setTimeout(() => {
       this.#state = this.#dialling()
     }, this.#redialMs(slow))

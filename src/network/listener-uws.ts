@@ -50,10 +50,12 @@ interface UwsBehavior {
   readonly compression: number
   open(socket: UwsSocket): void
   message(socket: UwsSocket, bytes: ArrayBuffer, binary: boolean): void
+  pong(socket: UwsSocket): void
   close(socket: UwsSocket): void
 }
 
 interface UwsSocket {
+  ping(): void
   send(bytes: Uint8Array, binary: boolean): number
   end(code: number, reason: string): void
   close(): void
@@ -145,6 +147,7 @@ function buildApp(uws: Uws, peerPath: string, accept: Accept): UwsApp {
       connection.attach(accept(connection))
     },
     message: (socket, bytes, binary) => connections.get(socket)?.message(bytes, binary),
+    pong: (socket) => connections.get(socket)?.alive(),
     close(socket) {
       connections.get(socket)?.closed()
       connections.delete(socket)
@@ -186,6 +189,10 @@ class UwsConnection implements Connection {
     this.#lobby.leave(this)
   }
 
+  ping(): void {
+    this.#socket?.ping()
+  }
+
   end(code: number, reason: string): void {
     const socket = this.#socket
     this.#socket = null
@@ -202,6 +209,10 @@ class UwsConnection implements Connection {
 
   message(bytes: ArrayBuffer, binary: boolean): void {
     this.#events?.message(new Uint8Array(bytes), binary)
+  }
+
+  alive(): void {
+    this.#events?.alive()
   }
 
   closed(): void {

@@ -92,6 +92,9 @@ function serve(webSocket: WebSocket, proven: () => void, accept: Accept): void {
       else webSocket.send(bytes, (error) => error && webSocket.terminate())
     },
     proven,
+    ping() {
+      if (!ended) webSocket.ping(undefined, undefined, (error) => error && webSocket.terminate())
+    },
     end(code, reason) {
       if (ended) return
       ended = true
@@ -102,6 +105,9 @@ function serve(webSocket: WebSocket, proven: () => void, accept: Accept): void {
   webSocket.on('message', (data: RawData, binary) => {
     assert(Buffer.isBuffer(data), 'binaryType is nodebuffer')
     if (!ended) events.message(new Uint8Array(data.buffer, data.byteOffset, data.length), binary)
+  })
+  webSocket.on('pong', () => {
+    if (!ended) events.alive()
   })
   // Oversized or broken WebSocket frames; 'close' follows.
   webSocket.on('error', () => webSocket.terminate())

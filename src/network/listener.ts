@@ -10,6 +10,8 @@ export interface Connection {
   send(bytes: Uint8Array): void
   /** Its peer knows the secret: it no longer takes up the room of strangers (lobby.ts). */
   proven(): void
+  /** Asks it for a sign of life. */
+  ping(): void
   end(code: number, reason: string): void
 }
 
@@ -17,6 +19,8 @@ export interface Connection {
 export interface ConnectionEvents {
   /** The bytes are lent: they are gone when the call returns. */
   message(bytes: Uint8Array, binary: boolean): void
+  /** The answer to a ping. */
+  alive(): void
   /** Nothing follows. Not called when the owner ended it itself. */
   closed(): void
 }

@@ -40,6 +40,16 @@ export interface NetworkEvents {
   peer(id: NodeId, up: boolean): void
   /** A member of this cluster takes us in: make the cluster id durable. */
   adopt(clusterId: string): Promise<void>
+  /** This incarnation of another node was let in: make that durable. */
+  meet(node: NodeId, incarnation: number): Promise<void>
+  /** The cluster takes us for a copy. */
+  disowned(error: SkiffError): void
+}
+
+export interface StartOptions {
+  readonly adoptable: boolean
+  /** Incarnations let in before. */
+  readonly met: ReadonlyMap<NodeId, number>
 }
 
 export interface ProbeOptions {
@@ -56,11 +66,17 @@ interface Started {
 }
 
 /** Nothing to hear from a connection that was turned away at once. */
-const unheard: ConnectionEvents = { message: () => undefined, closed: () => undefined }
+const unheard: ConnectionEvents = {
+  message: () => undefined,
+  alive: () => undefined,
+  closed: () => undefined,
+}
 
 export class Network {
   readonly #secret: string
   readonly #links = new Map<NodeId, Link>()
+  /** Where nodes have said that they are, which may be elsewhere than the log knows yet. */
+  readonly #places = new Map<NodeId, string>()
   /** Of links and probes, until they have left nothing behind. */
   readonly #dials = new Set<Dial>()
   #listener: Listener | null = null
@@ -91,18 +107,17 @@ export class Network {
     return this.#bound().port
   }
 
-  start(
-    identity: LocalIdentity,
-    events: NetworkEvents,
-    { adoptable }: { readonly adoptable: boolean },
-  ): void {
+  start(identity: LocalIdentity, events: NetworkEvents, { adoptable, met }: StartOptions): void {
     assert(this.#started === null, 'the network starts once')
-    const admission = new Admission({ identity, adoptable, adopt: (id) => events.adopt(id) })
+    const adopt = (id: string): Promise<void> => events.adopt(id)
+    const meet = (id: NodeId, incarnation: number): Promise<void> => events.meet(id, incarnation)
+    const admission = new Admission({ identity, adoptable, adopt, met, meet })
     const reception = new Reception({
       secret: this.#secret,
       admission,
       answer: () => this.#hello('answer', null),
       frame: (from, bytes) => events.frame(from, bytes),
+      linked: (id, address) => this.found({ id, address }),
     })
     this.#started = { identity, events, admission, reception }
   }
@@ -116,9 +131,17 @@ export class Network {
       this.#links.delete(id)
       link.close()
     }
+    for (const id of this.#places.keys()) if (!wanted.has(id)) this.#places.delete(id)
     for (const peer of wanted.values()) {
       if (!this.#links.has(peer.id)) this.#links.set(peer.id, this.#link(peer))
     }
+  }
+
+  /** It says that it is there. Whoever is looked for elsewhere is looked for there as well. */
+  found({ id, address }: PeerAddress): void {
+    if (this.#places.get(id) === address) return
+    this.#places.set(id, address)
+    this.#links.get(id)?.hurry()
   }
 
   /** Without a link, or with too much waiting in it already, the frame is dropped: Raft sends again. */
@@ -130,6 +153,12 @@ export class Network {
   /** This peer has sent rubbish: closes what it has dialled to us. */
   disconnect(id: NodeId, reason: string): void {
     this.#started?.reception.disconnect(id, refusal('malformed', reason))
+  }
+
+  /** This peer's disk has lost what it had acknowledged: it must not take part any more. */
+  disown(id: NodeId): void {
+    const why = refusal('copied', `the log of node ${id} has lost entries it had acknowledged`)
+    this.#started?.reception.disconnect(id, why)
   }
 
   /**
@@ -201,10 +230,21 @@ export class Network {
   }
 
   #link(peer: PeerAddress): Link {
+    let attempts = 0
     return new Link({
       peer,
-      dial: ({ id, address }, events) =>
-        this.#dial(address, this.#hello('link', id), handshakeTimeoutMs, events),
+      dial: ({ id, address }, { up, down }) => {
+        const place = this.#places.get(id) ?? this.#started?.reception.addressOf(id) ?? address
+        // In turns, for either may be the older word.
+        const at = attempts++ % 2 === 0 ? place : address
+        return this.#dial(at, this.#hello('link', id), handshakeTimeoutMs, {
+          up,
+          down: (failure) => {
+            down(failure)
+            if (failure.refusal?.kind === 'copied') this.#disowned(failure.error)
+          },
+        })
+      },
       changed: (up) => {
         // Nothing is reported once the owner has closed us.
         if (!this.#closed) this.#running().events.peer(peer.id, up)
@@ -213,8 +253,9 @@ export class Network {
   }
 
   #dial(address: string, hello: Hello, timeoutMs: number, events: DialEvents): Dial {
-    const { admission } = this.#running()
-    const judge = (own: Hello, listener: Hello) => admission.welcomed(own, listener)
+    const { admission, reception } = this.#running()
+    const judge = (own: Hello, listener: Hello) =>
+      admission.welcomed(own, listener) ?? reception.mayBeOccupied(listener)
     const dial = new Dial({ address, secret: this.#secret, hello, timeoutMs, judge }, events)
     this.#dials.add(dial)
     void dial.released.then(() => this.#dials.delete(dial))
@@ -222,9 +263,13 @@ export class Network {
   }
 
   #hello(purpose: Purpose, expectedId: NodeId | null): Hello {
-    const { nodeId, incarnation, address, clusterId } = this.#running().identity
+    const { nodeId, incarnation, ancestors, address, clusterId } = this.#running().identity
     const nonce = randomBytes(nonceBytes)
-    return { purpose, expectedId, nonce, nodeId, incarnation, address, clusterId }
+    return { purpose, expectedId, nonce, nodeId, incarnation, ancestors, address, clusterId }
+  }
+
+  #disowned(error: SkiffError): void {
+    if (!this.#closed) this.#running().events.disowned(error)
   }
 
   #bound(): Listener {

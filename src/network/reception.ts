@@ -14,6 +14,8 @@ export interface ReceptionOptions {
   /** Our hello, with a fresh nonce. */
   readonly answer: () => Hello
   readonly frame: (from: NodeId, bytes: Uint8Array) => void
+  /** A node has a link to us now, and says that it listens there. */
+  readonly linked: (id: NodeId, address: string) => void
 }
 
 interface Received {
@@ -53,15 +55,37 @@ export class Reception implements Gate {
       return refusal('unavailable', `${linksMax} connections are open, the limit`)
     }
     this.#proven.add(incoming)
-    return this.#options.admission.admit(dialer)
+    const { admission } = this.#options
+    return admission.judge(dialer) ?? (await this.#occupied(dialer)) ?? admission.admit(dialer)
+  }
+
+  /** Of a link to us that may not live any more. */
+  mayBeOccupied({ nodeId, incarnation }: Hello): Refusal | null {
+    const known = this.#links.get(nodeId)
+    if (known === undefined || known.incarnation === incarnation) return null
+    const reason = `node ${nodeId} runs at ${known.address}, started as ${known.incarnation}`
+    return refusal('occupied', reason)
+  }
+
+  /**
+   * A node that starts again has lost its links, or lost them without a word; a copy of its directory that
+   * starts beside it must not throw it out.
+   */
+  async #occupied(dialer: Hello): Promise<Refusal | null> {
+    const occupied = this.mayBeOccupied(dialer)
+    const known = this.#links.get(dialer.nodeId)
+    if (occupied === null || known === undefined) return null
+    if (await known.incoming.lives()) return occupied
+    known.incoming.end(refusal('replaced', `by incarnation ${dialer.incarnation}`))
+    return null
   }
 
   entered({ nodeId, incarnation, purpose, address }: Hello, incoming: Incoming): void {
+    if (purpose !== 'link') return
     const older = this.#links.get(nodeId)
-    if (purpose === 'link' || (older !== undefined && older.incarnation < incarnation)) {
-      older?.incoming.end(refusal('replaced', `by incarnation ${incarnation} of node ${nodeId}`))
-    }
-    if (purpose === 'link') this.#links.set(nodeId, { incoming, incarnation, address })
+    older?.incoming.end(refusal('replaced', `by incarnation ${incarnation} of node ${nodeId}`))
+    this.#links.set(nodeId, { incoming, incarnation, address })
+    this.#options.linked(nodeId, address)
   }
 
   frame(from: NodeId, bytes: Uint8Array): void {

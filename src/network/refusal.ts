@@ -8,8 +8,12 @@ export type RefusalKind =
   /** What was sent is not our protocol, or breaks it. */
   | 'malformed'
   | 'unauthorized'
-  /** Wrong cluster, wrong node, stale incarnation. */
+  /** Wrong cluster, wrong node. */
   | 'membership'
+  /** Runs from a copy of another node's directory, or from an earlier state of its own. */
+  | 'copied'
+  /** A process of the same node is there, and answers. */
+  | 'occupied'
   /** Another link of the same node has taken this one's place. */
   | 'replaced'
   | 'version'
@@ -26,6 +30,8 @@ const closeCodes: Readonly<Record<RefusalKind, number>> = {
   malformed: 4400,
   unauthorized: 4401,
   membership: 4403,
+  copied: 4410,
+  occupied: 4423,
   replaced: 4409,
   version: 4426,
   unavailable: 4450,
@@ -35,6 +41,8 @@ const errorCodes: Readonly<Record<RefusalKind, SkiffErrorCode>> = {
   malformed: 'SKIFF_CONFIG',
   unauthorized: 'SKIFF_UNAUTHORIZED',
   membership: 'SKIFF_MEMBERSHIP',
+  copied: 'SKIFF_MEMBERSHIP',
+  occupied: 'SKIFF_MEMBERSHIP',
   replaced: 'SKIFF_MEMBERSHIP',
   version: 'SKIFF_CONFIG',
   unavailable: 'SKIFF_CONFIG',
@@ -60,6 +68,20 @@ export function refusalOf(code: number, reason: string): Refusal | null {
   return kind === undefined ? null : { kind, reason }
 }
 
-export function refusalError({ kind }: Refusal, message: string): SkiffError {
-  return new SkiffError(errorCodes[kind], 'not-applied', message)
+/** What to do, where the reason alone does not say it; there is no room for it on the wire. */
+const advice: Partial<Readonly<Record<RefusalKind, string>>> = {
+  copied:
+    'This directory is a copy, or was put back to an earlier state: it must not take part. Remove it; if the other is gone for good, remove the member on another one, and join with an empty directory',
+  occupied: 'Only one process may run as a node. Stop the other, or start this one elsewhere',
+}
+
+/** What `SkiffError` a refusal becomes, and still which it was. */
+export class RefusedError extends SkiffError {
+  readonly kind: RefusalKind
+
+  constructor({ kind }: Refusal, message: string) {
+    const toDo = advice[kind]
+    super(errorCodes[kind], 'not-applied', toDo === undefined ? message : `${message}. ${toDo}`)
+    this.kind = kind
+  }
 }

@@ -1,31 +1,61 @@
-/** Whom a node that starts asks for admission, and whether it belongs to those it should join. */
+/** Whom a node that starts asks for admission, and whether those it belongs to will have it. */
 import { setTimeout } from 'node:timers/promises'
 import { SkiffError } from '../errors.ts'
 import type { PeerAddress } from '../messages.ts'
+import type { PeerIdentity } from './identity.ts'
 import type { Network } from './network.ts'
+import { RefusedError } from './refusal.ts'
 
 /** A member that answers, and its cluster. */
 export interface Seed extends PeerAddress {
   readonly clusterId: string
 }
 
-/** How long a member that starts waits to hear that it belongs elsewhere. */
+/** How long a member that starts waits to hear that it belongs elsewhere, or that it is there already. */
 const belongingProbeMs = 1_000
+/** How long it may take until everybody has noticed that the process before this one is gone. */
+const occupiedMs = 2_500
 /** Between two rounds of asking those to join. */
 const probeAgainMs = 200
 
 /**
- * A member needs nobody in order to start. But if those it should join refuse it, it is none of theirs.
+ * A member needs nobody in order to start. But if those it should join refuse it, it is none of theirs; and
+ * whoever remembers it may know that it is a copy, which is then disowned. Those that answer may be elsewhere
+ * than its log says.
  * @throws SkiffError the refusal
  */
 export async function checkBelonging(
   network: Network,
-  addresses: readonly string[],
+  join: readonly string[],
+  members: readonly PeerAddress[],
+  disown: (error: SkiffError) => Promise<void>,
 ): Promise<void> {
-  const probes = addresses.map((address) =>
-    network.probe(address, { timeoutMs: belongingProbeMs }).catch(silence),
+  const deadline = performance.now() + occupiedMs
+  const addresses = new Set([...join, ...members.map(({ address }) => address)])
+  await Promise.all(
+    [...addresses].map(async (address) => {
+      const answer = await askIn(network, address, deadline)
+      // Another cluster may have moved in where a member was. Where it should join that is a mistake.
+      const matters = join.includes(address) ? !isSilence(answer) : isAboutUs(answer)
+      if (answer instanceof RefusedError && answer.kind === 'copied') await disown(answer)
+      if (answer instanceof SkiffError && matters) throw answer
+      if (!(answer instanceof SkiffError)) network.found({ id: answer.nodeId, address })
+    }),
   )
-  await Promise.all(probes)
+}
+
+/** Asks again while the process before this one seems to be there. */
+async function askIn(
+  network: Network,
+  address: string,
+  deadline: number,
+): Promise<PeerIdentity | SkiffError> {
+  for (;;) {
+    const answer = await network.probe(address, { timeoutMs: belongingProbeMs }).catch(skiffError)
+    const occupied = answer instanceof RefusedError && answer.kind === 'occupied'
+    if (!occupied || performance.now() + probeAgainMs > deadline) return answer
+    await setTimeout(probeAgainMs)
+  }
 }
 
 /**
@@ -62,6 +92,19 @@ function nobodyToJoin(failures: readonly string[]): SkiffError {
 
 /** Nobody there, or nobody yet. Anything else is a refusal. */
 function silence(error: unknown): SkiffError {
-  if (error instanceof SkiffError && error.code === 'SKIFF_CONFIG') return error
+  if (isSilence(error)) return error
+  throw error
+}
+
+function isSilence(answer: unknown): answer is SkiffError {
+  return answer instanceof SkiffError && answer.code === 'SKIFF_CONFIG'
+}
+
+function isAboutUs(answer: unknown): boolean {
+  return answer instanceof RefusedError && (answer.kind === 'copied' || answer.kind === 'occupied')
+}
+
+function skiffError(error: unknown): SkiffError {
+  if (error instanceof SkiffError) return error
   throw error
 }

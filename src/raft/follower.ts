@@ -169,7 +169,7 @@ export class Follower implements Role {
     // The leader sends what we acknowledged at most. If it is not here, our disk has forgotten it.
     assert(
       rpc.commitIndex <= log.lastIndex,
-      `leader says ${rpc.commitIndex} is here, log ends at ${log.lastIndex}`,
+      `leader says ${rpc.commitIndex} is here, log ends at ${log.lastIndex}: the disk has lost what was acknowledged, or was put back to an earlier state. Remove this server, delete its directory and let it join anew`,
     )
     this.#server.commit(rpc.commitIndex)
     if (rpc.round > 0) this.#server.reply(from, { type: 'heartbeatReply', term, round: rpc.round })

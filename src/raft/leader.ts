@@ -149,6 +149,11 @@ export class Leader implements Role {
     this.#transfer.linkLost(peer)
   }
 
+  /** Those that have lost what they had acknowledged. */
+  get forgetful(): readonly NodeId[] {
+    return [...this.#progress].flatMap(([id, { hasForgotten }]) => (hasForgotten ? [id] : []))
+  }
+
   /** Snapshots on their way, and those whose receivers still need the log behind them. */
   get snapshotsInUse(): readonly SnapshotMark[] {
     return [...this.#progress.values()].flatMap(({ snapshot }) => snapshot ?? [])
@@ -193,7 +198,7 @@ export class Leader implements Role {
       progress.caughtUp(this.#server.snapshots.newest?.index ?? 0)
       return this.#advanceCommit()
     }
-    if (progress.isCurrent(rpc.rejectIndex)) {
+    if (progress.refused(rpc.rejectIndex)) {
       const meeting = this.#server.log.lastAtMost(rpc.hintIndex, rpc.hintTerm)
       progress.probe(
         Math.max(progress.matchIndex, Math.min(meeting.index, rpc.rejectIndex - 1)) + 1,
@@ -245,7 +250,7 @@ export class Leader implements Role {
   #matchIndex(id: NodeId): Index {
     const progress = this.#progress.get(id)
     assert(progress !== undefined, `no progress of voter ${id}`)
-    return progress.matchIndex
+    return progress.heldIndex
   }
 
   #releaseReads(): void {

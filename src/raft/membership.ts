@@ -17,6 +17,7 @@ import type {
   MembershipAt,
   NodeId,
   Promotion,
+  SnapshotMark,
 } from './types.ts'
 
 export type { Configuration, MembershipAt } from './types.ts'
@@ -109,6 +110,16 @@ export function configurationOf(members: Membership): Configuration {
 
 export function isJoint({ outgoing }: Configuration): boolean {
   return outgoing.length > 0
+}
+
+/** What the snapshot knows of the members stands for the entries that are gone; newer ones are in the log. */
+export function withSnapshot(
+  memberships: readonly MembershipAt[],
+  snapshot: Pick<SnapshotMark, 'membership'> | null,
+): readonly MembershipAt[] {
+  if (snapshot === null) return memberships
+  const { membership } = snapshot
+  return [membership, ...memberships.filter(({ index }) => index > membership.index)]
 }
 
 /** Whom all that happens concerns: the members, and in a joint configuration also who is on its way out. */

@@ -1,6 +1,8 @@
 import { assert } from './assert.ts'
 import type { Index, SnapshotMark } from './types.ts'
 
+/** So often in a row it must refuse what it held; a late refusal or two there may be. */
+const forgottenRefusalsMin = 3
 /** Of the shortest election timeout: so long a snapshot, or the log behind it, waits for its receiver. */
 const stalledElectionsMax = 40
 /** And longer, as it takes its time to check it and to make a state of it. */
@@ -33,6 +35,7 @@ export class Progress {
   /** Last index of each append on its way, oldest first. */
   #inFlight: Index[] = []
   #ticksUnanswered = 0
+  #forgottenRefusals = 0
   /** Of the snapshot this much was sent, the last time. */
   #sentBytes = 0
   /** Since it came any further with the snapshot, or with what is behind it. */
@@ -61,6 +64,7 @@ export class Progress {
 
   accepted(matchIndex: Index): void {
     this.#ticksUnanswered = 0
+    if (matchIndex >= this.matchIndex) this.#forgottenRefusals = 0
     if (matchIndex > this.matchIndex) this.#ticksStalled = 0
     this.matchIndex = Math.max(this.matchIndex, matchIndex)
     if (this.mode === 'probe' || this.#hasSnapshot) {
@@ -120,6 +124,30 @@ export class Progress {
     return this.mode === 'probe'
       ? rejectIndex === this.nextIndex - 1
       : rejectIndex > this.matchIndex
+  }
+
+  /**
+   * It does not hold what it has acknowledged. What it said then was a promise about its disk, and others may
+   * have been built on it: it counts nowhere any more, as long as it says so.
+   */
+  get hasForgotten(): boolean {
+    return this.#forgottenRefusals >= forgottenRefusalsMin
+  }
+
+  /** What counts of it in a majority. */
+  get heldIndex(): Index {
+    return this.hasForgotten ? 0 : this.matchIndex
+  }
+
+  /**
+   * Must we go back further? Not if the refusal came late, nor if it is of what it held: that probe stays on
+   * its way, and is sent again in its time.
+   */
+  refused(rejectIndex: Index): boolean {
+    if (!this.isCurrent(rejectIndex)) return false
+    if (rejectIndex > this.matchIndex) return true
+    this.#forgottenRefusals++
+    return false
   }
 
   /** Sends again from `nextIndex`, one append at a time. */

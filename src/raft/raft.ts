@@ -88,6 +88,11 @@ export class Raft {
     return this.#role instanceof Leader ? this.#role.leaving : []
   }
 
+  /** Members whose logs have lost what they had acknowledged to us. */
+  get forgetful(): readonly NodeId[] {
+    return this.#role instanceof Leader ? this.#role.forgetful : []
+  }
+
   /** Snapshots that are being sent; neither they nor the log behind them may be thrown away. */
   get snapshotsInUse(): readonly SnapshotMark[] {
     return this.#role instanceof Leader ? this.#role.snapshotsInUse : []

@@ -141,9 +141,9 @@ export class Reconfiguration {
 
   #hasCaughtUp({ id }: Promotion): boolean {
     const { server, progress } = this.#leader
-    const { active = false, matchIndex = 0 } = progress.get(id) ?? {}
-    if (matchIndex === 0) return false
-    return active && matchIndex + promotionLagMax >= server.log.lastIndex
+    const { active = false, heldIndex = 0 } = progress.get(id) ?? {}
+    if (heldIndex === 0) return false
+    return active && heldIndex + promotionLagMax >= server.log.lastIndex
   }
 
   /** The new members count from now on: learn who came, and remember who has yet to hear that it went. */

@@ -85,7 +85,7 @@ export class BoardReader {
    * Cleared before another server could be heard.
    */
   get leadsAlone(): boolean {
-    return this.#numbers[leadsAloneAt] === 1
+    return this.#numbers[leadsAloneAt] === 1 && !this.isStateBad
   }
 
   /** The state was found to be wrong, and there is no other yet: nothing may be read from it, not even by those who take what is there. */

@@ -2,6 +2,9 @@
  * Changes of the membership: what our callers ask for, until it is done, and what other nodes ask of us if
  * we lead. A request is idempotent and asked again and again; whoever asked sees from its own log that it
  * is done (client/changes.ts), and then cancels it.
+ *
+ * A member that is elsewhere than the log says asks for that to be changed by itself, for as long as it is
+ * so. Meanwhile it dials the others, who then know where to answer (network.ts).
  */
 import type {
   Change,
@@ -45,6 +48,9 @@ interface Applicant extends PeerAddress {
 /** An applicant that has not asked again for so many times its interval has gone elsewhere. */
 const applicantAsksMissed = 20
 
+/** Of what a node asks by itself; there is nobody to be told what became of it. */
+const ownMoveId = 0
+
 const nobody: readonly PeerAddress[] = []
 
 export class Changes {
@@ -52,10 +58,14 @@ export class Changes {
   readonly #askTicks: number
   readonly #requests = new Map<number, Request>()
   readonly #applicants = new Map<NodeId, Applicant>()
+  /** Where we are; `null`: nowhere yet. */
+  readonly #address: string | null
+  #ticksToMove = 0
 
-  constructor(raft: Raft, askTicks: number) {
+  constructor(raft: Raft, askTicks: number, address: string | null) {
     this.#raft = raft
     this.#askTicks = askTicks
+    this.#address = address
   }
 
   add(id: number, change: MembershipChange, via: PeerAddress | null): void {
@@ -79,6 +89,7 @@ export class Changes {
   }
 
   tick(): void {
+    this.#ticksToMove--
     for (const request of this.#requests.values()) request.ticksToAsk--
     for (const applicant of this.#applicants.values()) {
       applicant.ticksLeft--
@@ -88,6 +99,7 @@ export class Changes {
 
   /** Asks whoever may know. Returns what is known by now. */
   pump(ask: AskChange): readonly ChangeResult[] {
+    if (this.#ticksToMove <= 0) this.#askToMove(ask)
     const results: ChangeResult[] = []
     for (const request of this.#requests.values()) {
       if (request.ticksToAsk > 0) continue
@@ -169,6 +181,18 @@ export class Changes {
     const known = leaderId === null ? [via?.id, leader?.id] : [leaderId]
     for (const to of new Set(known)) if (to !== undefined) ask(to, asWire(request))
     return null
+  }
+
+  /** Also when it was refused: who has our address in the log may be about to move itself. */
+  #askToMove(ask: AskChange): void {
+    this.#ticksToMove = this.#askTicks
+    const { id, isLeader, status, membership } = this.#raft
+    const known = membership.members.find((member) => member.id === id)
+    if (known === undefined || this.#address === null || known.address === this.#address) return
+    const change = { type: 'move', member: id, address: this.#address } as const
+    if (isLeader) this.#decide(change)
+    else if (status.leaderId !== null)
+      ask(status.leaderId, { type: 'change', id: ownMoveId, change })
   }
 
   /** A refusal is final, and so is what was only asked about. */

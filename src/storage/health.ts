@@ -65,6 +65,8 @@ export class Health {
   #audit: { readonly index: Index; readonly answers: Map<NodeId, number> } | null = null
   /** Of everyone else: a question about an entry that is not applied here yet. */
   #asked: { readonly from: NodeId; readonly index: Index } | null = null
+  /** What is wrong with the state, until it is made anew. */
+  #found: { readonly reason: string; readonly right: Digest | null } | null = null
   /** A leader has made its state anew, for nobody could say who was wrong. */
   #triedItself = false
 
@@ -80,6 +82,8 @@ export class Health {
     this.#ticksToAudit--
     const isDue = this.#ticksToAudit <= 0
     if (isDue) this.#ticksToAudit = auditTicks
+    this.#remake()
+    if (this.#found !== null) return
     if (!raft.stateLost) {
       this.#scrubSome()
       if (isDue && raft.isLeader) this.#beginAudit()
@@ -109,7 +113,8 @@ export class Health {
   /** After what was to be applied: a question may be one that can be answered now. */
   pump(): void {
     const { raft, state } = this.#parts
-    if (this.#asked === null || raft.stateLost || this.#asked.index > state.appliedIndex) return
+    if (this.#asked === null || this.#found !== null || raft.stateLost) return
+    if (this.#asked.index > state.appliedIndex) return
     const { from, index } = this.#asked
     this.#asked = null
     const digest = state.digestAt(index)
@@ -190,11 +195,21 @@ export class Health {
   // ── mending ───────────────────────────────────────────────────────────────────────────────────
 
   #mend(reason: string, right: Digest | null): void {
-    const { state, snapshots, remake } = this.#parts
-    const { revision } = state
+    if (this.#found !== null) return
     this.repairs++
+    this.#found = { reason, right }
     this.#events.found(`the state of this node was found to be wrong: ${reason}`)
-    snapshots.stateReplaced()
+    this.#parts.snapshots.stateReplaced()
+    this.#remake()
+  }
+
+  /** Not while it is copied: a copy reads through the environment that would be closed. */
+  #remake(): void {
+    const { state, snapshots, remake } = this.#parts
+    if (this.#found === null || snapshots.isTaking) return
+    const { reason, right } = this.#found
+    const { revision } = state
+    this.#found = null
     const generation = remake((made) => isRight(made, right))
     if (generation === null) this.#lose(reason)
     this.replaced()

@@ -12,7 +12,7 @@ import { CorruptRecord, decodeRecord, recordsOf } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import type { LogReader } from '../raft/log.ts'
-import { decodeConfiguration, type MembershipAt } from '../raft/membership.ts'
+import { decodeConfiguration, type MembershipAt, withSnapshot } from '../raft/membership.ts'
 import type { LogWrite } from '../raft/turn.ts'
 import type {
   Entry,
@@ -35,6 +35,10 @@ export interface Identity {
   readonly address: string | null
   /** Starts from this directory so far; the high part of the incarnation. */
   readonly starts: number
+  /** The incarnations of the newest of them, this one last (lineage.ts). */
+  readonly lineage: readonly number[]
+  /** Why the cluster takes this for a copy of another directory; it is not started any more. */
+  readonly disowned: string | null
 }
 
 /** How the state environment was left. It is trusted under the same boot, or after a clean close. */
@@ -61,8 +65,12 @@ const whole: Cut = { base: { index: 0, term: 0 }, snapshots: [] }
 /** Rows below the base that a write removes on the way. More than one comes in with each, so that it ends. */
 const sweptRowsMax = 512
 
+/** Nodes whose incarnations are remembered: many times the members, for all that are replaced over the years. */
+const metMax = 256
+
 const hardStateKey = Buffer.from('hardState')
 const identityKey = Buffer.from('identity')
+const metKey = Buffer.from('met')
 const stateMarkKey = Buffer.from('stateMark')
 const cutKey = Buffer.from('cut')
 const formatKey = Buffer.from('format')
@@ -125,6 +133,17 @@ export class LogStore implements LogReader {
 
   get stateMark(): StateMark | null {
     return this.#read<StateMark>(stateMarkKey)
+  }
+
+  /** The newest incarnation of each other node that was let in here, least lately met first. */
+  get met(): ReadonlyMap<NodeId, number> {
+    return new Map(this.#read<[NodeId, number][]>(metKey) ?? [])
+  }
+
+  /** Remembers that this incarnation was let in. */
+  meet(node: NodeId, incarnation: number): void {
+    const others = [...this.met].filter(([id]) => id !== node)
+    this.#saveMeta(metKey, [...others.slice(1 - metMax), [node, incarnation]])
   }
 
   saveIdentity(identity: Identity): void {
@@ -365,16 +384,6 @@ export class LogStore implements LogReader {
   #transaction(change: () => void): void {
     onDisk('writing the log', () => this.#environment.transactionSync(change))
   }
-}
-
-/** What the snapshot knows of the members stands for the entries that are gone; newer ones are in the log. */
-function withSnapshot(
-  memberships: readonly MembershipAt[],
-  snapshot: SnapshotMark | null,
-): readonly MembershipAt[] {
-  if (snapshot === null) return memberships
-  const { membership } = snapshot
-  return [membership, ...memberships.filter(({ index }) => index > membership.index)]
 }
 
 function corrupt(path: string, index: Index, reason: string): SkiffError {

@@ -6,6 +6,7 @@
 import { packEntries } from '../codec/record.ts'
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
+import { incarnationRandom, withStart } from '../raft/lineage.ts'
 import {
   configurationOf,
   encodeConfiguration,
@@ -82,12 +83,11 @@ export interface NodeSettings {
   readonly wake: () => void
 }
 
-/** How far an incarnation counts the starts; below are random bits that tell copies apart. */
-const incarnationRandom = 2 ** 20
+/** A state that so many starts did not live to prove is given up. */
+const unprovenStartsMax = 4
 
 /** What no start would trust. */
 const noState = { bootId: '', clean: false, lost: false, unproven: 0 } as const
-const unprovenStartsMax = 4
 
 /** Applied again in one transaction. */
 const replayedEntriesMax = 1_024
@@ -101,12 +101,13 @@ export function openNode(home: Home, dice: Dice): Opened {
   const { store: log, memberships } = LogStore.open(home.openLog(), `${home.path}/log`)
   try {
     checkLogIsThere(home, log)
+    checkOwned(home, log)
     const identity = nextStart(log.identity, dice)
     log.saveIdentity(identity)
     home.syncNames()
     const { state, stateMark } = openState(home, log)
     if (stateMark.lost) checkOthersHaveIt(home, identity.nodeId, memberships)
-    const incarnation = identity.starts * incarnationRandom + dice.below(incarnationRandom)
+    const incarnation = identity.lineage.at(-1) ?? 0
     return { log, state, stateMark, identity, incarnation, memberships }
   } catch (error) {
     void log.close()
@@ -163,7 +164,7 @@ export function assembleNode(
     distrust: () => log.saveStateMark({ ...opened.stateMark, bootId: '', clean: false }),
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),
     reads: new Reads(limits.electionTicksMin, dice.below(questionsRandom)),
-    changes: new Changes(raft, limits.heartbeatTicks),
+    changes: new Changes(raft, limits.heartbeatTicks, identity.address),
     succession: new Succession(raft, space, limits.electionTicksMin),
     watchers: new Watchers(state, log, watcherBytesMax),
     board: new BoardWriter(board),
@@ -196,6 +197,14 @@ function checkOthersHaveIt(home: Home, self: NodeId, memberships: readonly Membe
   if (everyone(memberships.at(-1) ?? noMembership).some(({ id }) => id !== self)) return
   const reason = `the state in ${home.path} is lost, no snapshot of it is whole, and the log begins behind its first entry`
   throw new SkiffError('SKIFF_STORAGE', 'not-applied', `${reason}. ${logRemedy}`)
+}
+
+/** Started again and again it would in the end be of a lineage that nobody can judge any more. */
+function checkOwned(home: Home, { identity }: LogStore): void {
+  const reason = identity?.disowned ?? null
+  if (reason === null) return
+  const message = `${home.path} was refused before: ${reason}`
+  throw new SkiffError('SKIFF_MEMBERSHIP', 'not-applied', message)
 }
 
 /**
@@ -350,7 +359,9 @@ function isRefused(error: unknown): boolean {
 }
 
 function nextStart(known: Identity | null, dice: Dice): Identity {
-  const fresh = { nodeId: dice.id(8), clusterId: null, address: null, starts: 0 }
-  const identity = known ?? fresh
-  return { ...identity, starts: identity.starts + 1 }
+  const nobody = { clusterId: null, address: null, starts: 0, lineage: [], disowned: null }
+  const identity = known ?? { nodeId: dice.id(8), ...nobody }
+  const starts = identity.starts + 1
+  const incarnation = starts * incarnationRandom + dice.below(incarnationRandom)
+  return { ...identity, starts, lineage: withStart(identity.lineage, incarnation) }
 }

@@ -61,6 +61,10 @@ export interface OpenedNode {
   readonly nodeId: NodeId
   /** Higher at each start from the same directory. */
   readonly incarnation: number
+  /** Those before it, newest last. */
+  readonly ancestors: readonly number[]
+  /** The newest incarnation of each other node that was let in here. */
+  readonly met: ReadonlyMap<NodeId, number>
   readonly clusterId: string | null
   /** Where it listened last. */
   readonly address: string | null
@@ -80,6 +84,10 @@ export type StorageControl = {
   listening(address: string): void
   /** Enters a cluster: from now on this directory belongs to it and to no other. */
   adopt(clusterId: string): void
+  /** Remembers that this incarnation of another node was let in. */
+  meet(node: NodeId, incarnation: number): void
+  /** The cluster takes this directory for a copy: it is never started again. */
+  disown(reason: string): void
   /** Makes a cluster of its own, with this node as its only member. Returns the cluster's id. */
   bootstrap(): string
   /** Begins to take part. */
@@ -144,6 +152,8 @@ class StorageService {
     open: () => this.#open(),
     listening: (address) => this.#remember({ address }),
     adopt: (clusterId) => this.#adopt(clusterId),
+    meet: (node, incarnation) => this.#whatIsOpen().log.meet(node, incarnation),
+    disown: (reason) => this.#remember({ disowned: reason }),
     bootstrap: () => this.#bootstrap(),
     start: () => this.#start(),
     snapshot: async () => (await this.#snapshot(() => undefined)).index,
@@ -283,11 +293,13 @@ class StorageService {
 }
 
 function describe({ log, identity, incarnation, memberships, stateMark }: Opened): OpenedNode {
-  const { nodeId, clusterId, address } = identity
+  const { nodeId, clusterId, address, lineage } = identity
   const isIn = (at: MembershipAt): boolean => everyone(at).some(({ id }) => id === nodeId)
   return {
     nodeId,
     incarnation,
+    ancestors: lineage.slice(0, -1),
+    met: log.met,
     clusterId,
     address,
     members: memberships.at(-1)?.members ?? [],

@@ -109,6 +109,11 @@ export class Snapshots implements SnapshotReader {
     if (this.#ticksToWait > 0) this.#ticksToWait--
   }
 
+  /** A copy of the state is being made. */
+  get isTaking(): boolean {
+    return this.#taking
+  }
+
   /** Another state is about to take the place of the one that is being copied. */
   stateReplaced(): void {
     this.#overtaken = this.#taking

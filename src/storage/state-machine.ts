@@ -173,10 +173,14 @@ export class StateMachine {
   beginAnew(revisionGap: number): void {
     const { sessions, revisions, meta } = this.#tables
     const revision = this.#position.revision + revisionGap
+    for (const { key, value } of sessions.getRange({ start: Buffer.from([0]) }))
+      this.#hash.remove('sessions', Buffer.from(key), Buffer.from(value))
     this.#environment.transactionSync(() => {
+      for (const { key, value } of sessions.getRange({ start: Buffer.from([0]) }))
+        this.#hash.remove('sessions', key, value)
       for (const table of [sessions, revisions]) removeAll(table)
       meta.removeSync(membershipKey)
-      this.#position = { ...this.#position, revision }
+      this.#position = { ...this.#position, revision, hash: this.#hash.lanes }
       meta.putSync(positionKey, writePosition(this.#position))
     })
     this.#membership = readMembership(undefined)

@@ -196,7 +196,7 @@ export class Storage {
     this.#outbox.send(settled.late)
     for (const read of settled.reads) reads.confirm(read)
     for (const chunk of turn.chunks) this.#restoring.keepChunk(chunk)
-    this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))
+    if (!this.#restoring.isStateBad) this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))
     this.#restoring.pump()
   }
 
@@ -240,7 +240,7 @@ export class Storage {
     const view = this.#view.take()
     if (view !== null) network.post(view)
     for (const message of watchers.takeMessages()) network.post(message, buffersOf(message))
-    const ids = reads.release(state.appliedIndex)
+    const ids = this.#restoring.isStateBad ? [] : reads.release(state.appliedIndex)
     if (ids.length > 0) network.post({ type: 'readable', ids })
     network.flush()
   }

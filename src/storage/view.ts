@@ -36,8 +36,9 @@ export class View {
     const { raft, changes, state, watchers } = this.#parts
     const { membership: applied } = state
     const { role, term, leaderId } = raft.status
-    const { membership: latest } = raft
-    const sources = [role, term, leaderId, applied, latest, ...raft.leaving, ...changes.contacts]
+    const { membership: latest, leaving, forgetful } = raft
+    const sources = [role, term, leaderId, applied, latest, ...forgetful, ...leaving]
+    sources.push(...changes.contacts)
     if (sameItems(sources, this.#sources)) return null
     this.#sources = sources
     // While the log still brings us back, as when an old one is applied again, we are not out.
@@ -45,10 +46,12 @@ export class View {
     const members = everyone(applied)
     const view: NodeView = { role, term, leaderId, members, isJoint: isJoint(applied) }
     // Also those whose removal is not committed yet: a leader among them waits for our acknowledgement.
-    const wanted = [...changes.contacts, ...members, ...everyone(latest), ...raft.leaving]
+    const wanted = [...changes.contacts, ...members, ...everyone(latest), ...leaving]
     const peers = new Map<NodeId, PeerAddress>()
     for (const { id, address } of wanted) if (id !== raft.id) peers.set(id, { id, address })
-    const message: StorageToNetwork = { type: 'view', view, peers: [...peers.values()] }
+    const message: StorageToNetwork = {
+      ...{ type: 'view', view, peers: [...peers.values()], forgetful },
+    }
     const shown = JSON.stringify(message)
     if (shown === this.#shown) return null
     this.#shown = shown

@@ -1,5 +1,5 @@
 /** What a change of the membership comes to, given the members there are. Pure; whether it may be is the core's. */
-import type { MemberChange } from '../messages.ts'
+import type { MemberChange, Move } from '../messages.ts'
 import { membersMax } from '../options.ts'
 import { promote, sortMembers, type Target, target } from '../raft/membership.ts'
 import type { Configuration, Member, MemberRole, NodeId } from '../raft/types.ts'
@@ -12,7 +12,7 @@ export interface Wish {
 }
 
 /** `null`: it is so already, or on its way. A text: why it cannot be. */
-export function judge(from: Configuration, change: MemberChange): Wish | string | null {
+export function judge(from: Configuration, change: MemberChange | Move): Wish | string | null {
   switch (change.type) {
     case 'add':
       return add(from, change)
@@ -20,6 +20,8 @@ export function judge(from: Configuration, change: MemberChange): Wish | string 
       return remove(from, change.member)
     case 'replace':
       return replace(from, change)
+    case 'move':
+      return move(from, change)
   }
 }
 
@@ -29,8 +31,7 @@ type Replace = Extract<MemberChange, { type: 'replace' }>
 function add(from: Configuration, { member, address, role }: Add): Wish | string | null {
   const known = memberOf(from, member)
   if (known === undefined) return enter(from, { member, address, role, inPlaceOf: null })
-  if (known.address !== address)
-    return `${known.id} is a member at ${known.address}; addresses of members cannot change yet, remove it first`
+  if (known.address !== address) return move(from, { type: 'move', member, address })
   return role === 'voter' ? raise(from, known) : lower(from, known)
 }
 
@@ -66,8 +67,7 @@ function enter(
   { member, address, role, inPlaceOf }: Omit<Add, 'type'> & { readonly inPlaceOf: NodeId | null },
 ): Wish | string {
   const atAddress = from.members.find((each) => each.address === address)
-  if (atAddress !== undefined && atAddress.id !== inPlaceOf)
-    return `${address} is the address of member ${atAddress.id}; remove that one first`
+  if (atAddress !== undefined && atAddress.id !== inPlaceOf) return taken(atAddress, member)
   const leaving = inPlaceOf === null ? 0 : 1
   if (from.members.length - leaving >= membersMax)
     return `a cluster has at most ${membersMax} members`
@@ -79,6 +79,22 @@ function enter(
   }
   const first = target(sortMembers([...from.members, newcomer]), [...from.promotions, promotion])
   return { first, after: promote(first, promotion) }
+}
+
+/** The same member, elsewhere. Nobody becomes one by it. */
+function move(from: Configuration, { member, address }: Move): Wish | string | null {
+  const known = memberOf(from, member)
+  if (known === undefined) return `${member} is no member`
+  if (known.address === address) return null
+  const atAddress = from.members.find((each) => each.address === address)
+  if (atAddress !== undefined) return taken(atAddress, member)
+  const moved = from.members.map((each) => (each === known ? { ...known, address } : each))
+  return atOnce(target(moved, from.promotions))
+}
+
+/** An empty directory makes another node, also where a member was. */
+function taken({ id, address }: Member, member: NodeId): string {
+  return `${address} is the address of member ${id}, and this is node ${member}, of another directory. If that one's is gone, call removeServer('${id}') on another member first, then let this one join again`
 }
 
 /** A learner that stayed one is to vote. */

@@ -79,12 +79,12 @@ test('a member at another address is not the one that was to be added', async (t
   show([{ ...voter, address: '127.0.0.1:9' }])
   const refused = assert.rejects(
     changes.change(add),
-    skiff('SKIFF_MEMBERSHIP', 'not-applied', /cannot change/),
+    skiff('SKIFF_MEMBERSHIP', 'not-applied', /is taken/),
   )
   await nextTurn()
   const [message] = posted()
   assert.ok(message?.type === 'change')
-  changes.refused(message.id, 'addresses cannot change')
+  changes.refused(message.id, 'the address is taken')
   await refused
 })
 

@@ -46,7 +46,7 @@ test('a change of the members that was asked for may still happen', {
   const removed = assert.rejects(client.removeServer(member), crashed('unknown'))
   await nextTurn()
   storage.post({ type: 'readable', ids: [1] })
-  storage.post({ type: 'view', view: viewOf(member), peers: [] })
+  storage.post({ type: 'view', view: viewOf(member), peers: [], forgetful: [] })
   storage.flush()
   await nextTurn()
   await nextTurn()

@@ -76,6 +76,10 @@ export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
     '01940d01b030313233343536373839616263646566ad31302e302e302e313a37303030',
   ],
   [
+    { type: 'change', id: 1, change: { type: 'move', member: node, address: address1 } },
+    '01942501b030313233343536373839616263646566ad31302e302e302e313a37303030',
+  ],
+  [
     { type: 'change', id: 2, change: { type: 'remove', member: node } },
     '01930e02b030313233343536373839616263646566',
   ],
@@ -143,6 +147,7 @@ const memberChange: fc.Arbitrary<MemberChange> = fc.oneof(
 
 const change: fc.Arbitrary<MembershipChange> = fc.oneof(
   memberChange,
+  record({ type: is('move'), member: id, address }),
   record({ type: is('transfer'), member: id }),
   record({ type: is('relieve'), member: id }),
 )

@@ -29,6 +29,7 @@ export function helloOf(fields: Partial<Hello> = {}): Hello {
     purpose: 'link',
     nodeId: strangerId(),
     incarnation: lateIncarnation,
+    ancestors: [],
     address: '127.0.0.1:1',
     clusterId: null,
     expectedId: null,

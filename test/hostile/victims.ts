@@ -60,6 +60,14 @@ const victimId = 'aaaaaaaaaaaaaaaa'
 const honestId = 'bbbbbbbbbbbbbbbb'
 const clusterId = 'c'.repeat(32)
 
+const calm: Parameters<Network['start']>[1] = {
+  frame: () => undefined,
+  peer: () => undefined,
+  adopt: async () => undefined,
+  meet: async () => undefined,
+  disowned: () => undefined,
+}
+
 export interface BareVictim extends GuardedVictim {
   /** The same of those who are in already: there may be no room for others. */
   assertServed(): Promise<void>
@@ -69,6 +77,7 @@ export async function openBareVictim(transport: Transport): Promise<BareVictim> 
   let heard = 0
   const wrongs: string[] = []
   const network = await openNetwork(transport, victimId, {
+    ...calm,
     frame(from) {
       if (from === honestId) heard++
       else if (!isInsider(from)) wrongs.push(`a frame of ${from}`)
@@ -77,9 +86,8 @@ export async function openBareVictim(transport: Transport): Promise<BareVictim> 
     adopt: async (id) => void wrongs.push(`adopted into ${id}`),
   })
   const honest = await openNetwork('ws', honestId, {
+    ...calm,
     frame: (from) => wrongs.push(`${from} talks to the honest peer`),
-    peer: () => undefined,
-    adopt: async () => undefined,
   })
   const { port } = network
   honest.setPeers([{ id: victimId, address: `${host}:${port}` }])
@@ -114,8 +122,8 @@ async function openNetwork(
 ): Promise<Network> {
   const network = await Network.listen({ host, port: 0, secret, transport })
   const address = `${host}:${network.port}`
-  const identity = { nodeId, incarnation: 1, address, clusterId: belongsTo }
-  network.start(identity, events, { adoptable: true })
+  const identity = { nodeId, incarnation: 1, ancestors: [], address, clusterId: belongsTo }
+  network.start(identity, events, { adoptable: true, met: new Map() })
   return network
 }
 
@@ -126,14 +134,14 @@ export async function openHomelessVictim(transport: Transport): Promise<GuardedV
     transport,
     victimId,
     {
+      ...calm,
       frame: (from) => void wrongs.push(`a frame of ${from}`),
       peer: (id) => void wrongs.push(`a link to ${id}`),
       adopt: async (id) => void wrongs.push(`adopted into ${id}`),
     },
     null,
   )
-  const quiet = { frame: () => undefined, peer: () => undefined, adopt: async () => undefined }
-  const honest = await openNetwork('ws', honestId, quiet)
+  const honest = await openNetwork('ws', honestId, calm)
   const { port } = network
   return {
     ...{ port, secret, id: victimId, peerId: honestId, decodes: false },

@@ -12,14 +12,19 @@ interface Scene {
   readonly clusterId?: string | null
   readonly adoptable?: boolean
   readonly adopt?: (clusterId: string) => Promise<void>
+  readonly met?: ReadonlyMap<string, number>
+  readonly meet?: (node: string, incarnation: number) => Promise<void>
 }
 
-function admissionOf({ clusterId = clusterA, adoptable = false, adopt }: Scene = {}): {
+function admissionOf({ clusterId = clusterA, adoptable = false, adopt, met, meet }: Scene = {}): {
   admission: Admission
   identity: LocalIdentity
 } {
-  const identity = { nodeId: here, incarnation: 5, address: 'here:1', clusterId }
-  const admission = new Admission({ identity, adoptable, adopt: adopt ?? (async () => undefined) })
+  const identity = { nodeId: here, incarnation: 5, ancestors: [], address: 'here:1', clusterId }
+  const admission = new Admission({
+    ...{ identity, adoptable, adopt: adopt ?? (async () => undefined) },
+    ...{ met: met ?? new Map(), meet: meet ?? (async () => undefined) },
+  })
   return { admission, identity }
 }
 
@@ -55,7 +60,9 @@ test('a node that was dialled as another is refused, naming both', async () => {
   const { admission } = admissionOf()
   assert.deepEqual(
     await admission.admit(helloOf({ expectedId: '3333333333333333' })),
-    membership('expected node 3333333333333333, met node 2222222222222222'),
+    membership(
+      'expected node 3333333333333333, met node 2222222222222222: another directory, or an empty one',
+    ),
   )
 })
 
@@ -68,20 +75,79 @@ test('a node linked to itself is refused; a probe may find out who it has reache
 
 test('two processes of the same node are told apart from a node that dialled itself', async () => {
   const { admission } = admissionOf()
-  const why = membership(`two processes run as node ${here}, incarnations 6 and 5`)
+  const why = refusal('occupied', `two processes run as node ${here}, incarnations 6 and 5`)
   assert.deepEqual(await admission.admit(helloOf({ nodeId: here, incarnation: 6 })), why)
 })
 
-test('an incarnation older than one seen before is refused, at either end', async () => {
+const copy = (seen: number, incarnation: number): string =>
+  `a copy of node ${there}, whose latest start was ${seen}, not one before ${incarnation}`
+
+test('an incarnation older than one let in before is refused, at either end', async () => {
   const { admission } = admissionOf()
   const own = helloOf({ nodeId: here, incarnation: 5 })
+  const answer = (incarnation: number) => helloOf({ purpose: 'answer', incarnation })
   assert.equal(await admission.admit(helloOf({ incarnation: 8 })), null)
-  const why = membership(`stale: node ${there} was seen with incarnation 8, this is 7`)
-  assert.deepEqual(await admission.admit(helloOf({ incarnation: 7 })), why)
-  assert.deepEqual(admission.welcomed(own, helloOf({ purpose: 'answer', incarnation: 7 })), why)
+  assert.deepEqual(
+    await admission.admit(helloOf({ incarnation: 7 })),
+    refusal('copied', copy(8, 7)),
+  )
+  assert.deepEqual(admission.welcomed(own, answer(7)), membership(copy(8, 7)))
   assert.equal(await admission.admit(helloOf({ incarnation: 8 })), null)
-  assert.equal(admission.welcomed(own, helloOf({ purpose: 'answer', incarnation: 9 })), null)
-  assert.equal((await admission.admit(helloOf({ incarnation: 8 })))?.kind, 'membership')
+  assert.equal(admission.welcomed(own, answer(9)), null)
+  assert.equal(await admission.admit(helloOf({ incarnation: 9 })), null)
+})
+
+test('a newer incarnation that does not descend from the one let in is refused, at either end', async () => {
+  const { admission } = admissionOf()
+  const own = helloOf({ nodeId: here, incarnation: 5 })
+  assert.equal(await admission.admit(helloOf({ incarnation: 8, ancestors: [6, 7] })), null)
+  const other = { incarnation: 9, ancestors: [6, 7] }
+  const why = copy(8, 9)
+  assert.deepEqual(await admission.admit(helloOf(other)), refusal('copied', why))
+  const probe = helloOf({ ...other, purpose: 'probe' })
+  assert.deepEqual(await admission.admit(probe), refusal('copied', why))
+  const answer = helloOf({ ...other, purpose: 'answer' })
+  assert.deepEqual(admission.welcomed(own, answer), membership(why))
+  assert.equal(await admission.admit(helloOf({ incarnation: 10, ancestors: [6, 7, 8] })), null)
+})
+
+test('who was let in is known again after a restart', async () => {
+  const { admission } = admissionOf({ met: new Map([[there, 8]]) })
+  assert.equal((await admission.admit(helloOf({ incarnation: 9, ancestors: [7] })))?.kind, 'copied')
+  assert.equal(await admission.admit(helloOf({ incarnation: 9, ancestors: [7, 8] })), null)
+})
+
+test('a link is let in only once that is durable, and a probe not remembered at all', async () => {
+  const stored: string[] = []
+  let done = (): void => assert.fail('nothing to store')
+  const { admission } = admissionOf({
+    meet: (node, incarnation) =>
+      new Promise((resolve) => {
+        stored.push(`${node} ${incarnation}`)
+        done = resolve
+      }),
+  })
+  assert.equal(await admission.admit(helloOf({ incarnation: 9, purpose: 'probe' })), null)
+  assert.deepEqual(stored, [])
+  let welcome = 0
+  const links = [1, 2].map(async () => {
+    assert.equal(await admission.admit(helloOf({ incarnation: 8 })), null)
+    welcome++
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual([stored, welcome], [[`${there} 8`], 0])
+  assert.equal((await admission.admit(helloOf({ incarnation: 9, ancestors: [] })))?.kind, 'copied')
+  done()
+  await Promise.all(links)
+  assert.equal(await admission.admit(helloOf({ incarnation: 8 })), null)
+  assert.deepEqual(stored, [`${there} 8`])
+})
+
+test('who cannot be remembered is not let in', async () => {
+  const meet = () => Promise.reject(new Error('the disk is full'))
+  const { admission } = admissionOf({ meet })
+  const why = refusal('unavailable', 'cannot enter the cluster: the disk is full')
+  assert.deepEqual(await admission.admit(helloOf()), why)
 })
 
 test('a refused node leaves no incarnation behind that would lock out the right one', async () => {

@@ -14,9 +14,9 @@ const open = async (nodeId, secret) => {
   const address = '127.0.0.1:' + network.port
   let linked
   const up = new Promise((resolve) => { linked = resolve })
-  const events = { frame() {}, peer: (_, up) => up && linked(), adopt: async () => {} }
-  const identity = { nodeId, incarnation: 1, address, clusterId: 'a'.repeat(32) }
-  network.start(identity, events, { adoptable: false })
+  const events = { frame() {}, peer: (_, up) => up && linked(), adopt: async () => {}, meet: async () => {} }
+  const identity = { nodeId, incarnation: 1, ancestors: [], address, clusterId: 'a'.repeat(32) }
+  network.start(identity, events, { adoptable: false, met: new Map() })
   return { network, up, peer: { id: nodeId, address } }
 }
 const a = await open('1'.repeat(16), 'x')

@@ -146,7 +146,7 @@ test('a listener of another protocol version is told from rubbish', async (t) =>
   const listener = await fakeListener(t, () => later)
   await assert.rejects(a.network.probe(listener.address, { timeoutMs }), {
     code: 'SKIFF_CONFIG',
-    message: /speaks protocol version 1, not 9/,
+    message: /speaks protocol version 2, not 9/,
   })
 })
 

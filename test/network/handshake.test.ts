@@ -9,7 +9,8 @@ import {
   handshakeBytesMax,
   isRefusal,
 } from '../../src/network/hello.ts'
-import { closeFrame, refusal, refusalError, refusalOf } from '../../src/network/refusal.ts'
+import { closeFrame, RefusedError, refusal, refusalOf } from '../../src/network/refusal.ts'
+import { lineageMax } from '../../src/raft/lineage.ts'
 import { clusterA, helloOf } from './fixture.ts'
 
 const answerOf = (fields: Partial<Hello> = {}): Hello =>
@@ -112,8 +113,8 @@ test('a proof that was made for a hello with one bit changed is refused', () => 
 
 test('another protocol version is refused by name, whatever follows it', () => {
   const later = encodeHello(helloOf())
-  new DataView(later.buffer, later.byteOffset).setUint16(4, 2)
-  const why = refusal('version', 'speaks protocol version 1, not 2')
+  new DataView(later.buffer, later.byteOffset).setUint16(4, 3)
+  const why = refusal('version', 'speaks protocol version 2, not 3')
   assert.deepEqual(decodeHello(later), why)
   assert.deepEqual(decodeHello(later.subarray(0, 6)), why)
   const listener = new ListenerHandshake('open sesame', answerOf())
@@ -135,12 +136,14 @@ test('a hello survives the wire', () => {
     nodeId: digits(8),
     clusterId: fc.option(digits(16)),
     expectedId: fc.option(digits(8)),
-    incarnation: fc.maxSafeNat(),
+    starts: fc.uniqueArray(fc.maxSafeNat(), { minLength: 1, maxLength: lineageMax }),
     nonce,
     address: fc.constantFrom('a:1', '[::1]:65535', `${'h'.repeat(253)}:7001`),
   })
   fc.assert(
-    fc.property(arbitrary, (hello) => {
+    fc.property(arbitrary, ({ starts, ...rest }) => {
+      const ancestors = starts.toSorted((a, b) => a - b)
+      const hello: Hello = { ...rest, incarnation: ancestors.pop() ?? 0, ancestors }
       const bytes = encodeHello(hello)
       assert.ok(bytes.length <= handshakeBytesMax)
       assert.deepEqual(decodeHello(bytes), { ...hello })
@@ -212,6 +215,8 @@ test('each refusal crosses the wire as a close code and arrives as its error', (
     ['malformed', 'SKIFF_CONFIG'],
     ['unauthorized', 'SKIFF_UNAUTHORIZED'],
     ['membership', 'SKIFF_MEMBERSHIP'],
+    ['copied', 'SKIFF_MEMBERSHIP'],
+    ['occupied', 'SKIFF_MEMBERSHIP'],
     ['replaced', 'SKIFF_MEMBERSHIP'],
     ['version', 'SKIFF_CONFIG'],
     ['unavailable', 'SKIFF_CONFIG'],
@@ -220,8 +225,9 @@ test('each refusal crosses the wire as a close code and arrives as its error', (
     const frame = closeFrame(why)
     assert.ok(frame.code >= 4400 && frame.code <= 4499)
     assert.deepEqual(refusalOf(frame.code, frame.reason), why)
-    const error = refusalError(why, 'message')
-    assert.deepEqual([error.code, error.outcome, error.message], [code, 'not-applied', 'message'])
+    const error = new RefusedError(why, 'message')
+    assert.deepEqual([error.code, error.outcome, error.kind], [code, 'not-applied', kind])
+    assert.match(error.message, /^message(\. \w|$)/)
   }
   assert.equal(refusalOf(1006, ''), null)
   assert.equal(refusalOf(4499, ''), null)

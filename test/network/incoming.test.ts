@@ -38,6 +38,7 @@ function scene(): Scene {
   const connection = {
     send: (bytes: Uint8Array) => sent.push(bytes),
     proven: () => heard.push('proven'),
+    ping: () => heard.push('ping'),
     end: (code: number, reason: string) => ends.push(`${code} ${reason}`),
   }
   const handshake = new ListenerHandshake('open sesame', helloOf({ purpose: 'answer' }))

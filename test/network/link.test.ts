@@ -41,6 +41,10 @@ function openLink(t: TestContext) {
   return { link, dials, sent, buffered, fail, waitedMs }
 }
 
+const identity = {
+  ...{ nodeId: peer.id, incarnation: 1, ancestors: [], address: peer.address, clusterId: null },
+}
+
 test('it waits longer after every failure up to a second, and shortly again once it was up', (t) => {
   const { dials, fail, waitedMs } = openLink(t)
   const waits = (count: number): number[] =>
@@ -49,7 +53,7 @@ test('it waits longer after every failure up to a second, and shortly again once
       return waitedMs()
     })
   assert.deepEqual(waits(6), [50, 100, 200, 400, 800, 1_000])
-  dials.at(-1)?.up({ nodeId: peer.id, incarnation: 1, address: peer.address, clusterId: null })
+  dials.at(-1)?.up(identity)
   assert.deepEqual(waits(2), [50, 100])
 })
 
@@ -59,11 +63,13 @@ test('after a refusal it waits longer, unless the peer is only not ready', (t) =
   assert.equal(waitedMs(), 500)
   fail(refusal('unavailable', 'not ready'))
   assert.equal(waitedMs(), 100)
+  fail(refusal('occupied', 'the process before is there still'))
+  assert.equal(waitedMs(), 200)
 })
 
 test('what waits in the socket counts: a frame that would be too much ends the link', (t) => {
   const { link, dials, sent, buffered } = openLink(t)
-  dials.at(-1)?.up({ nodeId: peer.id, incarnation: 1, address: peer.address, clusterId: null })
+  dials.at(-1)?.up(identity)
   buffered.bytes = linkBytesMax - 10
   link.send(new Uint8Array(10))
   assert.deepEqual([sent.length, link.status().up], [1, true])

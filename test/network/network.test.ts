@@ -126,24 +126,78 @@ for (const transport of transports) {
     })
   })
 
-  test(`${transport}: a newer process of a node replaces the older, never the reverse`, async (t) => {
+  test(`${transport}: a newer process of a node waits for the older to go, and takes its place`, async (t) => {
     const b = await openNode(t, { transport })
     const id = nodeId()
     const older = await openNode(t, { transport, id, incarnation: 4 })
     await link(older, b)
     const newer = await openNode(t, { transport, id, incarnation: 5 })
-    // A probe is enough to show that the older one is no more.
-    await newer.network.probe(b.identity.address, { timeoutMs: 5_000 })
-    await until(() => !older.linked(b), 'the old link is gone')
-    await link(newer, b)
-    await until(() => failureOf(older).includes('stale'), 'the old process is refused')
-    assert.deepEqual(older.peers.at(-1), { id: b.id, up: false })
-    await assert.rejects(older.network.probe(b.identity.address, { timeoutMs: 5_000 }), {
+    const found = { code: 'SKIFF_MEMBERSHIP', message: /runs at .*started as 4/ }
+    await assert.rejects(newer.network.probe(b.identity.address, { timeoutMs: 5_000 }), found)
+    newer.network.setPeers([b.peer])
+    await until(() => failureOf(newer).includes('started as 4'), 'the newer one is refused')
+    older.network.send(b.id, Buffer.from('still here'))
+    await until(() => b.frames.length === 1, 'the older one still talks')
+    await older.network.close()
+    await until(() => newer.linked(b), 'the newer one takes its place')
+    assert.deepEqual([newer.disowned, b.met.get(id)], [[], 5])
+    const late = await openNode(t, { transport, id, incarnation: 4 })
+    await assert.rejects(late.network.probe(b.identity.address, { timeoutMs: 5_000 }), {
       code: 'SKIFF_MEMBERSHIP',
-      message: /stale: node \w+ was seen with incarnation 5, this is 4/,
+      message: /a copy of node \w+, whose latest start was 5, not one before 4.*Remove it/,
     })
-    newer.network.send(b.id, Buffer.from('still here'))
-    await until(() => b.frames.length === 1, 'the newer one still talks')
+  })
+
+  test(`${transport}: a copy is refused while the original lives and when it is gone, and told so`, async (t) => {
+    const b = await openNode(t, { transport })
+    const id = nodeId()
+    const original = await openNode(t, { transport, id, incarnation: 4, ancestors: [3] })
+    await link(original, b)
+    for (const incarnation of [2, 5]) {
+      const copy = await openNode(t, { transport, id, incarnation, ancestors: [1] })
+      copy.network.setPeers([b.peer])
+      await until(() => copy.disowned.length > 0, 'the copy is told that it is one')
+      assert.match(copy.disowned[0] ?? '', /a copy of node \w+, whose latest start was 4/)
+    }
+    assert.deepEqual([original.disowned, original.linked(b)], [[], true])
+    await original.network.close()
+    const copy = await openNode(t, { transport, id, incarnation: 5, ancestors: [3] })
+    await assert.rejects(copy.network.probe(b.identity.address, { timeoutMs: 5_000 }), /a copy of/)
+    copy.network.setPeers([b.peer])
+    await until(() => copy.disowned.length > 0, 'and so it is when the original is gone')
+    const again = await openNode(t, { transport, id, incarnation: 6, ancestors: [3, 4] })
+    await link(again, b)
+  })
+
+  test(`${transport}: a dialer that meets a copy does not talk to it, and takes itself for none`, async (t) => {
+    const a = await openNode(t, { transport, met: new Map([['1111111111111111', 4]]) })
+    const copy = await openNode(t, {
+      ...{ transport, id: '1111111111111111', incarnation: 5, ancestors: [3] },
+    })
+    a.network.setPeers([copy.peer])
+    await until(() => failureOf(a).includes('a copy of node 1111111111111111'), 'the refusal')
+    assert.deepEqual([a.peers, a.disowned], [[], []])
+  })
+
+  test(`${transport}: a peer that has lost what it acknowledged is told, and takes itself for a copy`, async (t) => {
+    const [a, b] = [await openNode(t, { transport }), await openNode(t, { transport })]
+    await link(a, b)
+    b.network.disown(a.id)
+    await until(() => a.disowned.length > 0, 'it is told')
+    assert.match(a.disowned[0] ?? '', /has lost entries it had acknowledged.*earlier state/)
+  })
+
+  test(`${transport}: a peer that is elsewhere is dialled where it says that it is`, async (t) => {
+    const a = await openNode(t, { transport })
+    const b = await openNode(t, { transport })
+    a.network.setPeers([{ id: b.id, address: '127.0.0.1:1' }])
+    await until(() => failureOf(a).includes('ECONNREFUSED'), 'nobody there')
+    await link(b, a)
+    await until(() => a.linked(b), 'the link')
+    const c = await openNode(t, { transport })
+    a.network.found(c.peer)
+    a.network.setPeers([{ id: c.id, address: '127.0.0.1:1' }])
+    await until(() => a.linked(c), 'a link by hearsay')
   })
 
   test(`${transport}: a second link of the same process takes over; a probe does not`, async (t) => {
@@ -187,9 +241,12 @@ for (const transport of transports) {
     const id = nodeId()
     a.network.setPeers([{ id, address }])
     await until(() => failureOf(a).includes('not ready'), 'turned away')
-    const events = { frame: () => undefined, peer: () => undefined, adopt: async () => undefined }
-    const identity = { nodeId: id, incarnation: 1, address, clusterId: clusterA }
-    network.start(identity, events, { adoptable: false })
+    const events = {
+      ...{ frame: () => undefined, peer: () => undefined, disowned: () => undefined },
+      ...{ adopt: async () => undefined, meet: async () => undefined },
+    }
+    const identity = { nodeId: id, incarnation: 1, ancestors: [], address, clusterId: clusterA }
+    network.start(identity, events, { adoptable: false, met: new Map() })
     await until(() => a.peers.length === 1, 'the link')
   })
 

@@ -140,6 +140,33 @@ describe('paper §5.3: a leader', () => {
     assert.deepEqual(ofType(server.turn().early, 'append'), [])
   })
 
+  test('figure 2: an acknowledged entry that is refused later counts for no majority', () => {
+    const server = new TestServer({ voters: ['a', 'b', 'c', 'd', 'e'] }).lead('b', 'c')
+    const { lastIndex: index, term } = server.acknowledge(['b']).raft.status
+    const hint = { hintIndex: 1, hintTerm: 1 }
+    const refusal = { type: 'appendReply', term, accepted: false, rejectIndex: index } as const
+    const probes = () => ofType(server.sent(), 'append').filter(({ to }) => to === 'b').length
+    server.sent()
+    server.raft.linkLost('b')
+    assert.equal(probes(), 1)
+    for (let n = 0; n < 3; n++) {
+      assert.deepEqual(server.raft.forgetful, [])
+      server.step('b', { ...refusal, ...hint })
+      assert.equal(probes(), 0, 'it is not asked at once: that would never end')
+      server.tick(limits.electionTicksMin / 2).step('c', { type: 'heartbeatReply', term, round: 0 })
+      server.step('d', { type: 'heartbeatReply', term, round: 0 })
+      assert.equal(server.tick(limits.electionTicksMin / 2).raft.isLeader, true)
+      assert.equal(probes(), 1)
+    }
+    assert.deepEqual(server.raft.forgetful, ['b'])
+    server.acknowledge(['c']).turn()
+    assert.equal(server.raft.status.commitIndex, 0, 'two of five hold it')
+    server.acknowledge(['d']).turn()
+    assert.equal(server.raft.status.commitIndex, index)
+    server.acknowledge(['b'])
+    assert.deepEqual(server.raft.forgetful, [], 'late refusals are over')
+  })
+
   test('probes with one append at a time, and opens the window once one is accepted', () => {
     const server = new TestServer().lead('b')
     const appendsOf = (to: string) =>

@@ -82,6 +82,18 @@ describe('thesis §3.10: the leader hands over', () => {
     assert.equal(server.raft.status.lastIndex, 3)
   })
 
+  test('nor is a joint configuration left: that is for the successor', () => {
+    const server = leader()
+    server.change(membersOf(['a', 'b', 'c', 'd']))
+    server.turn()
+    server.raft.transferLeadership('b')
+    server.acknowledge(['b', 'c', 'd'])
+    assert.deepEqual(told(server.sent()), ['b'])
+    assert.deepEqual([server.raft.status.commitIndex, server.raft.status.lastIndex], [3, 3])
+    server.step('b', { type: 'timeoutNowDeclined', term: 2 }).turn()
+    assert.equal(server.raft.status.lastIndex, 4)
+  })
+
   test('it tells again, for the message may be lost, and no more than now and then', () => {
     const server = leader()
     server.raft.transferLeadership('b')

@@ -29,6 +29,22 @@ describe('probing', () => {
   })
 })
 
+describe('a log that has lost what it acknowledged', () => {
+  test('is known by refusing it again and again, and trusted again when it accepts it', () => {
+    const progress = new Progress(5)
+    progress.accepted(4)
+    progress.lost()
+    for (const known of [false, false, true, true]) {
+      assert.equal(progress.refused(4), false, 'there is nothing to go back to')
+      assert.deepEqual([progress.hasForgotten, progress.heldIndex], [known, known ? 0 : 4])
+    }
+    progress.accepted(3)
+    assert.equal(progress.hasForgotten, true)
+    progress.accepted(4)
+    assert.equal(progress.hasForgotten, false)
+  })
+})
+
 describe('replicating', () => {
   const replicating = () => {
     const progress = new Progress(1)

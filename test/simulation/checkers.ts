@@ -185,11 +185,12 @@ export class Checkers {
   }
 
   #checkCommit(id: NodeId, index: Index, term: Term): void {
-    const entry = this.mirror(id).entry(index)
+    const mirror = this.mirror(id)
     const known = this.committed[index - 1]
+    // A snapshot of another's state stands for it, whatever is left there of what had been in its place.
+    if (known !== undefined && index <= mirror.base.index) return
+    const entry = mirror.entry(index)
     if (entry === undefined) {
-      // A snapshot of another's state stands for it.
-      if (known !== undefined && index <= this.mirror(id).base.index) return
       throw new Violation('what is committed is there', `${id} ${index}`)
     }
     if (known === undefined) {

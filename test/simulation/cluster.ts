@@ -316,7 +316,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     const voterLeads = this.checkers.membership.some(
       ({ id, role }) => id === leader && role === 'voter',
     )
-    const hasChanged = this.checkers.configurations.isSettled(this.#members().map(({ id }) => id))
+    const hasChanged = this.checkers.configurations.isSettled(this.#members())
     return this.#unanswered() === 0 && level && hasChanged && sound && voterLeads && !second
   }
 

@@ -36,10 +36,17 @@ export class Configurations {
     return Math.min(...groupsOf(this.current).map(({ length }) => length))
   }
 
-  /** No change of voters is under way, and whoever is to vote does, if it is there. */
-  isSettled(there: readonly NodeId[]): boolean {
-    const { outgoing, promotions } = this.current
-    return outgoing.length === 0 && !promotions.some(({ id }) => there.includes(id))
+  /** No change of voters is under way, and whoever is there is where it is to be, and votes if it is to. */
+  isSettled(there: readonly { readonly id: NodeId; readonly address: string }[]): boolean {
+    const { outgoing, promotions, members } = this.current
+    if (outgoing.length > 0) return false
+    return there.every(({ id, address }) => {
+      const isAt = members.find((member) => member.address === address)
+      // Where one stands whose directory is gone, nobody can be until that one is removed.
+      const isFound =
+        isAt?.id === id || (isAt !== undefined && there.every((one) => one.id !== isAt.id))
+      return isFound && promotions.every((promotion) => promotion.id !== id)
+    })
   }
 
   /** A server is there again, and has this from its disk. */
@@ -54,6 +61,8 @@ export class Configurations {
     if (reason !== null) throw new Violation(reason, `entry ${entry.index}`)
     if (!this.isHeld(entry, next))
       throw new Violation('members are changed by the majorities that it takes', `${entry.index}`)
+    if (!hasRoom(next))
+      throw new Violation('no two members are at one address', JSON.stringify(next.members))
     if (next.outgoing.length > 0) this.counts.joint++
     this.current = next
   }
@@ -93,6 +102,13 @@ function brokenRule(from: Configuration, to: Configuration): string | null {
     return to.outgoing.length === 0 ? null : 'only changes of voters are joint'
   const isJoint = String(votersIn(to.outgoing)) === String(before)
   return isJoint ? null : 'voters change by a joint configuration'
+}
+
+/** Who takes the place of another may be where that one is. */
+function hasRoom({ members, promotions }: Configuration): boolean {
+  const leaves = (id: NodeId): boolean => promotions.some(({ inPlaceOf }) => inPlaceOf === id)
+  const stay = members.filter(({ id }) => !leaves(id))
+  return new Set(stay.map(({ address }) => address)).size === stay.length
 }
 
 function groupsOf({ members, outgoing }: Configuration): readonly (readonly NodeId[])[] {

@@ -27,6 +27,7 @@ export interface FaultyWorld {
 
 export class Faults {
   readonly #world: FaultyWorld
+  #moves = 0
 
   constructor(world: FaultyWorld) {
     this.#world = world
@@ -38,6 +39,7 @@ export class Faults {
     this.#repeat(world.swarm.fullDiskEvery, () => this.#fillDisk())
     this.#repeat(membershipEvery, () => this.#changeMembership())
     this.#repeat(world.swarm.damageEvery, () => this.#damage())
+    this.#repeat(world.swarm.moveEvery, () => this.#move())
     this.#repeat(world.swarm.transferEvery, () => this.#transfer())
   }
 
@@ -67,6 +69,21 @@ export class Faults {
       say(() => `${node.id} runs again`)
       node.resume()
     })
+  }
+
+  /** It will start at another address: one of its own, or that of another, who has to go elsewhere then. */
+  #move(): void {
+    const { random, nodes, say } = this.#world
+    const node = this.#drawUp()
+    if (node === null) return
+    this.#moves++
+    const other = random.pick([...nodes.values()])
+    const taken = other.address
+    if (random.chance(0.3)) other.address = `elsewhere-${this.#moves}:1`
+    node.address = other.address === taken ? `host-${this.#moves}:2` : taken
+    say(() => `${node.id} moves to ${node.address}, ${other.id} is at ${other.address}`)
+    node.kill()
+    if (other.address !== taken) other.kill()
   }
 
   /** So full that writes are refused, or that the node stops. */

@@ -333,6 +333,8 @@ export class SimulatedMain {
 function isDone({ members, leaderId }: NodeView, change: MembershipChange): boolean {
   const known = members.find(({ id }) => id === change.member)
   switch (change.type) {
+    case 'move':
+      return known?.address === change.address
     case 'add':
       return known !== undefined && (change.role === 'voter' || known.role === 'learner')
     case 'remove':

@@ -42,7 +42,8 @@ export class SimulatedNode {
   readonly id: NodeId
   /** The same as the id, for hashes. */
   readonly number: number
-  readonly address: string
+  /** Where it will be from its next start on. */
+  address: string
   life: Life | null = null
   paused = false
   /** It works, but no time passes for it. */
@@ -87,11 +88,11 @@ export class SimulatedNode {
   /** Starts; with `members` it founds a cluster, with them as its first members. */
   start(members: Membership | null = null): void {
     assert(this.life === null && !this.wiped, `${this.id} runs already, or never again`)
-    const { random, schedule } = this.#world
+    const { random, schedule, truth } = this.#world
     this.#lives++
     this.#lag = 0
     this.#dying = null
-    this.disks.beforeStart(random, this.#world.truth.forged)
+    this.disks.beforeStart(random, truth.forged)
     this.#leaves = false
     const opened = openNode(this.#home(), this.#dice)
     opened.identity = { ...opened.identity, address: this.address }
@@ -113,8 +114,7 @@ export class SimulatedNode {
       this.#turns.push(turn)
       this.#wake(1)
     }
-    const wake = (): void => this.life?.storage.poke()
-    const settings = { ...swarm, board, space, schedule, wake }
+    const settings = { ...swarm, board, space, schedule, wake: () => this.life?.storage.poke() }
     const parts = assembleNode(this.#home(), opened, settings, this.#dice)
     const network: Life['network'] = new MemoryPort((posted) => this.#flushReports(posted))
     const codecs: Life['codecs'] = Array.from(

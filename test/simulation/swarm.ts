@@ -54,6 +54,7 @@ export interface Swarm extends NetworkSwarm {
   readonly fullDiskEvery: number
   readonly membershipEvery: number
   readonly damageEvery: number
+  readonly moveEvery: number
   readonly transferEvery: number
   /** A directory is wiped now and then; only what the cluster survives is asked of it meanwhile. */
   readonly wipes: boolean
@@ -108,6 +109,7 @@ export function drawSwarm(random: Random): Swarm {
     wipes: random.chance(0.3),
     faultyUnits: random.between(1_500, 4_500),
     damageEvery: sometimes(0.3, () => random.between(200, 1_500)),
+    moveEvery: sometimes(0.2, () => random.between(150, 1_500)),
   }
 }
 

@@ -11,6 +11,7 @@ import { membershipKey } from '../../src/storage/layout.ts'
 import { LogStore } from '../../src/storage/log-store.ts'
 import { SnapshotFolder } from '../../src/storage/snapshot-files.ts'
 import { type SnapshotFiles, Snapshots } from '../../src/storage/snapshots.ts'
+import { hashedTables, noRows, StateHash } from '../../src/storage/state-hash.ts'
 import { StateMachine } from '../../src/storage/state-machine.ts'
 import { batchEntry, noop } from '../support/batches.ts'
 import { defer, temporaryDir } from '../support/cleanup.ts'
@@ -32,7 +33,8 @@ function markAt(index: number): SnapshotMark {
 test('a log that begins behind a snapshot can found a cluster there, and tells the snapshot its members', async (t) => {
   const path = join(await temporaryDir(t), 'log')
   const { store: log } = LogStore.open(openLogEnvironment(path), path)
-  const identity = { nodeId, clusterId: null, address: null, starts: 0 }
+  const nobody = { clusterId: null, address: null, starts: 0, lineage: [], disowned: null }
+  const identity = { nodeId, ...nobody }
   const stateMark = { bootId: '', clean: true, lost: false, unproven: 0, generation: 0 }
   log.beginBehind(markAt(40), identity, stateMark)
   assert.throws(() => log.beginBehind(markAt(41), identity, stateMark), /only a new log/)
@@ -71,6 +73,12 @@ test('a state that begins anew keeps its keys and forgets members, sessions and 
   assert.equal(state.tables.meta.get(membershipKey), undefined)
   assert.deepEqual([rowsOf('sessions'), rowsOf('revisions')], [0, 0])
   assert.deepEqual([rowsOf('kv'), rowsOf('prefixes')], [2, 2])
+  // Members hold what they have against what they say of it: the rows that went are out of the hash, too.
+  const hash = new StateHash(noRows)
+  for (const name of hashedTables)
+    for (const { key, value } of state.tables[name].getRange({ start: Buffer.from([0]) }))
+      hash.add(name, Buffer.from(key), Buffer.from(value))
+  assert.deepEqual(state.hash, hash.lanes)
   const [applied] = state.apply([batchEntry(3, [['put', 'd', 1]], { sequence: 1 })], null)
   assert.deepEqual([...(applied?.revisions ?? [])], [1_003])
 })

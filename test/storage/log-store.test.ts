@@ -111,6 +111,8 @@ test('founding writes the cluster id and the first entry together, into an empty
     clusterId: 'c'.repeat(32),
     address: '127.0.0.1:1',
     starts: 1,
+    lineage: [2 ** 20],
+    disowned: null,
   }
   const members = [{ id: identity.nodeId, address: identity.address, role: 'voter' as const }]
   const founding = configurationOf(members)

@@ -70,6 +70,8 @@ test('rows that are looked at while they change add up, also to the damage among
     await new Promise(setImmediate)
   }
   assert.ok(isTrue(environment))
+  state.beginAnew(10)
+  assert.ok(isTrue(environment), 'without its sessions')
   const [key] = state.tables.kv.getKeys({ start: Buffer.from([0]), limit: 1 })
   assert.ok(key !== undefined)
   const row = Buffer.from(state.tables.kv.get(key) ?? assert.fail())

@@ -22,3 +22,12 @@ export async function takePort(port: number): Promise<void> {
   await once(server, 'listening')
   await once(server.close(), 'close')
 }
+
+/** Nobody listens there now. */
+export async function freeAddress(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await once(server.close(), 'close')
+  return `127.0.0.1:${port}`
+}

@@ -4,6 +4,7 @@ import { callerBugs } from './callers.ts'
 import { clientBugs } from './client.ts'
 import { electionBugs } from './elections.ts'
 import { healthBugs } from './health.ts'
+import { identityBugs } from './identity.ts'
 import { jointBugs } from './joint.ts'
 import { membershipBugs } from './membership.ts'
 import { networkBugs } from './network.ts'
@@ -30,4 +31,5 @@ export const allMutants: readonly Mutant[] = [
   ...clientBugs,
   ...networkBugs,
   ...backupBugs,
+  ...identityBugs,
 ]

@@ -56,8 +56,8 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'health.ts',
     'a question about an entry is answered as of another',
-    'this.#asked.index > state.appliedIndex) return\n    const { from, index } = this.#asked\n    this.#asked = null\n    const digest = state.digestAt(index)',
-    'this.#asked.index > state.appliedIndex + 1) return\n    const { from, index } = this.#asked\n    this.#asked = null\n    const digest = state.digestAt(state.appliedIndex)',
+    'if (this.#asked.index > state.appliedIndex) return\n    const { from, index } = this.#asked\n    this.#asked = null\n    const digest = state.digestAt(index)',
+    'if (this.#asked.index > state.appliedIndex + 1) return\n    const { from, index } = this.#asked\n    this.#asked = null\n    const digest = state.digestAt(state.appliedIndex)',
   ),
   plant(
     'health.ts',

@@ -55,7 +55,7 @@ export const membershipBugs: readonly Mutant[] = [
   plant(
     'reconfiguration.ts',
     'a learner is promoted before it has caught up',
-    'return active && matchIndex + promotionLagMax >= server.log.lastIndex',
+    'return active && heldIndex + promotionLagMax >= server.log.lastIndex',
     'return true',
   ),
   plant('reconfiguration.ts', 'a learner is never promoted', 'else this.#promoteLearner()', ''),
@@ -86,7 +86,7 @@ export const membershipBugs: readonly Mutant[] = [
   plant(
     'reconfiguration.ts',
     'a learner that holds nothing is made a voter',
-    'if (matchIndex === 0) return false',
+    'if (heldIndex === 0) return false',
     '',
   ),
   plant(

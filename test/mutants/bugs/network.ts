@@ -78,12 +78,6 @@ export const networkBugs: readonly Mutant[] = [
   ),
   plant('dialer.ts', 'an answered ping counts as missed', 'this.#pingsMissed = 0\n    })', '})'),
   plant(
-    'admission.ts',
-    'the incarnation of a listener is forgotten',
-    'if (verdict === null) this.#meet(listener)',
-    '',
-  ),
-  plant(
     'network.ts',
     'a peer that is none any more keeps its link',
     'if (wanted.get(id)?.address === link.peer.address) continue',

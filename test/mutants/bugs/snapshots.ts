@@ -135,7 +135,7 @@ const installBugs: readonly Mutant[] = [
     'storage.ts',
     'a write that is in the snapshot waits for ever',
     'this.#refuse(batch, answerLost())',
-    'if (batch < 0) return',
+    'void batch',
   ),
 ]
 

@@ -223,7 +223,7 @@ export const stateBugs: readonly Mutant[] = [
   plant(
     'opening.ts',
     'a restart is the same incarnation',
-    'identity.starts * incarnationRandom + dice.below(incarnationRandom)',
+    'starts * incarnationRandom + dice.below(incarnationRandom)',
     '1',
   ),
 ]
