@@ -62,6 +62,7 @@ const cases: readonly [string, Configuration, MemberChange, string, string][] = 
     'a b c (d stays)',
     'a b c (d stays)',
   ],
+  ['a member is elsewhere', trio, add('a', 'voter', 'x:1'), 'a b c', 'a b c'],
   ['a voter becomes a learner', trio, add('c', 'learner'), 'a b (c stays)', 'a b (c stays)'],
   ['a voter goes', trio, { type: 'remove', member: 'b' }, 'a c', 'a c'],
   [
@@ -108,7 +109,6 @@ describe('a change', () => {
     const replacing = withLearner([{ id: 'd', inPlaceOf: 'c' }])
     const seven = configurationOf([...'abcdefg'].map((id) => member(id)))
     for (const [from, change, reason] of [
-      [trio, add('a', 'voter', 'x:1'), /a is a member at a:1/],
       [trio, add('d', 'voter', 'a:1'), /a:1 is the address of member a/],
       [trio, replace('c', 'd', 'a:1'), /a:1 is the address of member a/],
       [trio, replace('x', 'd'), /x is no member/],
