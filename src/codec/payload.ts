@@ -36,8 +36,7 @@ export function checkMembership(payload: Uint8Array): Configuration {
   const configuration = readMembership(payload)
   const { members, promotions, outgoing } = configuration
   // Who is to take another's place is a member beside it for a while.
-  const newcomers = promotions.filter(({ inPlaceOf }) => inPlaceOf !== null)
-  demand(members.length - newcomers.length <= membersMax, `membership of ${members.length}`)
+  demand(members.length <= membersMax + 1, `membership of ${members.length}`)
   demand(votersOf(members).length > 0, 'membership without a voter')
   for (const each of [members, outgoing])
     demand(new Set(each.map(({ id }) => id)).size === each.length, 'membership names one twice')
@@ -45,8 +44,8 @@ export function checkMembership(payload: Uint8Array): Configuration {
     demand(isNodeId(id), 'membership: expected 16 hex digits')
     demand(isAddress(address), 'membership: expected host:port')
   }
-  for (const { inPlaceOf } of newcomers)
-    demand(isNodeId(inPlaceOf), 'membership: expected 16 hex digits')
+  for (const { inPlaceOf } of promotions)
+    demand(inPlaceOf === null || isNodeId(inPlaceOf), 'membership: expected 16 hex digits')
   return configuration
 }
 

@@ -16,9 +16,9 @@ import type {
   Plan,
   StorageToNetwork,
 } from '../messages.ts'
-import { everyone, votersOf } from '../raft/membership.ts'
+import { everyone, promote, type Target, votersOf } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { NodeId } from '../raft/types.ts'
+import type { Configuration, NodeId } from '../raft/types.ts'
 import { judge } from './wishes.ts'
 
 type Request = Waiting & (Change | Plan)
@@ -135,13 +135,14 @@ export class Changes {
     const { membership } = this.#raft
     const { members: before } = membership
     const wish = judge(membership, change)
-    const isWish = wish !== null && typeof wish !== 'string'
-    const outcome = this.#raft.considerMembers(isWish ? wish.after.members : before)
+    const impossible = typeof wish === 'string'
+    const { members } = impossible ? membership : (wish?.after ?? coming(membership, change))
+    const outcome = this.#raft.considerMembers(members)
     if (outcome === null) return { type: 'redirected', leader: this.#leader() }
     if (outcome.type === 'busy') return outcome
-    const reason = typeof wish === 'string' ? wish : null
+    const reason = impossible ? wish : null
     const refused = outcome.type === 'refused' ? outcome.reason : reason
-    const after = isWish && refused === null ? wish.after.members : before
+    const after = refused === null ? members : before
     return { type: 'planned', forecast: { before, after, refused } }
   }
 
@@ -208,6 +209,12 @@ export class Changes {
     const leader = everyone(this.#raft.membership).find(({ id }) => id === leaderId)
     return leader === undefined ? null : { id: leader.id, address: leader.address }
   }
+}
+
+/** Of what was asked for before: the members when it is done. */
+function coming(from: Configuration, { member }: MemberChange): Target {
+  const promotion = from.promotions.find(({ id }) => id === member)
+  return promotion === undefined ? from : promote(from, promotion)
 }
 
 function asWire(request: Change | Plan): Change | Plan {

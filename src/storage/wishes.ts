@@ -52,6 +52,8 @@ function replace(from: Configuration, { member, address, old }: Replace): Wish |
   if (member === old) return `${old} cannot take its own place`
   if (leaves === undefined)
     return known?.address === address ? null : `${old} is no member, so nobody can take its place`
+  const other = from.promotions.find(({ id, inPlaceOf }) => inPlaceOf === old && id !== member)
+  if (other !== undefined) return `${old} is being replaced by ${other.id}; remove that one first`
   if (known === undefined)
     return enter(from, { member, address, role: leaves.role, inPlaceOf: old })
   const promotion = from.promotions.find(({ id }) => id === member)

@@ -207,7 +207,7 @@ test('the payloads of an append are looked through', () => {
   malformed(members([row, row]), /names one twice/)
   malformed(members([[id, '10.0.0.1:7000', 'learner']]), /without a voter/)
   malformed(members([]), /without a voter/)
-  malformed(members(Array.from({ length: 8 }, () => row)), /membership of 8/)
+  malformed(members(Array.from({ length: 9 }, () => row)), /membership of 9/)
   const joint = (outgoing: unknown) => members({ members: [row], outgoing })
   assert.equal(decodeFrame(joint([row])).type, 'append')
   malformed(joint([]), /membership that cannot be read/)

@@ -151,6 +151,8 @@ export class Checkers {
   }
 
   #checkSuccessor(raft: Raft, to: NodeId, { term, lastIndex }: TimeoutNow): void {
+    // It follows another by now, who may have taken from its log what it had acknowledged, and obeys no more.
+    if (this.mirror(to).hardState.term > term) return
     const isVoter = raft.membership.members.some(({ id, role }) => id === to && role === 'voter')
     const lastTerm = this.mirror(raft.id).term(lastIndex)
     if (!isVoter || !this.mirror(to).holds({ index: lastIndex, term: lastTerm }))

@@ -243,9 +243,9 @@ export class Faults {
   #replace(old: NodeId): void {
     const { random, nodes } = this.#world
     const via = this.#drawMember()
-    // At an address of its own, or on the machine of the one that it replaces.
-    const address = random.chance(0.3) ? nodes.get(old)?.address : undefined
-    const node = this.#drawStranger(address)
+    // At an address of its own, or on the machine of the one that it replaces, if nothing runs there.
+    const { wiped = false, address } = nodes.get(old) ?? {}
+    const node = this.#drawStranger(wiped && random.chance(0.5) ? address : undefined)
     if (via === null || node === null) return
     const { id: member, address: at } = node
     via.life?.main.change({ type: 'replace', old, member, address: at }, null)

@@ -4,7 +4,7 @@ import type { Change, MemberChange, Plan } from '../../src/messages.ts'
 import { configurationOf, type Target } from '../../src/raft/membership.ts'
 import type { Raft } from '../../src/raft/raft.ts'
 import type { ChangeOutcome } from '../../src/raft/reconfiguration.ts'
-import type { Member, NodeId } from '../../src/raft/types.ts'
+import type { Configuration, Member, NodeId } from '../../src/raft/types.ts'
 import { Changes } from '../../src/storage/changes.ts'
 
 const self: Member = { id: '00000000000000aa', address: '127.0.0.1:1', role: 'voter' }
@@ -16,18 +16,20 @@ interface Situation {
   readonly leaderId?: NodeId
   /** Where it is. */
   readonly address?: string
+  readonly membership?: Partial<Configuration>
 }
 
 /** A leader; or, where another leads, a follower. */
 function leading(
   changed: (members: readonly Member[]) => void,
-  { outcome = { type: 'accepted' }, leaderId = self.id, address = self.address }: Situation = {},
+  situation: Situation = {},
 ): Changes {
+  const { outcome = { type: 'accepted' }, leaderId = self.id, address = self.address } = situation
   const raft = {
     id: self.id,
     isLeader: leaderId === self.id,
     status: { leaderId },
-    membership: configurationOf([self, other]),
+    membership: { ...configurationOf([self, other]), ...situation.membership },
     considerMembers: () => outcome,
     changeMembership: ({ members }: Target) => {
       changed(members)
@@ -191,4 +193,16 @@ test('a plan is asked of the leader, again and again, and told when it answers',
   const told = changes.answered(7, { type: 'planned', forecast })
   assert.deepEqual(told, { type: 'changePlanned', id: 7, forecast })
   assert.equal(changes.answered(7, { type: 'planned', forecast }), null)
+})
+
+test('a plan of what is on its way tells what it comes to', () => {
+  const newcomer: Member = { id: '00000000000000cc', address: '127.0.0.1:3', role: 'learner' }
+  const before = [self, other, newcomer]
+  const promotions = [{ id: newcomer.id, inPlaceOf: other.id }]
+  const none = () => assert.fail('the members were changed')
+  const changes = leading(none, { membership: { members: before, promotions } })
+  const { id: member, address } = newcomer
+  const answer = changes.forecast({ type: 'replace', old: other.id, member, address })
+  const after = [self, { ...newcomer, role: 'voter' }]
+  assert.deepEqual(answer, { type: 'planned', forecast: { before, after, refused: null } })
 })

@@ -62,6 +62,7 @@ const cases: readonly [string, Configuration, MemberChange, string, string][] = 
     'a b c (d stays)',
     'a b c (d stays)',
   ],
+  ['a member is elsewhere', trio, add('a', 'voter', 'x:1'), 'a b c', 'a b c'],
   ['a voter becomes a learner', trio, add('c', 'learner'), 'a b (c stays)', 'a b (c stays)'],
   ['a voter goes', trio, { type: 'remove', member: 'b' }, 'a c', 'a c'],
   [
@@ -105,6 +106,7 @@ describe('a change', () => {
   })
 
   test('that cannot be says why', () => {
+    const replacing = withLearner([{ id: 'd', inPlaceOf: 'c' }])
     const seven = configurationOf([...'abcdefg'].map((id) => member(id)))
     for (const [from, change, reason] of [
       [trio, add('a', 'voter', 'b:1'), /b:1 is the address of member b/],
@@ -113,6 +115,7 @@ describe('a change', () => {
       [trio, replace('x', 'd'), /x is no member/],
       [trio, replace('c', 'a'), /a is a member already/],
       [trio, replace('c', 'c'), /its own place/],
+      [replacing, replace('c', 'e'), /c is being replaced by d/],
       [seven, add('h'), /at most 7 members/],
       [seven, add('h', 'learner'), /at most 7 members/],
     ] as const) {

@@ -187,8 +187,8 @@ export const jointBugs: readonly Mutant[] = [
   plantStorage(
     'changes.ts',
     'a plan changes the members',
-    'const outcome = this.#raft.considerMembers(isWish ? wish.after.members : before)',
-    'const outcome = isWish ? this.#raft.changeMembership(wish.first) : null',
+    'const outcome = this.#raft.considerMembers(members)',
+    'const outcome = this.#raft.changeMembership({ members, promotions: [] })',
   ),
   plantStorage(
     'wishes.ts',
