@@ -28,21 +28,34 @@ export async function huntSeeds(tree: string, from: number, seeds: number): Prom
 }
 
 /**
- * The first test that failed.
+ * The first test that failed; those behind it do not run.
  * @param folders of unit tests, below `test`
+ * @param about what most likely finds it: tests whose file has one of these names come first
  */
-export async function huntTests(tree: string, folders: readonly string[]): Promise<string | null> {
+export async function huntTests(
+  tree: string,
+  folders: readonly string[],
+  about: readonly string[] = [],
+): Promise<string | null> {
+  const isAbout = (name: string): boolean => about.some((each) => name.startsWith(each))
   const files = folders.flatMap((folder) =>
     readdirSync(join(tree, 'test', folder))
       .filter((name) => name.endsWith('.test.js'))
-      .map((name) => join(tree, 'test', folder, name)),
+      .map((name) => ({ name, path: join(tree, 'test', folder, name) })),
   )
+  files.sort((a, b) => Number(isAbout(b.name)) - Number(isAbout(a.name)))
+  for (const { path } of files) {
+    const failed = await huntFile(path)
+    if (failed !== null) return failed
+  }
+  return null
+}
+
+async function huntFile(path: string): Promise<string | null> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const child = spawn(
-    process.execPath,
-    ['--test', '--test-concurrency=1', '--test-reporter=tap', ...files],
-    { env, stdio: ['ignore', 'pipe', 'ignore'], detached: true },
-  )
+  const child = spawn(process.execPath, ['--test-reporter=tap', path], {
+    ...{ env, stdio: ['ignore', 'pipe', 'ignore'], detached: true },
+  })
   const alive = watch(child)
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => {

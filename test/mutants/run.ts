@@ -7,6 +7,7 @@
  * Exit code 1: a bug was found by nothing; or by something in a program without a bug.
  */
 import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
 import { readArguments, refuse, wholeFrom } from '../support/arguments.ts'
 import { allMutants } from './bugs/all.ts'
 import type { Found } from './hunt.ts'
@@ -18,7 +19,7 @@ const usage = `usage: npm run mutants -- [WORD…] [--seeds N]
          WORD        only bugs whose names hold one of these
          --seeds N   of the simulator, for bugs that no unit test has found; default 500
 exit code 0: every bug was found, and none where there is none; 1: not so; 2: wrong arguments`
-const seedsAfterTest = 20
+const seedsAfterTest = 8
 /** What the simulator runs. */
 const simulated = ['raft', 'storage']
 
@@ -73,7 +74,7 @@ async function hunt(nursery: Nursery, mutant: Mutant | null, seeds: number): Pro
   const tree = nursery.grow(mutant)
   try {
     const folders = foldersOf(mutant)
-    const test = await huntTests(tree, folders)
+    const test = await huntTests(tree, folders, subjectsOf(mutant))
     // What a test has found is not looked for any longer than to see that the simulator sees it too.
     const most = test === null ? seeds : Math.min(seeds, seedsAfterTest)
     const canSee = folders.some((folder) => simulated.includes(folder))
@@ -89,6 +90,11 @@ const controlFiles = ['src/raft/', 'src/storage/', 'src/client/', 'src/network/'
 function foldersOf(mutant: Mutant | null): readonly string[] {
   const files = mutant?.edits.map(({ file }) => file) ?? controlFiles
   return [...new Set(files.map((file) => file.split('/')[1] ?? ''))]
+}
+
+/** The names of what a mutant touches, which those of tests begin with. */
+function subjectsOf(mutant: Mutant | null): readonly string[] {
+  return mutant?.edits.map(({ file }) => basename(file, '.ts')) ?? []
 }
 
 function describe({ mutant, seed, test }: Row): string {
