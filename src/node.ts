@@ -208,8 +208,7 @@ export class LocalNode extends ForwardingStore implements Node {
 
   /**
    * The member to ask for admission, whose cluster it enters on the way; `null` if there is no need to. Who
-   * was a member once does not ask again: if it was removed, that was meant. Who founds, as what was restored
-   * does, is told if it was sent to another cluster.
+   * was a member once, or founds of what was restored, does not: if it was removed, that was meant.
    */
   async #findSeed({ join }: NodeSettings, opened: OpenedNode): Promise<PeerAddress | null> {
     if (opened.wasMember || opened.isRestored) {
