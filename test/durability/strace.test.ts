@@ -116,6 +116,8 @@ function countCandidacies(happenings: readonly Happening[]): number {
   let count = 0
   for (const [n, happening] of happenings.entries()) {
     if (happening.type !== 'sent' || happening.rpc.type !== 'vote') continue
+    // At the end, one hands over to the other; nobody asks first whether it would be elected.
+    if (happening.rpc.isTransfer) continue
     const asked = happenings.findLastIndex(
       (h, at) => at < n && h.type === 'sent' && h.rpc.type === 'preVote',
     )

@@ -1,4 +1,6 @@
 /** The files of one simulated node, and what the loss of power does to them. */
+
+import type { Index } from '../../src/raft/types.ts'
 import {
   keyRecordHeaderBytes,
   positionKey,
@@ -22,6 +24,8 @@ export interface Forged {
 }
 
 export class Disks {
+  /** Of the snapshot that the state was last made of while it was used: perhaps one of another node's. */
+  installedIndex: Index = 0
   readonly #log = new MemoryFile()
   readonly #states = new Map<number, MemoryFile>()
   readonly #snapshots = new MemorySnapshots()

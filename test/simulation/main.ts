@@ -12,6 +12,7 @@ import type {
 import { unreachable } from '../../src/raft/assert.ts'
 import type { Index, Member, NodeId } from '../../src/raft/types.ts'
 import { readKeyRecord } from '../../src/storage/layout.ts'
+import type { LogStore } from '../../src/storage/log-store.ts'
 import type { SimulatedNode } from './node.ts'
 import { sayMessage } from './transcript.ts'
 import { markerKey, type Proposal } from './truth.ts'
@@ -226,8 +227,10 @@ export class SimulatedMain {
       case 'failed':
       // Nobody here plans.
       case 'changePlanned':
-      // Reads here look at the state itself.
+        return
       case 'stateReplaced':
+        // Reads here look at the state itself.
+        this.#node.disks.installedIndex = this.#log?.snapshots[0]?.index ?? 0
         return
       default:
         unreachable(message)
@@ -305,11 +308,15 @@ export class SimulatedMain {
     return this.members.some(({ id }) => id === this.#node.id)
   }
 
-  /** The entry that made this revision was cut from the log here. */
+  /** The entry that made this revision was cut from the log here, or there, from where the state has come. */
   #isGone(revision: number): boolean {
     const { truth } = this.#world
-    const { base } = this.#node.life?.opened.log ?? {}
-    return revision > 0 && base !== undefined && revision <= truth.revisionAt(base.index)
+    const gone = Math.max(this.#log?.base.index ?? 0, this.#node.disks.installedIndex)
+    return revision > 0 && revision <= truth.revisionAt(gone)
+  }
+
+  get #log(): LogStore | undefined {
+    return this.#node.life?.opened.log
   }
 
   #view(view: NodeView, peers: readonly PeerAddress[]): void {

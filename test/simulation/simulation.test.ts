@@ -4,7 +4,7 @@ import { before, describe, test } from 'node:test'
 import { type Report, simulate } from './cluster.ts'
 import { runRange } from './range.ts'
 
-const seeds = 150
+const seeds = 80
 const repeatedSeeds = 20
 const replayedSeeds = 4
 
