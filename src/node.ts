@@ -208,14 +208,15 @@ export class LocalNode extends ForwardingStore implements Node {
 
   /**
    * The member to ask for admission, whose cluster it enters on the way; `null` if there is no need to. Who
-   * was a member once does not ask again: if it was removed, that was meant.
+   * was a member once, or founds of what was restored, does not: if it was removed, that was meant.
    */
   async #findSeed({ join }: NodeSettings, opened: OpenedNode): Promise<PeerAddress | null> {
-    if (opened.wasMember) {
+    if (opened.wasMember || opened.isRestored) {
       const others = opened.members.filter(({ id }) => id !== opened.nodeId)
       await checkBelonging(this.#running(), join ?? [], others, (error) => this.#disown(error))
+      return null
     }
-    if (opened.wasMember || opened.isRestored || join === null || join.length === 0) return null
+    if (join === null || join.length === 0) return null
     const seed = await findSeed(this.#running(), join, this.#options.timeoutMs)
     if (this.#identity?.clusterId === null) {
       await this.#alive(this.#actors.control.call('adopt', seed.clusterId))
@@ -361,6 +362,7 @@ export class LocalNode extends ForwardingStore implements Node {
     const handsOver = how === 'close' && this.leads
     this.#life = 'stopped'
     if (handsOver) {
+      await this.#release(() => this.#client?.stopAsking((outcome) => this.#ended(outcome)))
       await this.#release(() => others)
       await this.#release(() => this.#alive(this.#actors.control.call('handOver')))
     }

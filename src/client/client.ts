@@ -80,7 +80,10 @@ export class Client implements Store, Membership {
       port,
       views: this.#views,
       timeoutMs: options.timeoutMs,
-      catchUp: (call) => this.#reads.catchUp(call),
+      catchUp: async (call) => {
+        await this.#reads.catchUp(call)
+        this.#load.checkEnd()
+      },
       progress: () => board.read().appliedIndex,
     })
     port.onWaiting(() => {
@@ -227,6 +230,13 @@ export class Client implements Store, Membership {
     this.#reads.sweep()
     this.#views.sweep()
     this.#scans.sweep()
+  }
+
+  /** The node is about to close. What was asked may still be answered; what was not will never happen. */
+  stopAsking(failure: (outcome: Outcome) => SkiffError): void {
+    this.#load.end(failure)
+    this.#writes.stopAsking(failure)
+    this.#reads.stopAsking(failure)
   }
 
   /** The node is closed or dead: nothing will be answered any more. */

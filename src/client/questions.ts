@@ -114,13 +114,18 @@ export class Questions<Content, Answer> {
     this.#port.flush()
   }
 
-  /** Nothing will be answered any more. */
-  failAll(failure: (outcome: Outcome) => SkiffError): void {
+  /** Nothing more is asked; what was asked is still answered. */
+  stopAsking(failure: (outcome: Outcome) => SkiffError): void {
     for (const { callers, bytes } of this.#drafts.values()) {
       this.#load.remove(callers.length, bytes)
       for (const caller of callers) caller.reject(failure('not-applied'))
     }
     this.#drafts.clear()
+  }
+
+  /** Nothing will be answered any more. */
+  failAll(failure: (outcome: Outcome) => SkiffError): void {
+    this.stopAsking(failure)
     for (const id of [...this.#asked.keys()])
       for (const caller of this.take(id)) caller.reject(failure(this.#kind.unanswered))
   }

@@ -87,6 +87,10 @@ export class Reads {
     this.#questions.sweep()
   }
 
+  stopAsking(failure: (outcome: Outcome) => SkiffError): void {
+    this.#questions.stopAsking(failure)
+  }
+
   failAll(failure: (outcome: Outcome) => SkiffError): void {
     this.#questions.failAll(failure)
   }

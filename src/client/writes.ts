@@ -61,6 +61,10 @@ export class Writes {
     this.#batches.sweep()
   }
 
+  stopAsking(failure: (outcome: Outcome) => SkiffError): void {
+    this.#batches.stopAsking(failure)
+  }
+
   failAll(failure: (outcome: Outcome) => SkiffError): void {
     this.#batches.failAll(failure)
   }

@@ -71,6 +71,32 @@ test('one that was not asked for yet will not happen, nor what was called in the
   await Promise.all(rejected)
 })
 
+test('a node about to close asks nothing more, and still answers what was asked', {
+  timeout: 20_000,
+}, async (t) => {
+  const { client, storage } = openClient(t)
+  const written = client.put('k', 1)
+  const removed = assert.rejects(client.removeServer(member), crashed('not-applied'))
+  await nextTurn()
+  const late = [client.put('k', 2), client.members()]
+  const rejected = late.map((call) => assert.rejects(call, crashed('not-applied')))
+  client.stopAsking(crash)
+  await Promise.all(rejected)
+  await assert.rejects(client.put('k', 3), crashed('not-applied'))
+  storage.post({ type: 'applied', batch: 1, revisions: Float64Array.of(7) })
+  // The first step of the removal, which does not take its second.
+  storage.post({ type: 'readable', ids: [1] })
+  storage.flush()
+  assert.deepEqual(await written, { revision: 7 })
+  await removed
+  await nextTurn()
+  assert.deepEqual(
+    storage.receive().map(({ type }) => type),
+    ['propose', 'read'],
+  )
+  assert.deepEqual(client.pending, { requests: 0, bytes: 0 })
+})
+
 test('a call that has a step left when the node ends does not wait for ever', {
   timeout: 20_000,
 }, async (t) => {

@@ -37,7 +37,7 @@ export interface Overheard {
 type Attack = (peer: RawPeer, victim: Victim, random: Random) => Promise<void> | void
 
 /** Close codes of refusal.ts. */
-const [malformed, unauthorized, membership, version] = [4400, 4401, 4403, 4426]
+const [malformed, unauthorized, membership, occupied, version] = [4400, 4401, 4403, 4423, 4426]
 /** Of the servers themselves: uWebSockets.js closes without a word, ws says why. */
 const tooLong: readonly (number | null)[] = [null, 1002, 1009]
 
@@ -187,10 +187,10 @@ async function cutProof(peer: RawPeer, victim: Victim, random: Random): Promise<
   peer.write(webSocketFrame(step.bytes.subarray(0, random.below(step.bytes.length))))
 }
 
-/** Also in the name of a peer, and newer than it: believed, it would lock that one out. */
+/** Also in the name of a peer, and newer than it: believed, it would lock that one out; or of the victim. */
 async function wrongSecret(peer: RawPeer, victim: Victim, random: Random): Promise<void> {
   const secret = random.pick(['', 'guess', `${victim.secret} `, victim.secret.toUpperCase()])
-  const hello = random.chance(0.5) ? helloOf({ nodeId: victim.peerId }) : helloOf()
+  const hello = helloOf(random.pick([{}, { nodeId: victim.peerId }, { nodeId: victim.id }]))
   assert.ok(!(await shakeHands(peer, secret, hello)), 'let in without the secret')
 }
 
@@ -346,7 +346,7 @@ const ofInsiders: Readonly<Record<string, Kind>> = {
   },
   'the id of the victim': {
     act: upgraded(stranger(({ id }) => ({ nodeId: id }))),
-    endings: [membership],
+    endings: [occupied],
   },
   'wrong sequence': { act: insider(wrongSequence), endings: [malformed] },
   'short messages': { act: insider(shortMessage), endings: [malformed] },
@@ -373,4 +373,6 @@ export async function attack(
   const ending: Ending = await peer.ended
   const { endings } = known
   if (endings !== 'any') assert.ok(endings.includes(ending.code), JSON.stringify(ending))
+  // Who runs where, and started when, is said to those who have proven the secret.
+  if (kind in ofStrangers) assert.doesNotMatch(ending.reason, /incarnation|started|node [0-9a-f]/)
 }

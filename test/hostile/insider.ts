@@ -1,4 +1,5 @@
 /** A peer that knows the secret, and is up to no good: it gets a link, and then says what it likes. */
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { encodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
@@ -40,15 +41,35 @@ export function helloOf(fields: Partial<Hello> = {}): Hello {
 
 /** All four messages. False: the listener has ended it before the welcome. */
 export async function shakeHands(peer: RawPeer, secret: string, hello: Hello): Promise<boolean> {
+  return (await welcomeOf(peer, secret, hello)) !== null
+}
+
+async function welcomeOf(peer: RawPeer, secret: string, hello: Hello): Promise<Hello | null> {
   const handshake = new DialerHandshake(secret, hello)
   peer.write(webSocketFrame(handshake.opening))
   for (;;) {
     const message = await peer.message()
-    if (message === null) return false
+    if (message === null) return null
     const step = handshake.receive(message)
-    if (step.type !== 'send') return step.type === 'welcome'
+    if (step.type === 'welcome') return step.listener
+    if (step.type === 'refuse') return null
     peer.write(webSocketFrame(step.bytes))
   }
+}
+
+/**
+ * What a member says of itself, to say the same. Whoever says that it is another process of a node that
+ * lives is kept out (reception.ts); that it is the very same one is believed, and takes the place of its link.
+ */
+export async function guiseOf(port: number, secret: string): Promise<Partial<Hello>> {
+  const peer = new RawPeer(port)
+  assert.ok(await peer.upgrade(peerPath(secret)), 'no WebSocket')
+  const visit = helloOf({ nodeId: insiderId(), purpose: 'probe' })
+  const member = await welcomeOf(peer, secret, visit)
+  peer.destroy()
+  assert.ok(member !== null, 'a probe is answered')
+  const { nodeId, incarnation, ancestors, address, clusterId } = member
+  return { nodeId, incarnation, ancestors, address, clusterId }
 }
 
 export class Insider {

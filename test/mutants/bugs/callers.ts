@@ -157,6 +157,16 @@ export const callerBugs: readonly Mutant[] = [
     '',
   ),
   {
+    name: 'a node about to close asks for what nobody wants any more',
+    edits: [
+      {
+        file: 'src/client/questions.ts',
+        find: '    this.#drafts.clear()\n',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'a change that is over is asked for again and again',
     edits: [
       {
