@@ -234,6 +234,7 @@ export class LocalNode extends ForwardingStore implements Node {
   #openClient({ stateGeneration }: OpenedNode): Client {
     const directory = directoryAt(this.dir)
     this.#state = new StateReader(directory.state(stateGeneration))
+    this.#board.reads(stateGeneration)
     this.#client = new Client({
       port: this.#actors.storage,
       options: this.#options,

@@ -160,6 +160,7 @@ export function assembleNode(
     auditTicks: limits.electionTicksMin,
     install: (snapshot) => install(home, opened, snapshot, raft),
     remake: (isRight) => remakeState(home, opened, raft.appliedIndex, isRight),
+    stateGeneration: () => opened.stateMark.generation,
     proven: () => prove(opened),
     distrust: () => log.saveStateMark({ ...opened.stateMark, bootId: '', clean: false }),
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),

@@ -226,8 +226,10 @@ export class SimulatedMain {
       case 'failed':
       // Nobody here plans.
       case 'changePlanned':
-      // Reads here look at the state itself.
+        return
       case 'stateReplaced':
+        // Reads here look at the state itself.
+        this.#node.life?.board.reads(message.generation)
         return
       default:
         unreachable(message)
