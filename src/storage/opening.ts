@@ -138,7 +138,10 @@ export function assembleNode(
   const { log, state, stateMark, memberships, identity, incarnation } = opened
   const { limits, watcherBytesMax, board, space, schedule, wake } = settings
   const { snapshotLogBytes: logBytes, snapshotChunkBytes: chunkBytes } = settings
-  const snapshots = new Snapshots({ files: home.snapshots, log, state, logBytes, chunkBytes, wake })
+  const snapshots = new Snapshots({
+    ...{ files: home.snapshots, log, state, logBytes, chunkBytes, wake },
+    isStateLost: stateMark.lost,
+  })
   const raft = new Raft({
     id: identity.nodeId,
     limits,
