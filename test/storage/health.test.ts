@@ -187,6 +187,30 @@ test('a leader that two others contradict is the one that is wrong', () => {
   assert.equal(count(stage, 'verdict'), 0)
 })
 
+test('a snapshot that leads to a wrong state is used no more: not here, not by others, not after a restart', () => {
+  const { disks, ...before } = openFollower()
+  const right = digestAt({ disks, ...before }, last) ?? assert.fail()
+  disks.divergeAtStart()
+  disks.beforeStart(new Random(3), [])
+  const stage = openFreshStage({ disks })
+  for (let n = 0; n < limits.electionTicksMin; n++) turn(stage, [], [tick])
+  lead(stage)
+  const { term, lastIndex } = stage.board.read()
+  turn(stage, [[leader, { type: 'appendReply', term, accepted: true, matchIndex: lastIndex }]])
+  turn(stage, [[other, { type: 'stateWanted', base: 0 }]])
+  for (let end = stage.later.shift(); end !== undefined; end = stage.later.shift()) {
+    end()
+    turn(stage, [])
+  }
+  assert.equal(stage.board.read().snapshotIndex, lastIndex)
+  const index = askedFor(stage)
+  for (const from of [leader, other])
+    turn(stage, [[from, { type: 'auditReply', index, digest: right }]])
+  assert.equal(digestAt(stage, index), right, 'the log alone has led to it')
+  assert.equal(stage.board.read().snapshotIndex, 0)
+  assert.equal(openFreshStage({ disks }).board.read().snapshotIndex, 0)
+})
+
 test('a leader that has lost its state hands over to one that has one; callers wait, and hear if there is none', () => {
   const stage = openLeader()
   const index = askedFor(stage)
