@@ -187,9 +187,11 @@ export class LocalNode extends ForwardingStore implements Node {
     if (address !== opened.address) await this.#alive(control.call('listening', address))
     const founds = opened.isRestored || (opened.clusterId === null && settings.join === null)
     const clusterId = founds ? await this.#alive(control.call('bootstrap')) : opened.clusterId
-    const identity = { nodeId, incarnation, ancestors, address, clusterId }
-    this.#identity = identity
-    network.start(identity, this.#networkEvents(), { adoptable: settings.join?.length === 0, met })
+    this.#identity = { nodeId, incarnation, ancestors, address, clusterId }
+    network.start(this.#identity, this.#networkEvents(), {
+      adoptable: settings.join?.length === 0,
+      met,
+    })
     const seed = await this.#findSeed(settings, opened)
     const client = this.#openClient(opened)
     await this.#alive(control.call('start'))
@@ -235,6 +237,7 @@ export class LocalNode extends ForwardingStore implements Node {
   #openClient({ stateGeneration }: OpenedNode): Client {
     const directory = directoryAt(this.dir)
     this.#state = new StateReader(directory.state(stateGeneration))
+    this.#board.reads(stateGeneration)
     this.#client = new Client({
       port: this.#actors.storage,
       options: this.#options,

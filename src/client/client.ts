@@ -290,6 +290,7 @@ export class Client implements Store, Membership {
         return
       case 'stateReplaced':
         this.#parts.stateReplaced(message.generation)
+        this.#parts.board.reads(message.generation)
         return
       case 'failed':
         this.#parts.failed(message.error)

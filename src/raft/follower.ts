@@ -82,7 +82,7 @@ export class Follower implements Role {
 
   tick(): Role {
     this.#ticksSilent++
-    if (this.#ticksSilent < this.#electionTicks) return this
+    if (this.#ticksSilent < this.#patienceTicks) return this
     if (this.#server.mayCampaign) return PreCandidate.start(this.#server)
     // A learner or a removed server cannot lead; it only forgets whom it followed.
     this.#leaderId = null
@@ -96,6 +96,12 @@ export class Follower implements Role {
   }
 
   flush(): void {}
+
+  /** Whoever has its state comes first: without one we would only lead to hand over. */
+  get #patienceTicks(): number {
+    const { stateLost, limits } = this.#server
+    return this.#electionTicks + (stateLost ? limits.electionTicksMax : 0)
+  }
 
   #hear(leaderId: NodeId): void {
     assert(

@@ -67,6 +67,8 @@ export class Leader implements Role {
   /** Adds an entry. False: too much is uncommitted already, or another is to lead; try again later. */
   propose(bytes: Uint8Array): boolean {
     if (this.isTransferring) return false
+    // We are to hand over as soon as we can: the less there is to catch up with, the sooner.
+    if (this.#server.stateLost) return false
     if (this.#uncommittedBytes > this.#server.limits.uncommittedBytesMax) return false
     this.#append('batch', bytes)
     return true
@@ -198,8 +200,11 @@ export class Leader implements Role {
       progress.caughtUp(this.#server.snapshots.newest?.index ?? 0)
       return this.#advanceCommit()
     }
-    if (progress.refused(rpc.rejectIndex)) {
-      const meeting = this.#server.log.lastAtMost(rpc.hintIndex, rpc.hintTerm)
+    const { log, snapshots } = this.#server
+    // It lacks what was cut, and there is no snapshot: this probe stays on its way, and is sent again in its time.
+    const isInVain = snapshots.newest === null && rpc.rejectIndex <= log.base.index
+    if (progress.refused(rpc.rejectIndex) && !isInVain) {
+      const meeting = log.lastAtMost(rpc.hintIndex, rpc.hintTerm)
       progress.probe(
         Math.max(progress.matchIndex, Math.min(meeting.index, rpc.rejectIndex - 1)) + 1,
       )
@@ -278,10 +283,8 @@ export class Leader implements Role {
       const hasNews = progress.nextIndex <= log.lastIndex
       const mustProbe = progress.mode === 'probe'
       if (!(hasNews || mustProbe) || !progress.canSend(limits.appendsInFlightMax)) continue
-      if (progress.nextIndex <= log.base.index) {
-        this.#beginSnapshot(progress)
-        continue
-      }
+      if (progress.nextIndex <= log.base.index) this.#beginSnapshot(progress)
+      if (progress.mode === 'snapshot') continue
       const group = groups.get(progress.nextIndex)
       if (group === undefined) groups.set(progress.nextIndex, [id])
       else group.push(id)
@@ -289,11 +292,14 @@ export class Leader implements Role {
     for (const [nextIndex, ids] of groups) this.#appendTo(ids, nextIndex)
   }
 
-  /** What it needs was cut away; a snapshot stands for it. If that is damaged, another one is on its way. */
+  /**
+   * What it needs was cut away; a snapshot stands for it. If there is none, for it is damaged or the state is lost,
+   * it may still hold what was cut.
+   */
   #beginSnapshot(progress: Progress): void {
-    const { newest } = this.#server.snapshots
-    if (newest !== null) progress.sendSnapshot(newest)
-    else if (progress.mode === 'snapshot') progress.probe(progress.matchIndex + 1)
+    const { snapshots, log } = this.#server
+    if (snapshots.newest !== null) progress.sendSnapshot(snapshots.newest)
+    else progress.probe(Math.max(progress.matchIndex, log.base.index) + 1)
   }
 
   #sendChunks(): void {

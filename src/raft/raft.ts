@@ -154,9 +154,9 @@ export class Raft {
     return this.#role instanceof Leader ? this.#role.transferLeadership(to) : null
   }
 
-  /** We lead, and are about to hand over: proposals wait for what comes of it. */
+  /** We lead, and are about to hand over, or must: proposals wait for what comes of it. */
   get isTransferring(): boolean {
-    return this.#role instanceof Leader && this.#role.isTransferring
+    return this.#role instanceof Leader && (this.stateLost || this.#role.isTransferring)
   }
 
   /** Is there room for what a leader must write? */
@@ -218,12 +218,12 @@ export class Raft {
 
   /**
    * The state machine is not what the log adds up to, and cannot be made so here. Log and vote are what they
-   * were, so this server follows and votes; it neither leads nor applies until a snapshot has come.
+   * were, so this server follows, votes and can be elected: it may be the only one whose log is long enough. It
+   * applies nothing until a snapshot has come, and as a leader takes no proposals: the shell hands over.
    */
   loseState(): void {
     assert(!this.#writing, 'the state lost in the middle of a turn')
     this.#server.stateLost = true
-    if (!(this.#role instanceof Follower)) this.#role = new Follower(this.#server, null)
   }
 
   get stateLost(): boolean {

@@ -67,7 +67,7 @@ export class Server {
   /** Parts of a snapshot that is wanted here. */
   receivedChunks: ReceivedChunk[] = []
   readonly snapshots: SnapshotReader
-  /** What the log adds up to is to come from the leader: until then this server cannot lead. */
+  /** What the log adds up to is to come from another: until then this server leads only to hand over. */
   stateLost = false
   /** For what a leader must write; else it does not take over from another. Said by the shell. */
   hasRoom = true
@@ -118,7 +118,7 @@ export class Server {
 
   /** Not for learners, nor for a server that knows its removal to be committed. */
   get mayCampaign(): boolean {
-    return !this.stateLost && this.membership.mayCampaign(this.id)
+    return this.membership.mayCampaign(this.id)
   }
 
   /** Everyone else in the newest membership, in order of their ids; also who is on its way out of it. */

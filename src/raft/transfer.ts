@@ -19,7 +19,7 @@ const transferLagMax = 1_024
 interface Failure {
   /** So long nobody hands over to it again. */
   ticksLeft: number
-  /** It said so itself: it has no room. */
+  /** It said so itself: it has no room, or no state. */
   readonly declined: boolean
 }
 
@@ -134,7 +134,8 @@ export class Transfer {
       return { type: isNew ? 'busy' : 'refused', reason: `${id} does not answer` }
     }
     const failure = this.#failures.get(id)
-    if (failure?.declined === true) return { type: 'refused', reason: `the disk of ${id} is low` }
+    if (failure?.declined === true)
+      return { type: 'refused', reason: `the disk of ${id} is low, or its state lost` }
     if (failure !== undefined) return { type: 'busy', reason: `${id} has just failed to take over` }
     const isClose = progress.matchIndex + transferLagMax >= log.lastIndex
     if (progress.mode === 'replicate' && isClose) return null

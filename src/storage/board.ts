@@ -12,12 +12,15 @@ const fields = [
   'snapshotIndex',
   'firstIndex',
   'repairs',
+  // Before what says that the state is good: a reader that sees that sees this, too.
+  'stateGeneration',
   'stateBad',
   'leadsAlone',
 ] as const
 type Field = (typeof fields)[number]
 
 const leadsAloneAt = fields.indexOf('leadsAlone')
+const stateGenerationAt = fields.indexOf('stateGeneration')
 const stateBadAt = fields.indexOf('stateBad')
 
 export type Board = Readonly<Record<Field, number>>
@@ -73,11 +76,13 @@ export class BoardReader {
   readonly #numbers: Float64Array
   /** The newest numbers known to belong together. */
   #newest: Float64Array
+  #generation: number
 
-  constructor(memory: SharedArrayBuffer) {
+  constructor(memory: SharedArrayBuffer, generation = 0) {
     this.#flags = new Int32Array(memory, 0, 3)
     this.#numbers = new Float64Array(memory, 16)
     this.#newest = new Float64Array(fields.length)
+    this.#generation = generation
   }
 
   /**
@@ -88,9 +93,18 @@ export class BoardReader {
     return this.#numbers[leadsAloneAt] === 1 && !this.isStateBad
   }
 
-  /** The state was found to be wrong, and there is no other yet: nothing may be read from it, not even by those who take what is there. */
+  /** What this thread reads is the state of this generation. */
+  reads(generation: number): void {
+    this.#generation = generation
+  }
+
+  /**
+   * The state was found to be wrong, and there is no other yet, or this thread has still to hear of it: nothing
+   * may be read, not even by those who take what is there.
+   */
   get isStateBad(): boolean {
-    return this.#numbers[stateBadAt] === 1
+    const isBad = this.#numbers[stateBadAt] === 1
+    return isBad || this.#numbers[stateGenerationAt] !== this.#generation
   }
 
   /**

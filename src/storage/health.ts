@@ -10,7 +10,8 @@
  *
  * Who is wrong makes its state anew, in one act within its turn (opening.ts): from its snapshot and its log,
  * which have checksums of their own. Only if that does not lead to the right hash is the state lost: the node
- * serves no reads, does not lead, and asks the leader for a snapshot. Its log and its vote are good.
+ * serves no reads, leads only to hand over to one that has a state, and asks the leader for a snapshot. Its log
+ * and its vote are good.
  */
 import { SkiffError } from '../errors.ts'
 import type { WireRpc } from '../messages.ts'
@@ -50,6 +51,8 @@ export interface HealthEvents {
   send(to: NodeId, rpc: WireRpc): void
   /** The state is wrong: from now on nobody may read it. */
   found(reason: string): void
+  /** It leads without a state, and nobody who has one can take over. */
+  stuck(reason: string): void
   /** It was made anew in this generation; or `null`: it is lost. `same`: with the revisions it had. */
   remade(generation: number | null, same: boolean): void
 }
@@ -78,7 +81,7 @@ export class Health {
   }
 
   tick(): void {
-    const { raft, log, auditTicks } = this.#parts
+    const { raft, auditTicks } = this.#parts
     this.#ticksToAudit--
     const isDue = this.#ticksToAudit <= 0
     if (isDue) this.#ticksToAudit = auditTicks
@@ -87,9 +90,7 @@ export class Health {
     if (!raft.stateLost) {
       this.#scrubSome()
       if (isDue && raft.isLeader) this.#beginAudit()
-    } else if (isDue && raft.status.leaderId !== null) {
-      this.#events.send(raft.status.leaderId, { type: 'stateWanted', base: log.base.index })
-    }
+    } else if (isDue) this.#askForState()
   }
 
   step(from: NodeId, rpc: HealthRpc): void {
@@ -126,6 +127,18 @@ export class Health {
     this.#scrub = this.#parts.state.beginScrub()
     this.#asked = null
     this.#audit = null
+  }
+
+  /** As the leader we hand over first, to one that has a state (succession.ts); if there is none, this is the end. */
+  #askForState(): void {
+    const { raft, log } = this.#parts
+    const { leaderId } = raft.status
+    if (raft.isLeader) {
+      const outcome = raft.transferLeadership(null)
+      if (outcome?.type === 'refused') this.#events.stuck(`${outcome.reason}. ${logRemedy}`)
+    } else if (leaderId !== null) {
+      this.#events.send(leaderId, { type: 'stateWanted', base: log.base.index })
+    }
   }
 
   #scrubSome(): void {
@@ -211,6 +224,7 @@ export class Health {
     const { revision } = state
     this.#found = null
     const generation = remake((made) => isRight(made, right))
+    snapshots.forgetWrong(generation === null)
     if (generation === null) this.#lose(reason)
     this.replaced()
     this.#events.remade(generation, generation !== null && state.revision === revision)
@@ -227,7 +241,7 @@ export class Health {
   /** It was lost by another, who has the log behind `base`. One that is too old would be of no use. */
   #sendState(to: NodeId, base: Index): void {
     const { raft, snapshots } = this.#parts
-    if (!raft.isLeader) return
+    if (!raft.isLeader || raft.stateLost) return
     if ((snapshots.newest?.index ?? -1) >= base) raft.sendSnapshot(to)
     else snapshots.ask(() => undefined)
   }

@@ -138,7 +138,10 @@ export function assembleNode(
   const { log, state, stateMark, memberships, identity, incarnation } = opened
   const { limits, watcherBytesMax, board, space, schedule, wake } = settings
   const { snapshotLogBytes: logBytes, snapshotChunkBytes: chunkBytes } = settings
-  const snapshots = new Snapshots({ files: home.snapshots, log, state, logBytes, chunkBytes, wake })
+  const snapshots = new Snapshots({
+    ...{ files: home.snapshots, log, state, logBytes, chunkBytes, wake },
+    isStateLost: stateMark.lost,
+  })
   const raft = new Raft({
     id: identity.nodeId,
     limits,
@@ -160,6 +163,7 @@ export function assembleNode(
     auditTicks: limits.electionTicksMin,
     install: (snapshot) => install(home, opened, snapshot, raft),
     remake: (isRight) => remakeState(home, opened, raft.appliedIndex, isRight),
+    stateGeneration: () => opened.stateMark.generation,
     proven: () => prove(opened),
     distrust: () => log.saveStateMark({ ...opened.stateMark, bootId: '', clean: false }),
     proposals: new Proposals(identity.nodeId, incarnation, limits.electionTicksMin),

@@ -35,6 +35,7 @@ export class Restoring {
     this.#health = new Health(health, {
       send: (to, rpc) => around.send(to, rpc),
       found: (reason) => this.#found(reason),
+      stuck: (reason) => this.#say(`SKIFF_STORAGE: the state is lost, and ${reason}`),
       remade: (generation, same) => this.#remade(generation, same),
     })
     if (raft.stateLost) parts.watchers.pause()
@@ -98,6 +99,10 @@ export class Restoring {
   #found(reason: string): void {
     this.#mending = true
     this.#around.publish()
+    this.#say(reason)
+  }
+
+  #say(reason: string): void {
     this.#around.network.post({ type: 'stateFound', reason })
   }
 

@@ -49,6 +49,7 @@ export interface SnapshotsOptions {
   readonly files: SnapshotFiles
   readonly log: LogStore
   readonly state: StateMachine
+  readonly isStateLost?: boolean
   /** Bytes of entries behind the newest snapshot at which another is due, or its own size if that is more. */
   readonly logBytes: number
   /** Of a snapshot, in one message. */
@@ -85,8 +86,9 @@ export class Snapshots implements SnapshotReader {
 
   constructor(options: SnapshotsOptions) {
     this.#options = options
-    const { log, state, files } = options
-    this.#whole = log.snapshots.filter((snapshot) => files.has(snapshot))
+    const { log, state, files, isStateLost = false } = options
+    // What has not led to a state here must not be sent to others, if this node should lead.
+    this.#whole = isStateLost ? [] : log.snapshots.filter((snapshot) => files.has(snapshot))
     const behind = this.newest?.index ?? log.base.index
     this.#appliedBytes = log.bytesBetween(behind, state.appliedIndex)
     this.#keep([])
@@ -117,6 +119,12 @@ export class Snapshots implements SnapshotReader {
   /** Another state is about to take the place of the one that is being copied. */
   stateReplaced(): void {
     this.#overtaken = this.#taking
+  }
+
+  /** Those that lead to a wrong state, which are no longer the log's; or all, if none leads to the right one. */
+  forgetWrong(isStateLost: boolean): void {
+    const right = isStateLost ? [] : this.#options.log.snapshots
+    this.#whole = this.#whole.filter((each) => right.some((kept) => isSameSnapshot(each, kept)))
   }
 
   /** One now, whatever the log holds. */

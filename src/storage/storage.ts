@@ -67,6 +67,7 @@ export interface StorageParts {
   /** Puts a snapshot in the place of log and state, durably. Returns the state's generation; `null`: it is damaged. */
   readonly install: (snapshot: SnapshotMark) => number | null
   readonly remake: HealthParts['remake']
+  readonly stateGeneration: () => number
   readonly proven: () => void
   /** The next start is to make the state anew: this one could not be written. */
   readonly distrust: () => void
@@ -379,7 +380,7 @@ export class Storage {
   }
 
   #publish(): void {
-    const { raft, state, log, board, snapshots } = this.#parts
+    const { raft, state, log, board, snapshots, stateGeneration } = this.#parts
     const { term, commitIndex, lastIndex } = raft.status
     board.write({
       term,
@@ -391,6 +392,7 @@ export class Storage {
       snapshotIndex: snapshots.newest?.index ?? 0,
       // Applied, too: else a read here would miss what was acknowledged before we were started.
       repairs: this.#restoring.repairs,
+      stateGeneration: stateGeneration(),
       stateBad: this.#restoring.isStateBad ? 1 : 0,
       leadsAlone: raft.leadsAlone && state.appliedIndex === commitIndex ? 1 : 0,
     })

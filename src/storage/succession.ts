@@ -1,5 +1,5 @@
 /**
- * When another is to lead because our disk is low, or this node closes. What the callers of other nodes send
+ * When another is to lead because our disk is low, our state is lost, or this node closes. What the callers of other nodes send
  * for our log while leadership is handed over waits here: if it stays with us, nobody has to send it again.
  */
 import { handOverMsMax, tickMs } from '../options.ts'
@@ -13,6 +13,8 @@ const leaveElectionsMax = 2
 /** Bytes of batches that wait; behind them they are dropped, and sent again by their owners. */
 const heldBytesMax = 64 * 2 ** 20
 
+const stateIsLost = 'its state is lost, and nobody who has one can take over'
+
 interface Held {
   readonly from: NodeId
   readonly batch: Uint8Array
@@ -24,7 +26,7 @@ export class Succession {
   readonly #leaveTicksMax: number
   #held: Held[] = []
   #heldBytes = 0
-  /** With too little disk to lead, and nobody to take over. */
+  /** With too little disk to lead, or without a state, and nobody to take over. */
   #isStuck = false
   #leaving: { readonly done: () => void; ticksLeft: number } | null = null
 
@@ -43,7 +45,8 @@ export class Succession {
   tick(): void {
     const hasRoom = this.#space.trouble === null
     this.#raft.hasRoom = hasRoom
-    this.#isStuck = !hasRoom && this.#raft.transferLeadership(null)?.type === 'refused'
+    const mustGo = !hasRoom || this.#raft.stateLost
+    this.#isStuck = mustGo && this.#raft.transferLeadership(null)?.type === 'refused'
     if (this.#leaving !== null) this.#leaving.ticksLeft--
   }
 
@@ -61,8 +64,8 @@ export class Succession {
   /** Once a turn. `refuse` tells a node that its batches are not taken, and why. */
   pump(refuse: (to: NodeId, reason: string) => void): void {
     if (this.#leaving !== null) this.#pumpLeaving(this.#leaving)
-    if (this.#held.length === 0 || this.#raft.isTransferring) return
-    const { trouble } = this.#space
+    if (this.#held.length === 0 || (this.#raft.isTransferring && !this.#isStuck)) return
+    const trouble = this.#space.trouble ?? (this.#raft.stateLost ? stateIsLost : null)
     if (!this.#raft.isLeader) this.#takeHeld()
     else if (trouble === null) for (const { batch } of this.#takeHeld()) this.#raft.propose(batch)
     else if (this.#isStuck) {

@@ -214,7 +214,23 @@ describe('paper §7: a leader', () => {
     server.snapshots.newest = null
     assert.deepEqual(chunksTo('c', refuse(server)), [])
     server.snapshots.newest = snapshotAt(9, 1)
-    assert.deepEqual(chunksTo('c', server.tick().sent()), [[9, 0, 40]])
+    assert.deepEqual(chunksTo('c', server.tick(limits.electionTicksMin).sent()), [[9, 0, 40]])
+  })
+
+  test('without a snapshot it asks, now and then, whether what was cut is there already', () => {
+    const server = openLeader()
+    server.snapshots.newest = null
+    const probes = (sent: readonly Sent[]) =>
+      ofType(sent, 'append').flatMap(({ to, rpc }) => (to === 'c' ? [rpc.prevIndex] : []))
+    server.raft.linkLost('c')
+    assert.deepEqual(probes(server.sent()), [5])
+    const { term } = server.raft.status
+    const no = { type: 'appendReply', term, accepted: false, rejectIndex: 5 } as const
+    server.step('c', { ...no, hintIndex: 0, hintTerm: 0 })
+    assert.deepEqual(probes(server.sent()), [], 'not at once again')
+    assert.deepEqual(probes(server.tick(limits.electionTicksMin).sent()), [5])
+    server.step('c', { type: 'appendReply', term, accepted: true, matchIndex: 11 })
+    assert.deepEqual(chunksTo('c', server.sent()), [])
   })
 
   test('a new leader begins at the start, and is told where to go on', () => {

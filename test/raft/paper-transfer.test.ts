@@ -201,7 +201,7 @@ describe('thesis §3.10: who may succeed', () => {
     const server = leader()
     server.raft.transferLeadership('b')
     server.step('b', { type: 'timeoutNowDeclined', term: 2 })
-    assert.equal(refusal(server, 'b'), 'refused: the disk of b is low')
+    assert.equal(refusal(server, 'b'), 'refused: the disk of b is low, or its state lost')
     assert.deepEqual(refusal(server, null), { type: 'accepted' })
     assert.deepEqual(told(server.sent()), ['c'])
     for (let n = 0; n < limits.electionTicksMin; n++) hear(server, 'b', 'c')

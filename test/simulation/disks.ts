@@ -46,6 +46,11 @@ export class Disks {
     return state.isDamaged || forged.some(holds)
   }
 
+  /** Nothing was applied to it, or what was is lost. */
+  get hasNoState(): boolean {
+    return this.#state(null).value('meta', positionKey.toString('latin1')) === undefined
+  }
+
   /** A row of the state in use has another bit, or is gone. */
   damage(random: Random): void {
     const state = this.#state(null)

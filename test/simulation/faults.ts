@@ -110,6 +110,9 @@ export class Faults {
     const minority = Math.floor((voters - 1) / 2)
     if (node === null || damaged >= Math.max(1, minority)) return
     const hasPeers = minority > 0 && swarm.membershipEvery === 0
+    // What is lost stays so until a leader has a snapshot; two must have a state, for one may be far behind.
+    const without = [...nodes.values()].filter((each) => each.isDamaged || each.disks.hasNoState)
+    if (hasPeers && without.length > voters - 3) return
     const how = hasPeers ? random.pick(['row', 'rowAndSnapshots', 'written'] as const) : 'row'
     say(() => `the state of ${node.id} is damaged: ${how}`)
     node.life?.main.forgetWatches()

@@ -231,6 +231,7 @@ export class SimulatedMain {
       case 'stateReplaced':
         // Reads here look at the state itself.
         this.#node.disks.installedIndex = this.#log?.snapshots[0]?.index ?? 0
+        this.#node.life?.board.reads(message.generation)
         return
       default:
         unreachable(message)

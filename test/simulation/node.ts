@@ -123,8 +123,8 @@ export class SimulatedNode {
     )
     const storage = new Storage({ network, codecs }, parts)
     const main = new SimulatedMain(this, this.#world)
-    const { raft, state } = parts
-    return { opened, raft, state, storage, network, codecs, main, board: new BoardReader(board) }
+    const reader = new BoardReader(board, opened.stateMark.generation)
+    return { ...parts, opened, storage, network, codecs, main, board: reader }
   }
 
   #flushReports(posted: readonly Posted<StorageToNetwork>[]): void {

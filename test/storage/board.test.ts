@@ -16,12 +16,30 @@ test('a board reads as it was written', () => {
     firstIndex: 1,
     revision: 5,
     repairs: 6,
+    stateGeneration: 0,
     stateBad: 0,
   }
   assert.equal(reader.leadsAlone, false)
   new BoardWriter(memory).write({ ...numbers, leadsAlone: 1 })
   assert.deepEqual(reader.read(), { ...numbers, leadsAlone: 1 })
   assert.equal(reader.leadsAlone, true)
+})
+
+test('a state counts as bad until this thread reads the one that took its place', () => {
+  const memory = createBoard()
+  const reader = new BoardReader(memory, 3)
+  const writer = new BoardWriter(memory)
+  const show = (stateGeneration: number, stateBad: number) =>
+    writer.write({ ...reader.read(), stateGeneration, stateBad, leadsAlone: 1 })
+  show(3, 0)
+  assert.deepEqual([reader.isStateBad, reader.leadsAlone], [false, true])
+  show(4, 1)
+  assert.deepEqual([reader.isStateBad, reader.leadsAlone], [true, false])
+  // Known here before the message that says where to read from now on.
+  show(4, 0)
+  assert.deepEqual([reader.isStateBad, reader.leadsAlone], [true, false])
+  reader.reads(4)
+  assert.deepEqual([reader.isStateBad, reader.leadsAlone], [false, true])
 })
 
 test('the numbers of a reading belong to one moment, however fast another thread writes', async (t) => {
@@ -32,7 +50,7 @@ test('the numbers of a reading belong to one moment, however fast another thread
     import(${JSON.stringify(board)}).then(({ BoardWriter }) => {
       const writer = new BoardWriter(workerData)
       for (let n = 1; n <= 300_000; n++) {
-        writer.write({ term: n, commitIndex: n, appliedIndex: n, lastIndex: n, snapshotIndex: n, firstIndex: n, revision: n, repairs: n, stateBad: n, leadsAlone: n })
+        writer.write({ term: n, commitIndex: n, appliedIndex: n, lastIndex: n, snapshotIndex: n, firstIndex: n, revision: n, repairs: n, stateGeneration: n, stateBad: n, leadsAlone: n })
       }
     })`
   const worker = new Worker(program, { eval: true, workerData: memory })

@@ -120,7 +120,7 @@ test('a verdict counts only from the leader, of an entry that is known, and wher
   assert.equal(found(stage).length, 1)
 })
 
-test('a node that has lost its state serves no reads, does not lead, keeps its log, and asks for a snapshot', () => {
+test('a node that has lost its state serves no reads, keeps its log, and asks for a snapshot', () => {
   const stage = openFollower()
   const digest = digestAt(stage, last) ?? assert.fail()
   // Its log leads to what it has; the others have it otherwise.
@@ -137,7 +137,6 @@ test('a node that has lost its state serves no reads, does not lead, keeps its l
   assert.equal(held.at(-1), last + 1, 'what it acknowledges is in its log')
   for (let n = 0; n < 3 * limits.electionTicksMax; n++) turn(stage, [], [tick])
   assert.ok(stage.reports.every(({ type }) => type !== 'readable'))
-  assert.equal(count(stage, 'preVote'), 0)
   assert.ok(count(stage, 'stateWanted') > 0)
 
   const again = openFreshStage({ disks: stage.disks })
@@ -186,6 +185,66 @@ test('a leader that two others contradict is the one that is wrong', () => {
   assert.equal(found(stage).length, 1)
   assert.ok(stage.board.isStateBad)
   assert.equal(count(stage, 'verdict'), 0)
+})
+
+test('a snapshot that leads to a wrong state is used no more: not here, not by others, not after a restart', () => {
+  const { disks, ...before } = openFollower()
+  const right = digestAt({ disks, ...before }, last) ?? assert.fail()
+  disks.divergeAtStart()
+  disks.beforeStart(new Random(3), [])
+  const stage = openFreshStage({ disks })
+  for (let n = 0; n < limits.electionTicksMin; n++) turn(stage, [], [tick])
+  lead(stage)
+  const { term, lastIndex } = stage.board.read()
+  turn(stage, [[leader, { type: 'appendReply', term, accepted: true, matchIndex: lastIndex }]])
+  turn(stage, [[other, { type: 'stateWanted', base: 0 }]])
+  for (let end = stage.later.shift(); end !== undefined; end = stage.later.shift()) {
+    end()
+    turn(stage, [])
+  }
+  assert.equal(stage.board.read().snapshotIndex, lastIndex)
+  const index = askedFor(stage)
+  for (const from of [leader, other])
+    turn(stage, [[from, { type: 'auditReply', index, digest: right }]])
+  assert.equal(digestAt(stage, index), right, 'the log alone has led to it')
+  assert.equal(stage.board.read().snapshotIndex, 0)
+  assert.equal(openFreshStage({ disks }).board.read().snapshotIndex, 0)
+})
+
+test('a leader that has lost its state hands over to one that has one; callers wait, and hear if there is none', () => {
+  const stage = openLeader()
+  const index = askedFor(stage)
+  const digest = (digestAt(stage, index) ?? assert.fail()) + 1
+  turn(
+    stage,
+    [leader, other].map((id) => [id, { type: 'auditReply', index, digest }]),
+  )
+  assert.ok(stage.board.isStateBad)
+  const { term, lastIndex } = stage.board.read()
+  const matching = { type: 'appendReply', term, accepted: true, matchIndex: lastIndex } as const
+  const { bytes: batch } = batchEntry(1, [['put', 'k', 1]], { node: other, sequence: 1 })
+  turn(stage, [[other, { type: 'forward', batch }]])
+  turn(stage, [[leader, matching]], [tick])
+  assert.equal(count(stage, 'timeoutNow'), 1)
+  assert.equal(count(stage, 'forwardRefused'), 0)
+  const no: WireRpc = { type: 'timeoutNowDeclined', term }
+  const before = count(stage, 'timeoutNow')
+  const ticks = 4 * limits.electionTicksMin
+  for (let n = 0; n < ticks; n++)
+    turn(
+      stage,
+      [
+        [leader, no],
+        [other, no],
+        [other, matching],
+      ],
+      [tick],
+    )
+  assert.equal(stage.board.read().lastIndex, lastIndex, 'nothing was taken')
+  assert.ok(count(stage, 'forwardRefused') > 0)
+  assert.match(found(stage).at(-1) ?? '', /^SKIFF_STORAGE: the state is lost, and nobody can take/)
+  assert.ok(count(stage, 'timeoutNow') - before <= 2 * 4 + 2, 'each is asked once in a timeout')
+  assert.equal(count(stage, 'stateWanted'), 0, 'not itself')
 })
 
 test('of two that differ the leader makes its state anew first, and then the other yields', () => {

@@ -138,9 +138,14 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   }
 
   const [rpcs, reports]: [WireRpc[], StorageToNetwork[]] = [[], []]
-  const network = new MemoryPort<StorageToNetwork, NetworkToStorage>((posted) =>
-    reports.push(...posted.map(({ message }) => message)),
-  )
+  const memory = createBoard()
+  const board = new BoardReader(memory, opened.stateMark.generation)
+  const network = new MemoryPort<StorageToNetwork, NetworkToStorage>((posted) => {
+    for (const { message } of posted) {
+      if (message.type === 'stateReplaced') board.reads(message.generation)
+      reports.push(message)
+    }
+  })
   const codec = new MemoryPort<StorageToCodec, CodecToStorage>((posted) =>
     rpcs.push(...posted.map(({ message }) => message.rpc)),
   )
@@ -149,7 +154,6 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
     spaceLow,
     () => disk.mapFreeBytes,
   )
-  const memory = createBoard()
   const settings = { limits, watcherBytesMax: 1_000_000, board: memory, space }
   const scheduled: (() => void)[] = []
   const schedule = (turn: () => void): void => void scheduled.push(turn)
@@ -163,7 +167,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   assert.deepEqual(failures, [])
   return {
     ...{ disk, failures, scheduled, later, rpcs, reports, disks },
-    board: new BoardReader(memory),
+    board,
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {
       for (const [from, rpc] of came) codec.deliver({ type: 'rpc', from, rpc })

@@ -124,8 +124,8 @@ export const transferBugs: readonly Mutant[] = [
   plantStorage(
     'succession.ts',
     'a leader with a low disk keeps its office',
-    'this.#isStuck = !hasRoom &&',
-    'this.#isStuck = hasRoom &&',
+    'const mustGo = !hasRoom || this',
+    'const mustGo = this',
   ),
   plantStorage(
     'succession.ts',
