@@ -22,7 +22,7 @@ import { type BackupOptions, type ResolvedOptions, tickMs } from './options.ts'
 import { unreachable } from './raft/assert.ts'
 import { BoardReader } from './storage/board.ts'
 import { checkIsFinished, directoryAt, makeDirectory } from './storage/directory.ts'
-import { DirectoryLock, lockRefreshMs } from './storage/lock.ts'
+import { DirectoryLock } from './storage/lock.ts'
 import { StateReader } from './storage/reader.ts'
 import type { OpenedNode } from './storage/service.ts'
 import type { Backup, Node, NodeStatus } from './store.ts'
@@ -47,7 +47,6 @@ export class LocalNode extends ForwardingStore implements Node {
   #client: Client | null = null
   #clock: Clock | null = null
   #lock: DirectoryLock | null = null
-  #ticksToLockRefresh = 0
   #identity: LocalIdentity | null = null
   #life: 'starting' | 'running' | 'stopped' = 'starting'
   #failure: SkiffError | null = null
@@ -325,11 +324,8 @@ export class LocalNode extends ForwardingStore implements Node {
     this.#actors.storage.post({ type: 'tick' })
     this.#actors.storage.flush()
     this.#client?.sweep()
-    this.#ticksToLockRefresh--
-    if (this.#ticksToLockRefresh > 0) return
-    this.#ticksToLockRefresh = lockRefreshMs / tickMs
     try {
-      this.#lock?.refresh()
+      this.#lock?.pass(tickMs)
     } catch (error) {
       this.#failed(failureOf(error))
     }

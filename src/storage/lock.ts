@@ -28,12 +28,12 @@ interface Holder {
 
 /** A holder we cannot look at (another container) is dead when it has not refreshed its lock for so long. */
 const staleMs = 60_000
-/** How often to call `refresh`. */
-export const lockRefreshMs: number = 2_000
+const refreshMs = 2_000
 
 export class DirectoryLock {
   readonly #lock: string
   readonly #token: string
+  #msToRefresh = 0
 
   private constructor(lock: string, token: string) {
     this.#lock = lock
@@ -61,6 +61,14 @@ export class DirectoryLock {
     } finally {
       rmSync(mine, { force: true })
     }
+  }
+
+  /** So much time has passed: says now and then that its holder lives, as `refresh` does. */
+  pass(elapsedMs: number): void {
+    this.#msToRefresh -= elapsedMs
+    if (this.#msToRefresh > 0) return
+    this.#msToRefresh = refreshMs
+    this.refresh()
   }
 
   /**
