@@ -164,7 +164,7 @@ export class Leader implements Role {
   /** To one that has lost its state, though it may hold the log. */
   sendSnapshot(to: NodeId): void {
     const progress = this.#progress.get(to)
-    if (progress?.snapshot === null) this.#beginSnapshot(progress)
+    if (progress?.snapshot === null && this.#sendable !== null) this.#beginSnapshot(progress)
   }
 
   flush(): void {
@@ -200,9 +200,9 @@ export class Leader implements Role {
       progress.caughtUp(this.#server.snapshots.newest?.index ?? 0)
       return this.#advanceCommit()
     }
-    const { log, snapshots } = this.#server
+    const { log } = this.#server
     // It lacks what was cut, and there is no snapshot: this probe stays on its way, and is sent again in its time.
-    const isInVain = snapshots.newest === null && rpc.rejectIndex <= log.base.index
+    const isInVain = this.#sendable === null && rpc.rejectIndex <= log.base.index
     if (progress.refused(rpc.rejectIndex) && !isInVain) {
       const meeting = log.lastAtMost(rpc.hintIndex, rpc.hintTerm)
       progress.probe(
@@ -293,13 +293,19 @@ export class Leader implements Role {
   }
 
   /**
-   * What it needs was cut away; a snapshot stands for it. If there is none, for it is damaged or the state is lost,
-   * it may still hold what was cut.
+   * What it needs was cut away; a snapshot stands for it. If there is none, for it is damaged, the state is lost or
+   * nobody has agreed with it yet, it may still hold what was cut.
    */
   #beginSnapshot(progress: Progress): void {
-    const { snapshots, log } = this.#server
-    if (snapshots.newest !== null) progress.sendSnapshot(snapshots.newest)
-    else progress.probe(Math.max(progress.matchIndex, log.base.index) + 1)
+    const snapshot = this.#sendable
+    const { index } = this.#server.log.base
+    if (snapshot !== null) progress.sendSnapshot(snapshot)
+    else progress.probe(Math.max(progress.matchIndex, index) + 1)
+  }
+
+  get #sendable(): SnapshotMark | null {
+    const { snapshots, isStateAgreed } = this.#server
+    return isStateAgreed ? snapshots.newest : null
   }
 
   #sendChunks(): void {

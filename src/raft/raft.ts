@@ -159,6 +159,11 @@ export class Raft {
     return this.#role instanceof Leader && (this.stateLost || this.#role.isTransferring)
   }
 
+  /** May our snapshots be sent: are they of the state that a majority has? */
+  set isStateAgreed(isAgreed: boolean) {
+    this.#server.isStateAgreed = isAgreed
+  }
+
   /** Is there room for what a leader must write? */
   set hasRoom(hasRoom: boolean) {
     this.#server.hasRoom = hasRoom

@@ -27,6 +27,9 @@ import type { StateMachine } from './state-machine.ts'
 /** Rows looked at in one tick: of a million, all within two minutes, for about 1 % of a core. */
 const scrubbedRowsMax = 256
 
+/** So many comparisons may pass without an answer before a leader hands out its state all the same. */
+const unagreedAuditsMax = 2
+
 /** What the state was as of one entry. */
 interface Digest {
   readonly index: Index
@@ -73,6 +76,11 @@ export class Health {
   /** A leader has made its state anew, for nobody could say who was wrong. */
   #triedItself = false
 
+  /** Of a leader: up to there a majority has had its state; since when not that of its newest snapshot. */
+  #agreedIndex: Index = 0
+  #ticksUnagreed = 0
+  #ticksLed = 0
+
   constructor(parts: HealthParts, events: HealthEvents) {
     this.#parts = parts
     this.#events = events
@@ -83,9 +91,11 @@ export class Health {
   tick(): void {
     const { raft, auditTicks } = this.#parts
     this.#ticksToAudit--
-    const isDue = this.#ticksToAudit <= 0
+    // A new leader at once: its snapshots wait for it.
+    const isDue = this.#ticksToAudit <= 0 || (raft.isLeader && this.#ticksLed === 0)
     if (isDue) this.#ticksToAudit = auditTicks
     this.#remake()
+    this.#weighAgreement()
     if (this.#found !== null) return
     if (!raft.stateLost) {
       this.#scrubSome()
@@ -127,6 +137,7 @@ export class Health {
     this.#scrub = this.#parts.state.beginScrub()
     this.#asked = null
     this.#audit = null
+    this.#agreedIndex = 0
   }
 
   /** As the leader we hand over first, to one that has a state (succession.ts); if there is none, this is the end. */
@@ -160,6 +171,7 @@ export class Health {
     if (index === 0 || digest === null || others.length === 0) return
     this.#audit = { index, answers: new Map([[raft.id, digest]]) }
     for (const { id } of others) this.#events.send(id, { type: 'audit', index })
+    if (quorumOf(raft.membership).isQuorum((id) => id === raft.id)) this.#agreedIndex = index
   }
 
   #answered(from: NodeId, { index, digest }: Digest): void {
@@ -184,6 +196,23 @@ export class Health {
     for (const id of wrong) if (id !== raft.id) this.#events.send(id, { type: 'verdict', ...right })
     if (wrong.includes(raft.id)) this.#judged(right)
     if (wrong.length === 0) this.#triedItself = false
+    if (!wrong.includes(raft.id)) this.#agreedIndex = Math.max(this.#agreedIndex, right.index)
+  }
+
+  /**
+   * A state that was written wrong must not be handed out. Where so few answer that nobody can say, as with one
+   * of three gone and one without a state, it has to be.
+   */
+  #weighAgreement(): void {
+    const { raft, snapshots, auditTicks } = this.#parts
+    if (!raft.isLeader) {
+      this.#agreedIndex = 0
+      this.#ticksLed = 0
+    } else this.#ticksLed++
+    const isAgreed = this.#agreedIndex >= (snapshots.newest?.index ?? 0)
+    this.#ticksUnagreed = isAgreed || !raft.isLeader ? 0 : this.#ticksUnagreed + 1
+    const isOver = this.#ticksUnagreed > unagreedAuditsMax * auditTicks
+    raft.isStateAgreed = raft.isLeader && (isAgreed || isOver)
   }
 
   #undecided(index: Index): void {

@@ -80,8 +80,11 @@ export class Checkers {
       prevTerm = entry.term
       return known
     })
-    const known = Math.max(this.committed.length, life?.raft.status.commitIndex ?? 0)
-    this.configurations.appended(id, canonical, known)
+    const status = life?.raft.status
+    const known = Math.max(this.committed.length, status?.commitIndex ?? 0)
+    // Of an earlier leader's changes only that one knew what was committed; it may have taken that to its grave.
+    const current = canonical.filter(({ term }) => status === undefined || term === status.term)
+    this.configurations.appended(id, current, known)
     mirror.change(change, canonical)
     if (change.isJoint) this.configurations.counts.jointSnapshots++
   }

@@ -110,10 +110,11 @@ export class Faults {
     const minority = Math.floor((voters - 1) / 2)
     if (node === null || damaged >= Math.max(1, minority)) return
     const hasPeers = minority > 0 && swarm.membershipEvery === 0
-    // What is lost stays so until a leader has a snapshot; two must have a state, for one may be far behind.
+    // What is lost stays so until a leader has a snapshot. Half may be; who is wrong only a majority can tell.
     const without = [...nodes.values()].filter((each) => each.isDamaged || each.disks.hasNoState)
-    if (hasPeers && without.length > voters - 3) return
-    const how = hasPeers ? random.pick(['row', 'rowAndSnapshots', 'written'] as const) : 'row'
+    if (hasPeers && without.length >= Math.floor(voters / 2)) return
+    const hows = without.length < minority ? damagesKnown : damagesFound
+    const how = hasPeers ? random.pick(hows) : 'row'
     say(() => `the state of ${node.id} is damaged: ${how}`)
     node.life?.main.forgetWatches()
     if (how === 'written') {
@@ -284,6 +285,10 @@ export class Faults {
     return alive.length > 0 ? random.pick(alive) : null
   }
 }
+
+/** Ways in which a state becomes another: what its own node can find, and what only others can. */
+const damagesFound = ['row', 'rowAndSnapshots'] as const
+const damagesKnown = [...damagesFound, 'written'] as const
 
 type Shape = 'isolate' | 'split' | 'oneWay' | 'bridge' | 'mend'
 

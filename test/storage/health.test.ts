@@ -211,6 +211,36 @@ test('a snapshot that leads to a wrong state is used no more: not here, not by o
   assert.equal(openFreshStage({ disks }).board.read().snapshotIndex, 0)
 })
 
+test('a leader hands out no snapshot before a majority has agreed with its state, or two questions were in vain', () => {
+  const want: Came = [other, { type: 'stateWanted', base: 0 }]
+  const open = (): Stage => {
+    const stage = openLeader()
+    turn(stage, [want])
+    for (let end = stage.later.shift(); end !== undefined; end = stage.later.shift()) {
+      end()
+      turn(stage, [])
+    }
+    turn(stage, [want], [tick])
+    assert.ok(stage.board.read().snapshotIndex > 0)
+    assert.equal(count(stage, 'snapshot'), 0)
+    return stage
+  }
+  const agreed = open()
+  const index = askedFor(agreed)
+  const digest = digestAt(agreed, index) ?? assert.fail()
+  turn(agreed, [[leader, { type: 'auditReply', index, digest }]], [tick])
+  turn(agreed, [want])
+  assert.equal(count(agreed, 'snapshot'), 1)
+
+  const alone = open()
+  askedFor(alone)
+  turn(alone, [want])
+  assert.equal(count(alone, 'snapshot'), 0)
+  for (const _ of [1, 2]) askedFor(alone)
+  turn(alone, [want])
+  assert.equal(count(alone, 'snapshot'), 1)
+})
+
 test('a leader that has lost its state hands over to one that has one; callers wait, and hear if there is none', () => {
   const stage = openLeader()
   const index = askedFor(stage)

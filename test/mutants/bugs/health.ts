@@ -139,6 +139,12 @@ export const healthBugs: readonly Mutant[] = [
   ),
   plantCore(
     'leader.ts',
+    'a leader sends snapshots of a state that nobody has agreed with',
+    'return isStateAgreed ? snapshots.newest : null',
+    'return snapshots.newest ?? (isStateAgreed ? null : snapshots.newest)',
+  ),
+  plantCore(
+    'leader.ts',
     'a leader whose state is lost takes proposals',
     'if (this.#server.stateLost) return false\n',
     '',
@@ -146,7 +152,7 @@ export const healthBugs: readonly Mutant[] = [
   plantCore(
     'leader.ts',
     'a leader without a snapshot does not ask who holds what was cut',
-    'else progress.probe(Math.max(progress.matchIndex, log.base.index) + 1)',
+    'else progress.probe(Math.max(progress.matchIndex, index) + 1)',
     "else if (progress.mode === 'snapshot') progress.probe(progress.matchIndex + 1)",
   ),
   plantCore(
