@@ -184,3 +184,25 @@ test('a snapshot of the members before does not take this node for removed', () 
   const view = stage.reports.findLast((report) => report.type === 'view')
   assert.ok(view?.type === 'view' && view.view.members.some(({ id }) => id === self))
 })
+
+test('what has lost its state gets that of a snapshot, and keeps what is behind it in the log', () => {
+  const stage = openStage()
+  const hear = (rpc: WireRpc): void => {
+    stage.turn([[leader, rpc]])
+    wait(stage)
+    // What is said late leaves with the next turn.
+    stage.turn([])
+  }
+  const behind = batchEntry(22, [['put', 'behind', 1]], { node: other, sequence: 21 })
+  hear(append([...entries, behind], 22))
+  hear({ type: 'audit', index: 22 })
+  const [reply] = stage.rpcs.filter(({ type }) => type === 'auditReply')
+  assert.ok(reply?.type === 'auditReply' && reply.digest !== null, JSON.stringify(stage.rpcs))
+  hear({ type: 'verdict', index: 22, digest: reply.digest + 1 })
+  assert.ok(stage.board.isStateBad)
+  receiveAll(stage)
+  stage.turn([])
+  assert.ok(!stage.board.isStateBad)
+  const { appliedIndex, lastIndex, commitIndex } = stage.board.read()
+  assert.deepEqual([appliedIndex, lastIndex, commitIndex], [22, 22, 22])
+})

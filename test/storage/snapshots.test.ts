@@ -191,3 +191,16 @@ test('one that a receiver found damaged is looked at: whole, it stays; damaged, 
     assert.equal(stage.isTaking, !isWhole)
   }
 })
+
+test('a copy of a state that was replaced meanwhile is no snapshot; another is taken when asked for', () => {
+  const stage = new Stage()
+  stage.write(11)
+  stage.pump()
+  stage.snapshots.stateReplaced()
+  stage.finish()
+  assert.deepEqual(stage.indexes, [])
+  stage.snapshots.ask(() => undefined)
+  stage.pump()
+  stage.finish()
+  assert.deepEqual(stage.indexes, [11])
+})
