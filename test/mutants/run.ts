@@ -19,7 +19,9 @@ const usage = `usage: npm run mutants -- [WORD…] [--seeds N]
          WORD        only bugs whose names hold one of these
          --seeds N   of the simulator, for bugs that no unit test has found; default 500
 exit code 0: every bug was found, and none where there is none; 1: not so; 2: wrong arguments`
-const seedsAfterTest = 8
+const seedsAfterTest = 4
+/** Of the program as it is: enough to see that the hunt itself is sound; for more there is `npm run sim`. */
+const seedsOfControl = 60
 /** What the simulator runs. */
 const simulated = ['raft', 'storage']
 
@@ -76,7 +78,8 @@ async function hunt(nursery: Nursery, mutant: Mutant | null, seeds: number): Pro
     const folders = foldersOf(mutant)
     const test = await huntTests(tree, folders, subjectsOf(mutant))
     // What a test has found is not looked for any longer than to see that the simulator sees it too.
-    const most = test === null ? seeds : Math.min(seeds, seedsAfterTest)
+    const enough = mutant === null ? seedsOfControl : test === null ? seeds : seedsAfterTest
+    const most = Math.min(seeds, enough)
     const canSee = folders.some((folder) => simulated.includes(folder))
     return { mutant, seed: canSee ? await huntSeeds(tree, 1, most) : null, test }
   } finally {

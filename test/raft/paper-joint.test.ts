@@ -119,6 +119,23 @@ describe('paper §6: while a configuration is joint', () => {
 })
 
 describe('paper §6: how a joint configuration is left', () => {
+  test('a leader that is no voter any more goes once that is committed, and not before (thesis §4.2.2)', () => {
+    const server = new TestServer().lead('b').acknowledge(['b', 'c'])
+    server.turn()
+    assert.equal(server.change(membersOf(['b', 'c']))?.type, 'accepted')
+    server.turn()
+    server.acknowledge(['b', 'c'], 3).turn()
+    assert.equal(server.raft.membership.index, 4)
+    for (const [id, leads] of [
+      ['b', true],
+      ['c', false],
+    ] as const) {
+      assert.ok(server.raft.isLeader, `before ${id} has acknowledged it`)
+      server.acknowledge([id], 4).turn()
+      assert.equal(server.raft.isLeader, leads)
+    }
+  })
+
   test('by its leader, as soon as it is committed and not before', () => {
     const server = changing()
     server.acknowledge(['d', 'e'], 3)

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { unpackValue } from '../../src/codec/value.ts'
-import type { Entry } from '../../src/raft/types.ts'
+import { configurationOf, encodeConfiguration } from '../../src/raft/membership.ts'
+import type { Entry, Member } from '../../src/raft/types.ts'
 import { keyNumber, openStateEnvironment } from '../../src/storage/environment.ts'
 import { readKeyRecord, readRevisionRecord } from '../../src/storage/layout.ts'
 import { isTrue } from '../../src/storage/scrub.ts'
@@ -297,3 +298,15 @@ test('whatever the batches, their repetitions, gaps and restarts: it equals a pl
 function sorted(content: ReadonlyMap<string, Stored>): [string, Stored][] {
   return [...content].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 }
+
+test('a configuration that is joint is that after a restart, too, and in a copy', async (t) => {
+  const { state, path } = await openState(t)
+  const [before, after] = ['a', 'b'].map((id): Member => ({ id, address: 'h:1', role: 'voter' }))
+  assert.ok(before !== undefined && after !== undefined)
+  const joint = { ...configurationOf([after]), outgoing: [before] }
+  state.apply([{ ...noop(1), type: 'membership', bytes: encodeConfiguration(joint) }], null)
+  assert.deepEqual(state.membership, { index: 1, ...joint })
+  await state.close()
+  const { state: again } = await openState(t, path)
+  assert.deepEqual(again.membership, { index: 1, ...joint })
+})
