@@ -91,9 +91,9 @@ async function stopsOrDies(stage: Stage, target: Slot): Promise<void> {
   }
 }
 
-/** By LMDB, without the end of a line, and by glibc. */
+/** By LMDB, at first without the end of a line, and by glibc. */
 const printed =
-  /^(Write error: [^,]+ position \d+, size \d+)*((Fatal glibc error|free|malloc|realloc|double free|corrupted|munmap_chunk)\b.*)?$/
+  /^(Write error: [^,]+ position \d+, size \d+)*(mdb_page_(spill|alloc|touch)( flushing)? error( \d+)?|(Fatal glibc error|free|malloc|realloc|double free|corrupted|munmap_chunk)\b.*)?$/
 const deadly: ReadonlySet<NodeJS.Signals> = new Set(['SIGABRT', 'SIGSEGV', 'SIGBUS'] as const)
 /** From the broken channel to the end of the process. */
 const dieMs = 2_000

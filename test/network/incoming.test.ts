@@ -193,3 +193,15 @@ test('no sequence of rubbish makes it throw, enter or hand on a frame', (t: Test
     }),
   )
 })
+
+test('who asks whether a link lives hears at once when it does, or when it is closed', async () => {
+  const it = scene()
+  await enter(it)
+  const [answered, closed] = [it.incoming.lives(), it.incoming]
+  closed.alive()
+  assert.equal(await answered, true)
+  const asked = closed.lives()
+  closed.closed()
+  const began = new Promise<string>((resolve) => setImmediate(() => resolve('still waits')))
+  assert.equal(await Promise.race([asked, began]), false)
+})

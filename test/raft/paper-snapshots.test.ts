@@ -273,6 +273,16 @@ describe('paper §7: a follower', () => {
     assert.deepEqual([server.raft.status.commitIndex, server.disk.lastIndex], [8, 10])
   })
 
+  test('one whose entry has come into the log while it came in itself is not taken any more', () => {
+    const server = new TestServer({ terms: [1] }).step('b', chunk(taken))
+    server.turn()
+    assert.equal(server.raft.wants(taken), true)
+    // What is behind it may be acknowledged, and would be gone with the log.
+    server.step('b', append(2, 1, 1, Array(9).fill(1), 1)).turn()
+    assert.deepEqual([server.raft.status.lastIndex, server.raft.status.commitIndex], [10, 1])
+    assert.equal(server.raft.wants(taken), false)
+  })
+
   test('one that stands for less than its own snapshot does is refused with what it has', () => {
     const server = new TestServer({ terms: Array(10).fill(1), cutAt: 9 }).step('b', chunk(taken))
     assert.deepEqual(server.turn().late, [{ to: 'b', rpc: installed(8) }])
