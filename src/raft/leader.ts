@@ -283,7 +283,11 @@ export class Leader implements Role {
       const hasNews = progress.nextIndex <= log.lastIndex
       const mustProbe = progress.mode === 'probe'
       if (!(hasNews || mustProbe) || !progress.canSend(limits.appendsInFlightMax)) continue
-      if (progress.nextIndex <= log.base.index) this.#beginSnapshot(progress)
+      if (progress.nextIndex <= log.base.index) {
+        // The answer to a heartbeat will say that it is back.
+        if (progress.isSilent(limits.electionTicksMin)) continue
+        this.#beginSnapshot(progress)
+      }
       if (progress.mode === 'snapshot') continue
       const group = groups.get(progress.nextIndex)
       if (group === undefined) groups.set(progress.nextIndex, [id])

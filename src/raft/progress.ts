@@ -7,6 +7,8 @@ const forgottenRefusalsMin = 3
 const stalledElectionsMax = 40
 /** And longer, as it takes its time to check it and to make a state of it. */
 const checkedBytesPerTick = 2 ** 18
+/** But only so long while nothing is heard of it: as it takes to dial again. */
+const silentElectionsMax = 4
 
 /** What the leader knows about one other server (paper, figure 2: nextIndex, matchIndex). */
 export class Progress {
@@ -49,6 +51,11 @@ export class Progress {
   heard(): void {
     this.active = true
     this.ticksSilent = 0
+  }
+
+  /** It answers nothing, not even heartbeats: no snapshot is begun for it, and one that was is soon given up. */
+  isSilent(electionTicks: number): boolean {
+    return this.ticksSilent > silentElectionsMax * electionTicks
   }
 
   canSend(appendsInFlightMax: number): boolean {
@@ -185,7 +192,9 @@ export class Progress {
   #tickSnapshot(ticksMax: number): void {
     if (this.snapshot === null) return
     this.#ticksStalled++
-    const patience = stalledElectionsMax * ticksMax + this.snapshot.bytes / checkedBytesPerTick
+    const patience = this.isSilent(ticksMax)
+      ? silentElectionsMax * ticksMax
+      : stalledElectionsMax * ticksMax + this.snapshot.bytes / checkedBytesPerTick
     if (this.#ticksStalled <= patience) return
     this.snapshot = null
     if (this.mode === 'snapshot') this.probe(this.matchIndex + 1)

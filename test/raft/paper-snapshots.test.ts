@@ -17,6 +17,7 @@ import {
 
 const taken = snapshotAt(8, 1)
 const lost = { index: 0, term: 0 }
+const beat = { type: 'heartbeatReply', term: 2, round: 0 } as const
 
 /** Leads in term 2, with entries 6 to 11; its snapshot stands for the first eight. Knows nothing of `c` yet. */
 function openLeader(): TestServer {
@@ -172,17 +173,32 @@ describe('paper §7: a leader', () => {
     assert.deepEqual(inUse(), [])
   })
 
-  test('does not keep the log for ever for one that is gone; if it returns it gets the newest', () => {
+  test('does not keep the log for ever for one that takes nothing: it gets the newest', () => {
     const server = openLeader()
     refuse(server)
     const newest = snapshotAt(9, 1)
     server.snapshots.newest = newest
-    const ticks = 50 * limits.electionTicksMin
-    for (let n = 0; n < ticks; n++)
-      server.tick().step('b', { type: 'heartbeatReply', term: 2, round: 0 }).turn()
+    for (let n = 0; n < 50 * limits.electionTicksMin; n++)
+      server.tick().step('b', beat).step('c', beat).turn()
     assert.deepEqual(server.raft.snapshotsInUse, [newest])
+  })
+
+  test('keeps the log for one that lost its link only as long as it takes to come back', () => {
+    const server = openLeader()
+    refuse(server)
+    const newest = snapshotAt(9, 1)
+    server.snapshots.newest = newest
     server.raft.linkLost('c')
-    assert.deepEqual(chunksTo('c', server.sent()), [[9, 0, 40]])
+    for (const [elections, kept] of [
+      [3, [taken]],
+      [2, []],
+      [50, []],
+    ] as const) {
+      for (let n = 0; n < elections * limits.electionTicksMin; n++)
+        server.tick().step('b', beat).turn()
+      assert.deepEqual(server.raft.snapshotsInUse, kept)
+    }
+    assert.deepEqual(chunksTo('c', server.step('c', beat).sent()), [[9, 0, 40]])
   })
 
   test('waits for one that goes on, however slowly', () => {
@@ -192,7 +208,7 @@ describe('paper §7: a leader', () => {
     for (let heldBytes = 1; heldBytes < 10; heldBytes++) {
       server.step('c', held(heldBytes))
       for (let n = 0; n < 20 * limits.electionTicksMin; n++)
-        server.tick().step('b', { type: 'heartbeatReply', term: 2, round: 0 }).turn()
+        server.tick().step('b', beat).step('c', beat).turn()
     }
     assert.deepEqual(
       server.raft.snapshotsInUse.map(({ index }) => index),
@@ -223,7 +239,8 @@ describe('paper §7: a leader', () => {
     const probes = (sent: readonly Sent[]) =>
       ofType(sent, 'append').flatMap(({ to, rpc }) => (to === 'c' ? [rpc.prevIndex] : []))
     server.raft.linkLost('c')
-    assert.deepEqual(probes(server.sent()), [5])
+    assert.deepEqual(probes(server.sent()), [], 'while it is not heard')
+    assert.deepEqual(probes(server.step('c', beat).sent()), [5])
     const { term } = server.raft.status
     const no = { type: 'appendReply', term, accepted: false, rejectIndex: 5 } as const
     server.step('c', { ...no, hintIndex: 0, hintTerm: 0 })

@@ -143,8 +143,8 @@ const sendingBugs: readonly Mutant[] = [
   raft(
     'leader.ts',
     'a leader sends the entry its log begins behind',
-    'if (progress.nextIndex <= log.base.index) this',
-    'if (progress.nextIndex < log.base.index) this',
+    'if (progress.nextIndex <= log.base.index) {',
+    'if (progress.nextIndex < log.base.index) {',
   ),
   raft(
     'progress.ts',
