@@ -54,8 +54,7 @@ export interface ReadEnvironment extends Environment {
 }
 
 /**
- * Address space for one environment. The log's file grows as it is used; the state's, being written
- * through its map, is a sparse file of this size.
+ * Address space for one environment; its file grows as it is used.
  */
 const mapBytes = 2 ** 36
 const tablesMax = 8
