@@ -1,7 +1,7 @@
 /** Raft paper §5.4.1 and thesis §3.10, for a server that has its log, but not what the log adds up to. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { heartbeat, limits, ofType, TestServer } from './harness.ts'
+import { heartbeat, limits, ofType, snapshotAt, TestServer } from './harness.ts'
 
 describe('paper §5.4.1, thesis §3.10: a server whose state is lost', () => {
   const lost = (): TestServer => {
@@ -31,6 +31,14 @@ describe('paper §5.4.1, thesis §3.10: a server whose state is lost', () => {
       ofType(server.sent(), 'timeoutNow').map(({ to }) => to),
       ['b'],
     )
+  })
+
+  test('takes a snapshot also of what is in its log: its state is not (paper §7)', () => {
+    const server = new TestServer({ terms: [1, 1, 1] })
+    server.raft.loseState()
+    const chunk = { snapshot: snapshotAt(2, 1), offset: 0, chunk: new Uint8Array(40) }
+    server.step('b', { type: 'snapshot', term: 1, ...chunk })
+    assert.deepEqual(server.raft.takeTurn().chunks, [{ from: 'b', ...chunk }])
   })
 
   test('is not who leadership is handed to', () => {

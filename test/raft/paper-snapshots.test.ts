@@ -233,6 +233,12 @@ describe('paper §7: a leader', () => {
     assert.deepEqual(chunksTo('c', server.tick(limits.electionTicksMin).sent()), [[9, 0, 40]])
   })
 
+  test('sends no snapshot of a state that nobody has agreed with', () => {
+    const server = openLeader()
+    server.raft.isStateAgreed = false
+    assert.deepEqual(chunksTo('c', refuse(server)), [])
+  })
+
   test('without a snapshot it asks, now and then, whether what was cut is there already', () => {
     const server = openLeader()
     server.snapshots.newest = null

@@ -139,6 +139,12 @@ export const healthBugs: readonly Mutant[] = [
   ),
   plantCore(
     'leader.ts',
+    'a leader sends snapshots of a state that nobody has agreed with',
+    'return isStateAgreed ? snapshots.newest : null',
+    'return snapshots.newest ?? (isStateAgreed ? null : snapshots.newest)',
+  ),
+  plantCore(
+    'leader.ts',
     'a leader whose state is lost takes proposals',
     'if (this.#server.stateLost) return false\n',
     '',
@@ -172,5 +178,11 @@ export const healthBugs: readonly Mutant[] = [
     'a snapshot takes the place of entries that were acknowledged meanwhile',
     'return index > commitIndex && !log.holds(index, term)',
     'return index > commitIndex && term > 0',
+  ),
+  plantCore(
+    'follower.ts',
+    'a node that has lost its state takes no snapshot of what is in its log',
+    'if (!stateLost && log.holds(index, snapshot.term)) {',
+    'if ((!stateLost || index > 0) && log.holds(index, snapshot.term)) {',
   ),
 ]
