@@ -95,6 +95,19 @@ test('a write may be there from where it began, and through O_DSYNC is safe wher
   assert.deepEqual(imageOf(t, disk, 7, 'safe'), { f: '\0\0\0two' })
 })
 
+test('a descriptor is what was opened last, also where another thread had that number meanwhile', (t) => {
+  const disk = diskOf([
+    open,
+    openDirectory,
+    'fsync(4</d>) = 0',
+    "openat(AT_FDCWD</>, '/d/f', O_WRONLY|O_DSYNC <unfinished ...>",
+    "2  openat(AT_FDCWD</>, '/d/f', O_RDONLY) = 5</d/f>",
+    '<... openat resumed>) = 5</d/f>',
+    "pwrite64(5</d/f>, 'two', 3, 0) = 3",
+  ])
+  assert.deepEqual(imageOf(t, disk, 7, 'safe'), { f: 'two' })
+})
+
 test('a name is safe once its directory is synced, whatever happens to the file', (t) => {
   const disk = diskOf([
     open,

@@ -53,6 +53,8 @@ export class Inode {
 }
 
 interface Descriptor {
+  /** Another thread may have opened, and closed, one of this number while this one was being opened. */
+  readonly since: number
   position: number
   readonly isSynchronous: boolean
 }
@@ -68,7 +70,7 @@ export class Disk {
   readonly root: Inode = new Inode('', true)
   readonly inodes: Inode[] = [this.root]
   readonly #path: string
-  readonly #descriptors = new Map<number, Descriptor>()
+  readonly #descriptors = new Map<number, Descriptor[]>()
   readonly #lie: Lie
 
   constructor(path: string, calls: readonly Call[], lie: Lie = 'nothing') {
@@ -125,7 +127,17 @@ export class Disk {
     const isSynchronous = /O_D?SYNC/.test(call.text)
     const fd = resultOf(call)
     const position = call.text.includes('O_APPEND') ? (inode?.sizeBytes ?? 0) : 0
-    if (fd !== null) this.#descriptors.set(fd, { position, isSynchronous })
+    if (fd === null || call.endedAt === null) return
+    const opened = { since: call.endedAt, position, isSynchronous }
+    this.#descriptors.set(fd, [...(this.#descriptors.get(fd) ?? []), opened])
+  }
+
+  /** The one that was opened last, before the call began. */
+  #descriptor(fd: number, { begunAt }: Call): Descriptor | null {
+    let last: Descriptor | null = null
+    for (const opened of this.#descriptors.get(fd) ?? [])
+      if (opened.since < begunAt && opened.since > (last?.since ?? -1)) last = opened
+    return last
   }
 
   #make(call: Call, isDirectory: boolean): void {
@@ -157,14 +169,14 @@ export class Disk {
   }
 
   #seek(call: Call): void {
-    const descriptor = this.#descriptors.get(descriptorOf(call)?.fd ?? -1)
-    if (descriptor !== undefined) descriptor.position = resultOf(call) ?? 0
+    const descriptor = this.#descriptor(descriptorOf(call)?.fd ?? -1, call)
+    if (descriptor !== null) descriptor.position = resultOf(call) ?? 0
   }
 
   #write(call: Call, at: number | null): void {
     const { fd, path } = descriptorOf(call) ?? { fd: -1, path: '' }
-    const descriptor = this.#descriptors.get(fd)
-    if (!this.#isBelow(path) || descriptor === undefined) return
+    const descriptor = this.#descriptor(fd, call)
+    if (!this.#isBelow(path) || descriptor === null) return
     const asked = Buffer.concat(stringsOf(call))
     const bytes = asked.subarray(0, resultOf(call) ?? asked.length)
     const offset = at ?? descriptor.position
@@ -180,10 +192,10 @@ export class Disk {
     const [source, target] = [files[from]?.[2] ?? '', files[to]?.[2] ?? '']
     const inode = this.#isBelow(target) ? this.find(target) : null
     if (inode === null) return
-    const descriptor = this.#descriptors.get(Number(files[to]?.[1]))
+    const descriptor = this.#descriptor(Number(files[to]?.[1]), call)
     const [, start] = /\[(\d+)\]/.exec(call.text) ?? []
     const length = resultOf(call)
-    if (descriptor === undefined || start === undefined || length === null)
+    if (descriptor === null || start === undefined || length === null)
       throw new Error(`${call.name} is not understood: ${call.text.slice(0, 200)}`)
     const bytes = contentOf(this.find(source)).subarray(Number(start), Number(start) + length)
     this.#change(inode, call, { type: 'write', offset: descriptor.position, bytes })
