@@ -48,7 +48,7 @@ async function copyState(
   mkdirSync(building)
   await reader.buildState(building, index, signal)
   signal?.throwIfAborted()
-  const state = openStateEnvironment(building)
+  const state = openStateEnvironment(building, false)
   await state.backup(folder).finally(() => state.close())
   rmSync(building, { recursive: true })
   const data = join(folder, 'data.mdb')

@@ -133,7 +133,7 @@ export class SurvivorReader {
     const { damage, dir } = this.survivor
     if (damage !== null || this.#log === null) throw noGood(`${dir}: ${damage}`)
     await this.#copySource(folder)
-    const state = new StateMachine(openStateEnvironment(folder))
+    const state = new StateMachine(openStateEnvironment(folder, false))
     try {
       while (state.appliedIndex < lastIndex) {
         await turn()
