@@ -12,7 +12,6 @@ import {
   addServerFields,
   type CallOptions,
   type ChangeOptions,
-  callFields,
   changeFields,
   checkFields,
   type ReadOptions,
@@ -99,14 +98,12 @@ export class Client implements Store, Membership {
     return this.#load.pending
   }
 
-  async put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
-    checkFields(options, 'options', callFields)
-    return { revision: await this.#writes.put(key, value, options) }
+  put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
+    return this.#writes.put(key, value, options)
   }
 
-  async delete(key: string, options?: WriteOptions): Promise<boolean> {
-    checkFields(options, 'options', callFields)
-    return (await this.#writes.delete(key, options)) > 0
+  delete(key: string, options?: WriteOptions): Promise<boolean> {
+    return this.#writes.delete(key, options)
   }
 
   async get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {

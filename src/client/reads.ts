@@ -27,6 +27,8 @@ export class Reads {
   readonly #board: BoardReader
   readonly #state: StateReader
   readonly #questions: Questions<null, StateReader>
+  /** As of which the state was looked at last. */
+  #seenIndex = -1
 
   constructor({ port, options, load, board, state }: ReadParts) {
     this.#timeoutMs = options.timeoutMs
@@ -49,7 +51,7 @@ export class Reads {
       // From then on the state is closed.
       this.#load.checkEnd()
       if (this.#mayReadNow(options)) {
-        this.#state.refresh()
+        this.#refresh()
         resolve(read(this.#state))
         return
       }
@@ -93,6 +95,14 @@ export class Reads {
 
   failAll(failure: (outcome: Outcome) => SkiffError): void {
     this.#questions.failAll(failure)
+  }
+
+  /** Only where something was applied since: it costs more than the read. The board knows before any caller does. */
+  #refresh(): void {
+    const { appliedIndex } = this.#board
+    if (appliedIndex === this.#seenIndex) return
+    this.#seenIndex = appliedIndex
+    this.#state.refresh()
   }
 
   #mayReadNow(options: ReadOptions | undefined): boolean {

@@ -9,6 +9,8 @@ import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
 import {
   batchBytesMax,
   batchCommandsMax,
+  callFields,
+  checkFields,
   type ResolvedOptions,
   type WriteOptions,
 } from '../options.ts'
@@ -40,12 +42,20 @@ export class Writes {
     })
   }
 
-  put(key: string, value: unknown, options?: WriteOptions): Promise<number> {
-    return this.#add(options, (writer) => writer.put(key, value))
+  put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
+    return this.#add(
+      options,
+      (writer) => writer.put(key, value),
+      (revision) => ({ revision }),
+    )
   }
 
-  delete(key: string, options?: WriteOptions): Promise<number> {
-    return this.#add(options, (writer) => writer.delete(key))
+  delete(key: string, options?: WriteOptions): Promise<boolean> {
+    return this.#add(
+      options,
+      (writer) => writer.delete(key),
+      (revision) => revision > 0,
+    )
   }
 
   applied(batch: number, revisions: Float64Array): void {
@@ -70,8 +80,13 @@ export class Writes {
   }
 
   /** An aborted caller hears of it at once; its command stays in the batch, and may happen. */
-  #add(options: WriteOptions | undefined, write: (writer: BatchWriter) => void): Promise<number> {
-    return new Promise((resolve, reject) => {
+  #add<Result>(
+    options: WriteOptions | undefined,
+    write: (writer: BatchWriter) => void,
+    resultOf: (revision: number) => Result,
+  ): Promise<Result> {
+    return new Promise((settle, reject) => {
+      checkFields(options, 'options', callFields)
       options?.signal?.throwIfAborted()
       const timeoutMs = timeoutOf(options, this.#timeoutMs)
       this.#load.checkWrite()
@@ -79,6 +94,7 @@ export class Writes {
       const writer = draft.content
       const before = writer.byteLength
       write(writer)
+      const resolve = (revision: number): void => settle(resultOf(revision))
       const caller = abortable(options?.signal, { resolve, reject })
       this.#batches.join(draft, caller, writer.byteLength - before)
       if (writer.byteLength >= batchBytesMax || writer.count === batchCommandsMax)

@@ -25,7 +25,7 @@ import type { Snapshots } from './snapshots.ts'
 import type { StateMachine } from './state-machine.ts'
 
 /** Rows looked at in one tick: of a million, all within two minutes, for about 1 % of a core. */
-const scrubbedRowsMax = 256
+const scrubbedRowsMax = 64
 
 /** So many comparisons may pass without an answer before a leader hands out its state all the same. */
 const unagreedAuditsMax = 2

@@ -35,6 +35,7 @@ import type { Proposals, Route } from './proposals.ts'
 import type { Reads } from './reads.ts'
 import { answerLost, notSent, readTimeout, writeTimeout } from './refusals.ts'
 import { Restoring } from './restoring.ts'
+import { slicesOf } from './slices.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { AppliedBatch, StateMachine } from './state-machine.ts'
 import type { Succession } from './succession.ts'
@@ -201,12 +202,22 @@ export class Storage {
     this.#restoring.pump()
   }
 
+  /** In slices: callers hear of each, and may ask for more, while the next is applied. */
   #apply(entries: readonly Entry[]): void {
+    for (const slice of slicesOf(entries)) {
+      this.#applySlice(slice)
+      // An answer may be followed by a read here.
+      this.#publish()
+      this.#ports.network.flush()
+    }
+    if (entries.length > 0) this.#again ||= this.#parts.raft.hasCommitted
+  }
+
+  #applySlice(entries: readonly Entry[]): void {
     const { log, proposals, space, snapshots } = this.#parts
-    const last = entries.at(-1)
-    if (last === undefined) return
+    const last = entries.at(-1)?.index ?? 0
     // Asked of the disk itself: the core may be wrong about it.
-    assert(last.index <= log.lastIndex, `apply ${last.index}, the disk ends at ${log.lastIndex}`)
+    assert(last <= log.lastIndex, `apply ${last}, the disk ends at ${log.lastIndex}`)
     for (const entry of entries) {
       space.spend(stateBytes(entry))
       snapshots.applied(recordBytes(entry))
@@ -219,7 +230,6 @@ export class Storage {
           answer.revisions.buffer as ArrayBuffer,
         ])
     }
-    this.#again ||= this.#parts.raft.hasCommitted
   }
 
   #applyAll(entries: readonly Entry[]): readonly AppliedBatch[] {

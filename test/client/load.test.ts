@@ -74,7 +74,7 @@ test('a refusal takes off exactly what was refused', async (t) => {
   }
   assert.deepEqual(load.pending, before)
   writes.applied(1, Float64Array.of(1))
-  assert.equal(await kept, 1)
+  assert.deepEqual(await kept, { revision: 1 })
   assert.deepEqual(load.pending, { requests: 0, bytes: 0 })
 })
 
@@ -120,7 +120,7 @@ test('writes and reads share one limit', async (t) => {
   assert.equal(load.pending.requests, 3)
   writes.applied(1, Float64Array.of(1, 0))
   writes.applied(2, Float64Array.of(2))
-  assert.deepEqual(await Promise.all([...waiting, late]), [1, 'read', 0, 2])
+  assert.deepEqual(await Promise.all([...waiting, late]), [{ revision: 1 }, 'read', false, { revision: 2 }])
 })
 
 test('too many bytes of writes keep no read away', async (t) => {
@@ -131,7 +131,7 @@ test('too many bytes of writes keep no read away', async (t) => {
   await nextTurn()
   writes.applied(1, Float64Array.of(1))
   reads.readable([1])
-  assert.deepEqual(await Promise.all([put, read]), [1, 'read'])
+  assert.deepEqual(await Promise.all([put, read]), [{ revision: 1 }, 'read'])
 })
 
 test('an aborted read is not run any more, though others of its turn are', async (t) => {

@@ -105,10 +105,10 @@ test('a state made of a copy, in which no page is free, takes deletes of whole p
   const snapshot = await take(stage)
   stage.folder.restore(snapshot, 1)
   const restored = openState(t, stage.directory, 1)
-  const gone = Array.from({ length: 300 }, (_, n) => ['delete', `key/${n + 1}`] as const)
-  // Where pages are written through a map, LMDB ends the process here (environment.ts).
+  const gone = Array.from({ length: 250 }, (_, n) => ['delete', `key/${n + 1}`] as const)
+  // Without what is done about loose pages LMDB ends the process here (loose-pages.ts).
   restored.apply([batchEntry(snapshot.index + 1, gone)], null, snapshot.index + 1)
-  assert.equal(keysOf(restored).length, 100)
+  assert.equal(keysOf(restored).length, 150)
 })
 
 test('a copy that fails leaves nothing', async (t) => {
