@@ -138,7 +138,7 @@ export const healthBugs: readonly Mutant[] = [
     'return !this.stateLost && this.membership.mayCampaign(this.id)',
   ),
   plantCore(
-    'leader.ts',
+    'replication.ts',
     'a leader sends snapshots of a state that nobody has agreed with',
     'return isStateAgreed ? snapshots.newest : null',
     'return snapshots.newest ?? (isStateAgreed ? null : snapshots.newest)',
@@ -150,7 +150,7 @@ export const healthBugs: readonly Mutant[] = [
     '',
   ),
   plantCore(
-    'leader.ts',
+    'replication.ts',
     'a leader without a snapshot does not ask who holds what was cut',
     'else progress.probe(Math.max(progress.matchIndex, index) + 1)',
     "else if (progress.mode === 'snapshot') progress.probe(progress.matchIndex + 1)",

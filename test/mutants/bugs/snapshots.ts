@@ -141,7 +141,7 @@ const installBugs: readonly Mutant[] = [
 
 const sendingBugs: readonly Mutant[] = [
   raft(
-    'leader.ts',
+    'replication.ts',
     'a leader sends the entry its log begins behind',
     'if (progress.nextIndex <= log.base.index) {',
     'if (progress.nextIndex < log.base.index) {',
