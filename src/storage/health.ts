@@ -6,7 +6,7 @@
  * else. And the leader compares the states of all members (audits.ts): that finds states that were written
  * differently.
  *
- * Who is wrong makes its state anew, in one act within its turn (opening.ts): from its snapshot and its log,
+ * Who is wrong makes its state anew, in one act within its turn (state-origin.ts): from its snapshot and its log,
  * which have checksums of their own. Only if that does not lead to the right hash is the state lost: the node
  * serves no reads, leads only to hand over to one that has a state, and asks the leader for a snapshot. Its log
  * and its vote are good.
@@ -35,7 +35,7 @@ export interface HealthParts {
   readonly auditTicks: number
   /** Its rows were found to be those that were written. */
   readonly proven: () => void
-  /** See `remakeState` of opening.ts. */
+  /** See `remakeState` of state-origin.ts. */
   readonly remake: (isRight: (state: StateMachine) => boolean) => number | null
 }
 
