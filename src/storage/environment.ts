@@ -53,9 +53,7 @@ export interface ReadEnvironment extends Environment {
   useReadTransaction(): Transaction
 }
 
-/**
- * Address space for one environment; its file grows as it is used.
- */
+/** Address space for one environment; its file grows as it is used. */
 const mapBytes = 2 ** 36
 const tablesMax = 8
 /** Read transactions at once: every scan holds one, on top of one per thread. */

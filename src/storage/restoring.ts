@@ -8,7 +8,7 @@ import type { NetworkToStorage, StorageToNetwork, WireRpc } from '../messages.ts
 import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { NodeId, SnapshotMark } from '../raft/types.ts'
 import { Health, type HealthRpc } from './health.ts'
-import type { StorageParts } from './storage.ts'
+import type { StorageParts } from './parts.ts'
 import type { View } from './view.ts'
 
 export interface Surroundings {
