@@ -30,15 +30,13 @@ export class Restoring {
   constructor(parts: StorageParts, around: Surroundings) {
     this.#parts = parts
     this.#around = around
-    const { raft, log, state, snapshots, remake, proven, auditTicks } = parts
-    const health = { raft, log, state, snapshots, remake, proven, auditTicks }
-    this.#health = new Health(health, {
+    this.#health = new Health(parts, {
       send: (to, rpc) => around.send(to, rpc),
       found: (reason) => this.#found(reason),
       stuck: (reason) => this.#say(`SKIFF_STORAGE: the state is lost, and ${reason}`),
       remade: (generation, same) => this.#remade(generation, same),
     })
-    if (raft.stateLost) parts.watchers.pause()
+    if (parts.raft.stateLost) parts.watchers.pause()
   }
 
   /** Nobody may read the state: it is wrong, or gone. */
