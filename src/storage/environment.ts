@@ -99,8 +99,8 @@ export function openStateEnvironment(path: string): Environment {
 
 /**
  * A copy has no free pages. Where the first transaction on it frees many, lmdb 3.5.6 looks for some among those that
- * it is about to record, and aborts the process. So the first two are small: the second leaves what the first
- * has freed to the third.
+ * it is about to record, and takes the process down; with the write map or without it (tried: each of 30 copies). So
+ * the first two are small: the second leaves what the first has freed to the third.
  */
 function leaveFreePages(environment: Environment): void {
   const meta = environment.openTable('meta')
