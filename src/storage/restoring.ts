@@ -8,7 +8,7 @@ import type { NetworkToStorage, StorageToNetwork, WireRpc } from '../messages.ts
 import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { NodeId, SnapshotMark } from '../raft/types.ts'
 import { Health, type HealthRpc } from './health.ts'
-import type { StorageParts } from './storage.ts'
+import type { StorageParts } from './parts.ts'
 import type { View } from './view.ts'
 
 export interface Surroundings {
@@ -30,15 +30,13 @@ export class Restoring {
   constructor(parts: StorageParts, around: Surroundings) {
     this.#parts = parts
     this.#around = around
-    const { raft, log, state, snapshots, remake, proven, auditTicks } = parts
-    const health = { raft, log, state, snapshots, remake, proven, auditTicks }
-    this.#health = new Health(health, {
+    this.#health = new Health(parts, {
       send: (to, rpc) => around.send(to, rpc),
       found: (reason) => this.#found(reason),
       stuck: (reason) => this.#say(`SKIFF_STORAGE: the state is lost, and ${reason}`),
       remade: (generation, same) => this.#remade(generation, same),
     })
-    if (raft.stateLost) parts.watchers.pause()
+    if (parts.raft.stateLost) parts.watchers.pause()
   }
 
   /** Nobody may read the state: it is wrong, or gone. */

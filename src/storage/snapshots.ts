@@ -157,10 +157,7 @@ export class Snapshots implements SnapshotReader {
 
   /** The node stops: nobody waits any longer. */
   close(): void {
-    const error = new SkiffError('SKIFF_CLOSED', 'unknown', 'the node was closed meanwhile')
-    this.#answer([...this.#askedBefore, ...this.#asking], error)
-    this.#askedBefore = []
-    this.#asking = []
+    this.#refuse(new SkiffError('SKIFF_CLOSED', 'unknown', 'the node was closed meanwhile'))
   }
 
   // ── taking ────────────────────────────────────────────────────────────────────────────────────
@@ -212,16 +209,17 @@ export class Snapshots implements SnapshotReader {
   #finish(taken: TakenSnapshot | Error, inUse: readonly SnapshotMark[]): void {
     this.#taken = null
     this.#taking = false
-    const overtaken = this.#overtaken
+    const isVain = this.#overtaken && !(taken instanceof Error)
+    const outcome = isVain ? new Error('the state was replaced meanwhile') : taken
     this.#overtaken = false
-    if (taken instanceof Error || overtaken) {
-      this.#fail(taken instanceof Error ? taken : new Error('the state was replaced meanwhile'))
+    if (outcome instanceof Error) {
+      this.#fail(outcome)
       return
     }
     this.#takingBytes = 0
-    const snapshot = this.#record(taken, inUse)
+    const snapshot = this.#record(outcome, inUse)
     this.#keep(inUse)
-    this.#answer(this.#askedBefore, snapshot)
+    for (const answer of this.#askedBefore) answer(snapshot)
     this.#askedBefore = []
   }
 
@@ -245,10 +243,6 @@ export class Snapshots implements SnapshotReader {
     this.#options.files.keep([...this.#whole, ...inUse, ...coming, ...this.#held])
   }
 
-  #answer(askers: readonly Answer[], outcome: SnapshotMark | Error): void {
-    for (const answer of askers) answer(outcome)
-  }
-
   /** As far as nobody needs the log any more. Until there are two snapshots, that is nowhere. */
   #baseFor(kept: readonly SnapshotMark[], inUse: readonly SnapshotMark[]): LogPosition {
     const { base } = this.#options.log
@@ -263,7 +257,11 @@ export class Snapshots implements SnapshotReader {
     this.#ticksToWait = ticksToTryAgain
     this.#appliedBytes += this.#takingBytes
     this.#takingBytes = 0
-    this.#answer([...this.#askedBefore, ...this.#asking], error)
+    this.#refuse(error)
+  }
+
+  #refuse(error: Error): void {
+    for (const answer of [...this.#askedBefore, ...this.#asking]) answer(error)
     this.#askedBefore = []
     this.#asking = []
   }

@@ -120,7 +120,12 @@ test('writes and reads share one limit', async (t) => {
   assert.equal(load.pending.requests, 3)
   writes.applied(1, Float64Array.of(1, 0))
   writes.applied(2, Float64Array.of(2))
-  assert.deepEqual(await Promise.all([...waiting, late]), [{ revision: 1 }, 'read', false, { revision: 2 }])
+  assert.deepEqual(await Promise.all([...waiting, late]), [
+    { revision: 1 },
+    'read',
+    false,
+    { revision: 2 },
+  ])
 })
 
 test('too many bytes of writes keep no read away', async (t) => {

@@ -18,9 +18,8 @@ import {
   type Stage,
   self,
   spaceLow,
+  tick,
 } from './stage.ts'
-
-const tick: NetworkToStorage = { type: 'tick' }
 
 test('however many ticks have waited, a turn counts one: a stall makes no campaign', () => {
   const stage = openStage()

@@ -44,7 +44,7 @@ export const replicationBugs: readonly Mutant[] = [
     name: 'a heartbeat commits what was never compared',
     edits: [
       {
-        file: 'src/raft/leader.ts',
+        file: 'src/raft/replication.ts',
         find: 'const known = Math.min(commitIndex, progress.matchIndex)',
         replace: 'const known = commitIndex',
       },
@@ -65,8 +65,8 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'leader.ts',
     'the leader counts what its disk does not hold',
-    'id === self ? log.durableIndex : this.#matchIndex(id)',
-    'id === self ? log.lastIndex : this.#matchIndex(id)',
+    'id === self ? log.durableIndex : this.#replication.heldIndex(id)',
+    'id === self ? log.lastIndex : this.#replication.heldIndex(id)',
   ),
   plant(
     'leader.ts',
@@ -117,7 +117,7 @@ export const replicationBugs: readonly Mutant[] = [
     'return this.#inFlight.length < 1e9 + appendsInFlightMax',
   ),
   plant(
-    'leader.ts',
+    'replication.ts',
     'a refused append is tried again as it was',
     'Math.max(progress.matchIndex, Math.min(meeting.index, rpc.rejectIndex - 1)) + 1',
     'Math.max(progress.matchIndex, rpc.rejectIndex) + 1',
@@ -129,7 +129,7 @@ export const replicationBugs: readonly Mutant[] = [
     '',
   ),
   plant(
-    'leader.ts',
+    'replication.ts',
     'followers hear of commits only with new entries',
     'const known = Math.min(commitIndex, progress.matchIndex)',
     'const known = 0',

@@ -93,7 +93,7 @@ const cutBugs: readonly Mutant[] = [
     'withSnapshot(memberships, snapshots[0] ?? null)',
   ),
   storage(
-    'opening.ts',
+    'state-origin.ts',
     'the state that was installed is not the one that the next start trusts',
     'log.install(snapshot, opened.stateMark)',
     'log.install(snapshot, stateMark)',
@@ -141,7 +141,7 @@ const installBugs: readonly Mutant[] = [
 
 const sendingBugs: readonly Mutant[] = [
   raft(
-    'leader.ts',
+    'replication.ts',
     'a leader sends the entry its log begins behind',
     'if (progress.nextIndex <= log.base.index) {',
     'if (progress.nextIndex < log.base.index) {',

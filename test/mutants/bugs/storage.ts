@@ -203,19 +203,19 @@ export const stateBugs: readonly Mutant[] = [
     '',
   ),
   plant(
-    'opening.ts',
+    'state-origin.ts',
     'a state is trusted after the loss of power',
     'mark !== null && (mark.clean || mark.bootId === bootId)',
     'mark !== null',
   ),
   plant(
-    'opening.ts',
+    'state-origin.ts',
     'the mark of a clean close stays while the state is in use',
     'log.saveStateMark(used)',
     '',
   ),
   plant(
-    'opening.ts',
+    'state-origin.ts',
     'a state is marked clean before it is synced',
     'home.syncState(stateMark.generation)\n',
     '',
