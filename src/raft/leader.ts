@@ -322,6 +322,11 @@ export class Leader implements Role {
       progress.chunkSent(offset + chunk.length)
     }
   }
+      if (chunk === null) {
+        snapshots.suspect(snapshot)
+        this.#beginSnapshot(progress)
+        continue
+      }
 
   #appendTo(ids: readonly NodeId[], nextIndex: Index): void {
     const { log, limits, term, commitIndex } = this.#server

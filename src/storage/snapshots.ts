@@ -98,8 +98,9 @@ export class Snapshots implements SnapshotReader {
     return this.#whole[0] ?? null
   }
 
-  chunk(snapshot: SnapshotMark, offset: number): Uint8Array {
-    return this.#options.files.read(snapshot, offset, this.#options.chunkBytes)
+  chunk(snapshot: SnapshotMark, offset: number): Uint8Array | null {
+    const { files, chunkBytes } = this.#options
+    return files.has(snapshot) ? files.read(snapshot, offset, chunkBytes) : null
   }
 
   /** So many bytes of entries have been applied. */

@@ -192,6 +192,15 @@ test('one that a receiver found damaged is looked at: whole, it stays; damaged, 
   }
 })
 
+test('of one whose file is gone nothing is sent', () => {
+  const stage = new Stage()
+  stage.takeAnother()
+  const { newest } = stage.snapshots
+  assert.ok(newest !== null && stage.snapshots.chunk(newest, 0) !== null)
+  stage.files.lost.add(newest.index)
+  assert.equal(stage.snapshots.chunk(newest, 0), null)
+})
+
 test('a copy of a state that was replaced meanwhile is no snapshot; another is taken when asked for', () => {
   const stage = new Stage()
   stage.write(11)
