@@ -303,8 +303,12 @@ export class Leader implements Role {
   #beginSnapshot(progress: Progress): void {
     const snapshot = this.#sendable
     const { index } = this.#server.log.base
-    if (snapshot !== null) progress.sendSnapshot(snapshot)
-    else progress.probe(Math.max(progress.matchIndex, index) + 1)
+    if (snapshot !== null) {
+      progress.sendSnapshot(snapshot)
+      return
+    }
+    progress.stopSnapshot()
+    progress.probe(Math.max(progress.matchIndex, index) + 1)
   }
 
   get #sendable(): SnapshotMark | null {
@@ -318,15 +322,15 @@ export class Leader implements Role {
       const { snapshot, heldBytes: offset } = progress
       if (snapshot === null || !progress.canSendChunk) continue
       const chunk = snapshots.chunk(snapshot, offset)
-      this.#server.sendEarly([id], { type: 'snapshot', term, snapshot, offset, chunk })
-      progress.chunkSent(offset + chunk.length)
-    }
-  }
       if (chunk === null) {
         snapshots.suspect(snapshot)
         this.#beginSnapshot(progress)
         continue
       }
+      this.#server.sendEarly([id], { type: 'snapshot', term, snapshot, offset, chunk })
+      progress.chunkSent(offset + chunk.length)
+    }
+  }
 
   #appendTo(ids: readonly NodeId[], nextIndex: Index): void {
     const { log, limits, term, commitIndex } = this.#server
