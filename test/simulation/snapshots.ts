@@ -128,7 +128,10 @@ export class MemorySnapshots {
       },
       keep: (snapshots) => {
         const kept = new Set(snapshots.map(nameOf))
+        const newest = Math.max(0, ...snapshots.map(({ index }) => index))
         for (const name of [...this.#files.keys()]) if (!kept.has(name)) this.#files.delete(name)
+        for (const name of [...this.#parts.keys()])
+          if (indexOf(name) < newest && !kept.has(name)) this.#parts.delete(name)
       },
     }
   }
