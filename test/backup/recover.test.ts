@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -111,6 +112,23 @@ test('of two survivors of three the better one is taken, and that they are a maj
   )
   await recover(dirs.slice(0, 2), { write: join(folder, 'new') })
   await holds(t, join(folder, 'new'), entries)
+})
+
+test('an old copy of a member counts for no majority: what it promised since is not in it', async (t) => {
+  const { folder, dir, dirs, ids, cluster } = await stopped(t)
+  const copy = join(folder, 'copy', 'node-2')
+  cpSync(at(dirs, 1), copy, { recursive: true })
+  await cluster.close()
+  const again = await openCluster(t, { dir, nodes: 3 })
+  await again.put('later', 1)
+  await settled(again)
+  await again.close()
+  const shown = await recover([at(dirs, 0), copy])
+  assert.equal(shown.hasQuorum, false)
+  assert.deepEqual(shown.missing.map(({ id }) => id).sort(), ids.slice(1).sort())
+  assert.match(shown.notes.join('\n'), /is a copy of node/)
+  assert.equal((await recover([at(dirs, 0), at(dirs, 1)])).hasQuorum, true)
+  assert.equal((await recover([at(dirs, 0), copy, at(dirs, 1)])).hasQuorum, true)
 })
 
 test('a damaged log is named and not used; where nothing else is left, nothing is written', async (t) => {
