@@ -53,9 +53,9 @@ function traces(dir: string): string[] {
     })
 }
 
-/** Spoils an entry of the log, wherever it stands in the file. */
-function spoilLog(dir: string): void {
-  const path = join(dir, 'log', 'data.mdb')
+/** Spoils an entry of the log, or a row of the state, wherever it stands in the file. */
+function spoil(dir: string, name: 'log' | 'state-0'): void {
+  const path = join(dir, name, 'data.mdb')
   const bytes = readFileSync(path)
   for (let at = bytes.indexOf('needle 5'); at >= 0; at = bytes.indexOf('needle 5', at + 1))
     bytes.writeUInt8(0x58, at)
@@ -133,7 +133,7 @@ test('an old copy of a member counts for no majority: what it promised since is 
 
 test('a damaged log is named and not used; where nothing else is left, nothing is written', async (t) => {
   const { folder, dir, dirs, entries } = await stopped(t)
-  spoilLog(at(dirs, 0))
+  spoil(at(dirs, 0), 'log')
   const shown = await recover([dir])
   assert.equal(shown.survivors.length, 3)
   assert.match(String(at(shown.survivors, 0).damage), /corrupt/)
@@ -260,6 +260,16 @@ test('a stopped cluster is backed up from its directory, which is only read', as
   const again = await backup(join(folder, 'new'), join(folder, 'two.skiff'))
   assert.equal(again.keys, 10)
   assert.notEqual(again.clusterId, made.clusterId)
+})
+
+test('a state whose rows are not those that were written is not backed up: nobody could restore it', async (t) => {
+  const { folder, dirs } = await stopped(t)
+  spoil(at(dirs, 0), 'state-0')
+  await assert.rejects(
+    backup(at(dirs, 0), join(folder, 'one.skiff')),
+    skiff('SKIFF_STORAGE', 'not-applied', /its state is damaged/),
+  )
+  assert.deepEqual(readdirSync(folder), ['old'])
 })
 
 test('of a cluster of one all of its log is in a backup, for it was synced before it was answered', async (t) => {
