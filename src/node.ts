@@ -234,7 +234,7 @@ export class LocalNode extends ForwardingStore implements Node {
       board: this.#board,
       state: this.#state,
       probe: (address, options) => this.#probe(address, options),
-      stateReplaced: (generation) => this.#state?.replace(directory.state(generation)),
+      stateReplaced: (generation) => this.#state?.replace(directory.state(generation)) ?? false,
       stateFound: (reason) => {
         this.#stateFound = reason
       },

@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../errors.ts'
+import { descendsFrom } from '../raft/lineage.ts'
 import { everyone, noMembership } from '../raft/membership.ts'
 import type { Member, Membership, MembershipAt, SnapshotMark } from '../raft/types.ts'
 import { bootId, type Directory, directoryAt } from '../storage/directory.ts'
@@ -119,6 +120,22 @@ export class SurvivorReader {
     return possible.flatMap(({ members, outgoing }) => {
       return outgoing.length === 0 ? [members] : [members, outgoing]
     })
+  }
+
+  /**
+   * Is this a copy, or was it put back to an earlier state? The cluster has said so, or others have met a start of its
+   * node that is not in its lineage: what was promised since is not in here.
+   */
+  isOutdated(others: readonly SurvivorReader[]): boolean {
+    const identity = this.#log?.identity ?? null
+    if (identity === null) return false
+    const { nodeId, lineage, disowned } = identity
+    const descent = { incarnation: lineage.at(-1) ?? 0, ancestors: lineage.slice(0, -1) }
+    const isUnknownTo = (other: SurvivorReader): boolean => {
+      const seen = other.#log?.met.get(nodeId)
+      return seen !== undefined && !descendsFrom(descent, seen)
+    }
+    return disowned !== null || others.some(isUnknownTo)
   }
 
   termAt(index: number): number {

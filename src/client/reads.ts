@@ -22,6 +22,7 @@ export interface ReadParts {
 }
 
 export class Reads {
+  readonly #port: Port<NetworkToStorage, StorageToNetwork>
   readonly #timeoutMs: number
   readonly #load: Load
   readonly #board: BoardReader
@@ -31,6 +32,7 @@ export class Reads {
   #seenIndex = -1
 
   constructor({ port, options, load, board, state }: ReadParts) {
+    this.#port = port
     this.#timeoutMs = options.timeoutMs
     this.#load = load
     this.#board = board
@@ -73,6 +75,11 @@ export class Reads {
 
   /** Storage has confirmed these: the local state is recent enough for them. */
   readable(ids: readonly number[]): void {
+    // It was, and has turned out to be wrong since, or been replaced: asked again, storage answers for the next.
+    if (this.#board.isStateBad) {
+      this.#askAgain(ids)
+      return
+    }
     const callers = ids.flatMap((id) => this.#questions.take(id))
     // An answer to nobody may come after the end.
     if (callers.length === 0) return
@@ -103,6 +110,11 @@ export class Reads {
     if (appliedIndex === this.#seenIndex) return
     this.#seenIndex = appliedIndex
     this.#state.refresh()
+  }
+
+  #askAgain(ids: readonly number[]): void {
+    for (const id of ids) if (this.#questions.isAsked(id)) this.#port.post({ type: 'read', id })
+    this.#port.flush()
   }
 
   #mayReadNow(options: ReadOptions | undefined): boolean {

@@ -160,8 +160,12 @@ export class Replication {
   #beginSnapshot(progress: Progress): void {
     const snapshot = this.#sendable
     const { index } = this.#server.log.base
-    if (snapshot !== null) progress.sendSnapshot(snapshot)
-    else progress.probe(Math.max(progress.matchIndex, index) + 1)
+    if (snapshot !== null) {
+      progress.sendSnapshot(snapshot)
+      return
+    }
+    progress.stopSnapshot()
+    progress.probe(Math.max(progress.matchIndex, index) + 1)
   }
 
   get #sendable(): SnapshotMark | null {
@@ -175,6 +179,11 @@ export class Replication {
       const { snapshot, heldBytes: offset } = progress
       if (snapshot === null || !progress.canSendChunk) continue
       const chunk = snapshots.chunk(snapshot, offset)
+      if (chunk === null) {
+        snapshots.suspect(snapshot)
+        this.#beginSnapshot(progress)
+        continue
+      }
       this.#server.sendEarly([id], { type: 'snapshot', term, snapshot, offset, chunk })
       progress.chunkSent(offset + chunk.length)
     }

@@ -26,6 +26,8 @@ export class Restoring {
   readonly #around: Surroundings
   readonly #health: Health
   #mending = false
+  /** It was lost while it was in use, for it was wrong. */
+  #wasWrong = false
 
   constructor(parts: StorageParts, around: Surroundings) {
     this.#parts = parts
@@ -88,6 +90,8 @@ export class Restoring {
     snapshots.stateReplaced()
     snapshots.installed(snapshot)
     if (wasLost) watchers.resume()
+    if (this.#wasWrong) watchers.endDamaged()
+    this.#wasWrong = false
     watchers.restored()
     this.#health.replaced()
     this.#announce(generation)
@@ -108,6 +112,7 @@ export class Restoring {
     const { watchers } = this.#parts
     this.#mending = false
     watchers.pause()
+    this.#wasWrong = generation === null
     if (generation === null) return
     watchers.resume()
     if (!same) watchers.endDamaged()

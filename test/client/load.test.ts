@@ -6,7 +6,7 @@ import { Reads } from '../../src/client/reads.ts'
 import { Writes } from '../../src/client/writes.ts'
 import { errorToData, SkiffError } from '../../src/errors.ts'
 import { type ClusterOptions, resolveOptions } from '../../src/options.ts'
-import { BoardReader, BoardWriter, createBoard } from '../../src/storage/board.ts'
+import { type Board, BoardReader, BoardWriter, createBoard } from '../../src/storage/board.ts'
 import type { StateReader } from '../../src/storage/reader.ts'
 import { nextTurn, openChannel } from '../support/channel.ts'
 import { skiff } from '../support/cluster.ts'
@@ -19,9 +19,11 @@ function openClient(t: TestContext, given: ClusterOptions = {}, leadsAlone = 0) 
   const state = { refresh: () => done.push('refresh') } as unknown as StateReader
   const memory = createBoard()
   const board = new BoardReader(memory)
-  new BoardWriter(memory).write({ ...board.read(), leadsAlone })
+  const show = (numbers: Partial<Board>) =>
+    new BoardWriter(memory).write({ ...board.read(), leadsAlone, stateBad: 0, ...numbers })
+  show({})
   const reads = new Reads({ port, options, load, board, state })
-  return { storage, load, reads, done, writes: new Writes(port, options, load) }
+  return { storage, board, show, load, reads, done, writes: new Writes(port, options, load) }
 }
 
 test('an answer takes off exactly what its writes had put on', async (t) => {
@@ -88,6 +90,22 @@ test('a read that was confirmed sees the state as it is then, not as it was when
   reads.readable([1])
   await Promise.all(all)
   assert.deepEqual(done, ['refresh', 'a', 'b'])
+})
+
+test('a read that was confirmed of a state that is wrong, or another, by now is asked again', async (t) => {
+  const { reads, storage, board, show, done } = openClient(t)
+  const read = reads.read(undefined, () => done.push('read'))
+  await nextTurn()
+  storage.receive()
+  for (const bad of [{ stateBad: 1 }, { stateGeneration: 1 }]) {
+    show(bad)
+    reads.readable([1, 2])
+    assert.deepEqual([storage.receive(), done], [[{ type: 'read', id: 1 }], []])
+  }
+  board.reads(1)
+  reads.readable([1])
+  await read
+  assert.deepEqual(done, ['refresh', 'read'])
 })
 
 test('a sole voter reads at once; but what storage has told it must still arrive, so catching up asks', async (t) => {

@@ -235,6 +235,16 @@ test('a copy under way is not what a crash has left', async (t) => {
   assert.equal((await taking).index, 300)
 })
 
+test('one that is being checked is not thrown away by a newer one, which was taken here meanwhile', async (t) => {
+  const [here, there] = [await openStage(t), await openStage(t)]
+  write(here.state, 100)
+  const snapshot = await take(here)
+  send(here.folder, there.folder, snapshot)
+  const completing = complete(there.folder, snapshot)
+  there.folder.keep([mark(200), snapshot])
+  assert.equal(await completing, true)
+})
+
 test('a close waits for all that is under way', async (t) => {
   const [here, there] = [await openStage(t), await openStage(t)]
   write(here.state, 300)

@@ -152,8 +152,8 @@ export const healthBugs: readonly Mutant[] = [
   plantCore(
     'replication.ts',
     'a leader without a snapshot does not ask who holds what was cut',
-    'else progress.probe(Math.max(progress.matchIndex, index) + 1)',
-    "else if (progress.mode === 'snapshot') progress.probe(progress.matchIndex + 1)",
+    'progress.stopSnapshot()\n    progress.probe(Math.max(progress.matchIndex, index) + 1)',
+    "progress.stopSnapshot()\n    if (progress.mode === 'snapshot') progress.probe(progress.matchIndex + 1)",
   ),
   plantCore(
     'follower.ts',
