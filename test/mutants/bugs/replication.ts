@@ -171,4 +171,16 @@ export const replicationBugs: readonly Mutant[] = [
     'this.#progress.get(peer)?.linkLost()',
     'this.#progress.get(peer)',
   ),
+  plant(
+    'follower.ts',
+    'an answer that a broken link has lost is not given again',
+    'if (peer === this.#leaderId && this.#answer !== null) this.#tell(peer, this.#answer)',
+    '',
+  ),
+  plant(
+    'follower.ts',
+    'another leader is given the answer of the one before',
+    'if (peer === this.#leaderId && this.#answer !== null)',
+    'if (this.#answer !== null)',
+  ),
 ]
