@@ -17,6 +17,8 @@ export class Follower implements Role {
   #electionTicks: number
   /** What the leader was told last about our log. */
   #answer: AppendReply | null = null
+  /** Perhaps it was not told: the link broke. */
+  #mustRepeat = false
 
   constructor(server: Server, leaderId: NodeId | null, assumesLeader = false) {
     this.#server = server
@@ -97,14 +99,18 @@ export class Follower implements Role {
     return this
   }
 
-  flush(): void {}
+  flush(): void {
+    if (this.#mustRepeat && this.#answer !== null && this.#leaderId !== null)
+      this.#tell(this.#leaderId, this.#answer)
+    this.#mustRepeat = false
+  }
 
   /**
    * Our last answer may be lost. A leader that waits for it sends one append and no more, and sends it again only
    * after an election timeout: it cannot see the link that we talk on.
    */
   linkLost(peer: NodeId): void {
-    if (peer === this.#leaderId && this.#answer !== null) this.#tell(peer, this.#answer)
+    if (peer === this.#leaderId) this.#mustRepeat = true
   }
 
   /** Everything up to there is here, and equal to what the leader has. */
@@ -176,6 +182,7 @@ export class Follower implements Role {
 
   #tell(leaderId: NodeId, answer: AppendReply): void {
     this.#answer = answer
+    this.#mustRepeat = false
     this.#server.sendLate([leaderId], answer)
   }
 

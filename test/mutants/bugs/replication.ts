@@ -174,13 +174,13 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'follower.ts',
     'an answer that a broken link has lost is not given again',
-    'if (peer === this.#leaderId && this.#answer !== null) this.#tell(peer, this.#answer)',
+    'if (peer === this.#leaderId) this.#mustRepeat = true',
     '',
   ),
   plant(
     'follower.ts',
-    'another leader is given the answer of the one before',
-    'if (peer === this.#leaderId && this.#answer !== null)',
-    'if (this.#answer !== null)',
+    'an answer is given again whatever link is lost',
+    'if (peer === this.#leaderId) this.#mustRepeat = true',
+    'if (peer !== this.#server.id) this.#mustRepeat = true',
   ),
 ]
