@@ -165,10 +165,7 @@ export const keyBytesMax: number = 1_024
 export const valueBytesCeiling: number = 4 * 2 ** 20
 /** Bytes of one batch of commands, and so of one log entry. A single larger command makes its own. */
 export const batchBytesMax: number = 2 ** 20
-/**
- * Commands in one batch, and about as many in one transaction of the state. So few that callers hear of some and ask
- * for more while the others are still being applied: main and storage work at the same time.
- */
+/** Commands in one batch, and in one transaction of the state: callers hear of some while others are being applied. */
 export const batchCommandsMax: number = 256
 /** Bytes of entries in one append, unless a single entry is larger. */
 export const appendBytesMax: number = 2 ** 20

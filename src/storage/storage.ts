@@ -236,13 +236,11 @@ export class Storage {
         for (const { batch, outcome } of proposals.refuse(rpc.reason))
           this.#refuse(batch, new SkiffError('SKIFF_STORAGE', outcome, rpc.reason))
         return
-      case 'change':
-        this.#outbox.post(from, {
-          type: 'changeReply',
-          id: rpc.id,
-          answer: changes.asked(from, rpc.change),
-        })
+      case 'change': {
+        const answer = changes.asked(from, rpc.change)
+        this.#outbox.post(from, { type: 'changeReply', id: rpc.id, answer })
         return
+      }
       case 'plan': {
         const answer = changes.forecast(rpc.change)
         this.#outbox.post(from, { type: 'changeReply', id: rpc.id, answer })
@@ -292,7 +290,9 @@ export class Storage {
         return
       case 'peer':
         raft.linkLost(message.id)
-        if (message.id === raft.status.leaderId) proposals.resend()
+        if (message.id !== raft.status.leaderId) return
+        proposals.resend()
+        reads.askAgain()
         return
       default:
         unreachable(message)

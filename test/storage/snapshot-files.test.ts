@@ -241,7 +241,7 @@ test('one that is being checked is not thrown away by a newer one, which was tak
   const snapshot = await take(here)
   send(here.folder, there.folder, snapshot)
   const completing = complete(there.folder, snapshot)
-  there.folder.keep([mark(200), snapshot])
+  there.folder.keep([markOf(200), snapshot])
   assert.equal(await completing, true)
 })
 

@@ -144,6 +144,19 @@ test('a batch goes again when the link to the leader is made anew, not when anot
   assert.equal(sentOf(stage, 'forward').length, 2)
 })
 
+test('a read is asked for again when the link to the leader is made anew', () => {
+  const stage = openStage()
+  stage.turn([[leader, heartbeat(1)]])
+  stage.turn([], [{ type: 'read', id: 7 }])
+  const link = (id: string): NetworkToStorage => ({ type: 'peer', id, up: true })
+  stage.turn([], [link(other)])
+  assert.equal(sentOf(stage, 'readIndex').length, 1)
+  stage.turn([], [link(leader)])
+  const [first, second] = sentOf(stage, 'readIndex')
+  assert.ok(first !== undefined && second !== undefined)
+  assert.notEqual(first.id, second.id)
+})
+
 test('a read that a leader has confirmed times out as such, though no leader is known by then', () => {
   const stage = openStage()
   stage.turn([[leader, heartbeat(1)]])

@@ -171,4 +171,16 @@ export const replicationBugs: readonly Mutant[] = [
     'this.#progress.get(peer)?.linkLost()',
     'this.#progress.get(peer)',
   ),
+  plant(
+    'follower.ts',
+    'an answer that a broken link has lost is not given again',
+    'if (peer === this.#leaderId) this.#mustRepeat = true',
+    '',
+  ),
+  plant(
+    'follower.ts',
+    'an answer is given again whatever link is lost',
+    'if (peer === this.#leaderId) this.#mustRepeat = true',
+    'if (peer !== this.#server.id) this.#mustRepeat = true',
+  ),
 ]

@@ -219,7 +219,7 @@ const sendingBugs: readonly Mutant[] = [
     "progress.mode === 'replicate' && isClose",
   ),
   raft(
-    'leader.ts',
+    'replication.ts',
     'a snapshot whose file is gone is not looked at',
     'snapshots.suspect(snapshot)\n        this.#beginSnapshot(progress)\n        continue',
     'continue',
