@@ -49,7 +49,7 @@ export const callerBugs: readonly Mutant[] = [
   plant(
     'reads.ts',
     'a question that got lost is not asked again',
-    'if (this.#asked.ticks >= this.#retryTicks) this.#askAgain()',
+    'if (this.#asked.ticks >= this.#retryTicks) this.askAgain()',
     '',
   ),
   plant(

@@ -7,8 +7,8 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'follower.ts',
     'entries are acknowledged before they are on disk',
-    "this.#server.sendLate([from], { type: 'appendReply', term, accepted: true, matchIndex })",
-    "this.#server.sendEarly([from], { type: 'appendReply', term, accepted: true, matchIndex })",
+    'this.#server.sendLate([leaderId], answer)',
+    'this.#server.sendEarly([leaderId], answer)',
   ),
   plant(
     'follower.ts',
