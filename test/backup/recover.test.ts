@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { backup, type Cluster, checkBackup, recover, restore } from '../../src/index.ts'
+import { usedBytes } from '../../src/storage/database-file.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import {
   collect,
@@ -56,6 +57,7 @@ function traces(dir: string): string[] {
 /** Spoils an entry of the log, or a row of the state, wherever it stands in the file. */
 function spoil(dir: string, name: 'log' | 'state-0'): void {
   const path = join(dir, name, 'data.mdb')
+  truncateSync(path, usedBytes(join(dir, name)))
   const bytes = readFileSync(path)
   for (let at = bytes.indexOf('needle 5'); at >= 0; at = bytes.indexOf('needle 5', at + 1))
     bytes.writeUInt8(0x58, at)
