@@ -175,7 +175,7 @@ export class Storage {
       this.#publish()
       this.#ports.network.flush()
     }
-    if (entries.length > 0) this.#again ||= this.#parts.raft.hasCommitted
+    this.#again ||= this.#parts.raft.hasCommitted
   }
 
   #applySlice(entries: readonly Entry[]): void {
