@@ -1,0 +1,108 @@
+/** From runs to a row: each run in numbers, then their medians and how far they lie apart. */
+import { percentileOf } from '../latencies.ts'
+import type { LoadProfile, LoadResult, Pace } from '../load/profile.ts'
+import { type Measured, type Metric, medianOf, type Row, type Spread } from '../row.ts'
+import type { Outcome } from './session.ts'
+
+export interface Run {
+  readonly outcome: Outcome
+  readonly isEmbedded: boolean
+  readonly pace: Pace
+}
+
+type Named = Pick<
+  Row & LoadProfile,
+  'suite' | 'system' | 'nodes' | 'keys' | 'valueBytes' | 'distribution' | 'putPercent'
+>
+
+const msPerSecond = 1_000
+const million = 1e6
+/** Of what was called: fewer that came too late for the end are not worth a word. */
+const missedPart = 0.01
+
+export function rowOf({ putPercent, ...named }: Named, runs: readonly Run[]): Row {
+  const measured = runs.map(measuredOf)
+  const median = (pick: (run: Measured) => number) => medianOf(measured.map(pick))
+  const [first] = runs
+  const pace = first?.pace ?? { type: 'closed', callers: 0 }
+  return {
+    ...named,
+    work: workOf(putPercent),
+    callers: pace.type === 'closed' ? pace.callers : 0,
+    duePerSecond: pace.type === 'open' ? pace.perSecond : null,
+    opsPerSecond: median((run) => run.opsPerSecond),
+    p50Ms: median((run) => run.p50Ms),
+    p99Ms: median((run) => run.p99Ms),
+    p999Ms: median((run) => run.p999Ms),
+    cpuSecondsPerMillion: median((run) => run.cpuSecondsPerMillion),
+    generatorCpuSecondsPerMillion: first?.isEmbedded === true ? null : medianOf(runs.map(generatorCpu)),
+    rssMiB: median((run) => run.rssMiB),
+    writtenBytesPerOperation: median((run) => run.writtenBytesPerOperation),
+    syncsPerOperation: syncsOf(runs),
+    spread: spreadOf(measured),
+    runs: measured,
+    limit: null,
+    refusedPerSecond: pace.type === 'open' ? medianOf(runs.map(refusedPerSecond)) : null,
+    notes: notesOf(runs),
+  }
+}
+
+export function workOf(putPercent: number): string {
+  if (putPercent === 100) return 'put'
+  return putPercent === 0 ? 'get' : `${100 - putPercent} % get`
+}
+
+function measuredOf({ outcome: { result }, isEmbedded }: Run): Measured {
+  const { latencies, elapsedMs, generator, others } = result
+  const operations = Math.max(1, result.operations)
+  const of = (pick: (spent: typeof others) => number) =>
+    pick(others) + (isEmbedded ? pick(generator) : 0)
+  return {
+    opsPerSecond: (result.operations * msPerSecond) / elapsedMs,
+    p50Ms: percentileOf(latencies, 50),
+    p99Ms: percentileOf(latencies, 99),
+    p999Ms: percentileOf(latencies, 99.9),
+    cpuSecondsPerMillion: (of((spent) => spent.cpuSeconds) * million) / operations,
+    rssMiB: of((spent) => spent.rssMiB),
+    writtenBytesPerOperation: of((spent) => spent.writtenBytes) / operations,
+  }
+}
+
+function generatorCpu({ outcome: { result } }: Run): number {
+  return (result.generator.cpuSeconds * million) / Math.max(1, result.operations)
+}
+
+function syncsOf(runs: readonly Run[]): number | null {
+  const each = runs.flatMap(({ outcome: { syncs, result } }) =>
+    syncs === null ? [] : syncs / Math.max(1, result.operationsInAll),
+  )
+  return each.length === 0 ? null : medianOf(each)
+}
+
+function spreadOf(measured: readonly Measured[]): Spread {
+  const over = (metric: Metric): readonly [number, number] => {
+    const values = measured.map((run) => run[metric])
+    return [Math.min(...values), Math.max(...values)]
+  }
+  return { opsPerSecond: over('opsPerSecond'), p50Ms: over('p50Ms'), p99Ms: over('p99Ms') }
+}
+
+function refusedPerSecond({ outcome: { result } }: Run): number {
+  const refused = Object.values(result.failures).reduce((sum, count) => sum + count, 0)
+  return (refused * msPerSecond) / result.elapsedMs
+}
+
+/** What happened in any of the runs, said once each. */
+function notesOf(runs: readonly Run[]): string[] {
+  const all = runs.flatMap(({ outcome }) => [...outcome.notes, ...failuresOf(outcome.result)])
+  return [...new Set(all)]
+}
+
+function failuresOf({ failures, firstFailure, missed, called }: LoadResult): string[] {
+  const late =
+    missed > missedPart * called
+      ? [`${missed} were due but never called: the callers' thread came no further`]
+      : []
+  const each = Object.entries(failures).map(([code, count]) => `${count} failed with ${code}`)
+  return each.length === 0 ? late : [`${each.join(', ')} (first: ${firstFailure})`, ...late]
+}
