@@ -40,14 +40,7 @@ export interface Row {
 export type Metric = 'opsPerSecond' | 'p50Ms' | 'p99Ms'
 
 export type Measured = Readonly<
-  Record<
-    | Metric
-    | 'p999Ms'
-    | 'cpuSecondsPerMillion'
-    | 'rssMiB'
-    | 'writtenBytesPerOperation',
-    number
-  >
+  Record<Metric | 'p999Ms' | 'cpuSecondsPerMillion' | 'rssMiB' | 'writtenBytesPerOperation', number>
 >
 
 /** Least and most over the runs. */

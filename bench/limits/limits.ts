@@ -9,24 +9,24 @@ import { hopOf } from './hop.ts'
 import { socketOf } from './socket.ts'
 
 export interface Limits {
-  /** Durable LMDB transactions of so many entries of 100 B each, as the log has them. */
-  readonly commits: readonly (Timing & { readonly entries: number })[]
+  /** Durable LMDB transactions of one entry with so many puts of 100 B, as the log makes them. */
+  readonly commits: readonly (Timing & { readonly puts: number })[]
   /** A small message to another thread and back. */
   readonly hop: Timing
   /** A small message to another process and back, over loopback. */
   readonly socket: Timing
 }
 
-const entryBytes = 100
-const entryCounts: readonly number[] = [1, 64, 1_000]
+const valueBytes = 100
+const putCounts: readonly number[] = [1, 64, 1_000]
 const measureMs = 500
 const smallBytes = 100
 
 export async function measureLimits(scratch: string): Promise<Limits> {
   const commits: Limits['commits'][number][] = []
-  for (const entries of entryCounts) {
-    const dir = join(scratch, `limit-${entries}`)
-    commits.push({ entries, ...(await commitOf(dir, entries, entryBytes, measureMs)) })
+  for (const puts of putCounts) {
+    const dir = join(scratch, `limit-${puts}`)
+    commits.push({ puts, ...(await commitOf(dir, puts, valueBytes, measureMs)) })
   }
   const hop = await hopOf(smallBytes, measureMs)
   return { commits, hop, socket: await socketOf(smallBytes, measureMs) }
@@ -38,7 +38,7 @@ export async function measureLimits(scratch: string): Promise<Limits> {
  */
 export function limitOf(row: Row, { commits, hop, socket }: Limits): Row['limit'] {
   if (!isOurs(row) || row.duePerSecond !== null) return null
-  const commit = commits.find(({ entries }) => entries === row.callers)
+  const commit = commits.find(({ puts }) => puts === row.callers)
   const wireMs = row.nodes > 1 ? socket.p50Ms : 0
   if (row.work === 'put' && row.callers === 1 && commit !== undefined) {
     const name = wireMs > 0 ? 'commit + socket + 2 hops' : 'commit + hop'

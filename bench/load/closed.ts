@@ -1,5 +1,5 @@
 /** The closed loop: each caller waits for its answer before it goes on. */
-import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { messageOf } from '../../src/errors.ts'
 import type { Operation } from './operations.ts'
 import type { Window } from './window.ts'

@@ -5,8 +5,8 @@ import { type LatencyCounts, noLatencies, recordLatency } from '../latencies.ts'
 import { type Usage, usageOf } from '../usage.ts'
 import type { Client } from './client.ts'
 import { runClosedLoop } from './closed.ts'
-import { operationsOf } from './operations.ts'
 import { runOpenLoop } from './open.ts'
+import { operationsOf } from './operations.ts'
 import type { LoadProfile } from './profile.ts'
 import { Window } from './window.ts'
 
@@ -51,9 +51,10 @@ export async function measureWatch(
   seen.begin()
   const begin = usageOf([process.pid])
   const startMs = performance.now()
-  const running = load.pace.type === 'closed'
-    ? runClosedLoop(operation, load.pace.callers, window)
-    : runOpenLoop(operation, load.pace.perSecond, window)
+  const running =
+    load.pace.type === 'closed'
+      ? runClosedLoop(operation, load.pace.callers, window)
+      : runOpenLoop(operation, load.pace.perSecond, window)
   await running
   const elapsedMs = performance.now() - startMs
   const events = seen.events

@@ -8,7 +8,7 @@ import { messageOf } from '../../src/errors.ts'
 import type { Pace } from '../load/profile.ts'
 import type { Row } from '../row.ts'
 import type { System } from '../systems/system.ts'
-import { rowOf, type Run } from './measured.ts'
+import { type Run, rowOf } from './measured.ts'
 import { Session } from './session.ts'
 
 export interface Experiment {
@@ -66,10 +66,7 @@ export async function runExperiment(
   }
 }
 
-async function openAll(
-  experiment: Experiment,
-  options: ExperimentOptions,
-): Promise<Contender[]> {
+async function openAll(experiment: Experiment, options: ExperimentOptions): Promise<Contender[]> {
   const contenders: Contender[] = []
   for (const [n, system] of experiment.systems.entries()) {
     try {
@@ -155,7 +152,9 @@ class Contender {
       await this.#session.close()
     } catch (error) {
       const { suite } = this.#experiment
-      this.#options.onNote(`${suite}: ${this.#session.system.name} did not end: ${messageOf(error)}`)
+      this.#options.onNote(
+        `${suite}: ${this.#session.system.name} did not end: ${messageOf(error)}`,
+      )
     }
   }
 
@@ -179,4 +178,3 @@ export function closed(callers: number, putPercent: number): Load {
 export function share(part: number, putPercent: number): Load {
   return { pace: { type: 'share', part }, putPercent, distribution: 'uniform', countSyncs: false }
 }
-

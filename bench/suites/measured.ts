@@ -35,7 +35,8 @@ export function rowOf({ putPercent, ...named }: Named, runs: readonly Run[]): Ro
     p99Ms: median((run) => run.p99Ms),
     p999Ms: median((run) => run.p999Ms),
     cpuSecondsPerMillion: median((run) => run.cpuSecondsPerMillion),
-    generatorCpuSecondsPerMillion: first?.isEmbedded === true ? null : medianOf(runs.map(generatorCpu)),
+    generatorCpuSecondsPerMillion:
+      first?.isEmbedded === true ? null : medianOf(runs.map(generatorCpu)),
     rssMiB: median((run) => run.rssMiB),
     writtenBytesPerOperation: median((run) => run.writtenBytesPerOperation),
     syncsPerOperation: syncsOf(runs),

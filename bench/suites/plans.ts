@@ -58,7 +58,10 @@ export function planOf(suite: SuiteName, { keys, full }: PlanOptions): readonly 
 // ── Loads ───────────────────────────────────────────────────────────────────────────────────────
 
 const mixedLoads: readonly Load[] = [5, 50].flatMap((putPercent) =>
-  [64, 1_000].map((callers) => ({ ...closed(callers, putPercent), distribution: 'zipfian' as const })),
+  [64, 1_000].map((callers) => ({
+    ...closed(callers, putPercent),
+    distribution: 'zipfian' as const,
+  })),
 )
 
 /** After the ceiling, of which the others are parts. */
@@ -70,7 +73,12 @@ const latencyLoads: readonly Load[] = [
 const overloadTimes = 10
 const overloadLoads: readonly Load[] = [closed(1_000, onlyPuts), share(overloadTimes, onlyPuts)]
 
-const keyLoads: readonly Load[] = [counted(closed(1, onlyPuts)), counted(closed(64, onlyPuts)), counted(closed(1_000, onlyPuts)), closed(64, onlyGets)]
+const keyLoads: readonly Load[] = [
+  counted(closed(1, onlyPuts)),
+  counted(closed(64, onlyPuts)),
+  counted(closed(1_000, onlyPuts)),
+  closed(64, onlyGets),
+]
 
 function counted(load: Load): Load {
   return { ...load, countSyncs: true }

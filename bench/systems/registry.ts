@@ -1,7 +1,7 @@
 /** Which systems are measured beside each other. */
 import { lmdbBest } from '../peers/lmdb.ts'
-import { moduleAt, peerSystem, type System } from './system.ts'
 import { onTheLeader, overTheNetwork, whole } from './skiff.ts'
+import { moduleAt, peerSystem, type System } from './system.ts'
 
 const lmdb = peerSystem(lmdbBest, moduleAt('../peers/lmdb.js', import.meta.url))
 
@@ -9,8 +9,4 @@ const lmdb = peerSystem(lmdbBest, moduleAt('../peers/lmdb.js', import.meta.url))
 export const single: readonly System[] = [whole(1), lmdb]
 
 /** Three nodes, and what else is replicated, or durable on one. */
-export const triple: readonly System[] = [
-  onTheLeader(),
-  whole(3),
-  overTheNetwork(),
-]
+export const triple: readonly System[] = [onTheLeader(), whole(3), overTheNetwork()]

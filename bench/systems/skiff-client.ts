@@ -7,7 +7,12 @@ import { type Cluster, createCluster, type Node } from '../../src/index.ts'
 import type { WatchedClient } from '../load/watch-load.ts'
 
 export type SkiffTarget =
-  | { readonly way: 'whole'; readonly dir: string; readonly nodes: number; readonly workers: number }
+  | {
+      readonly way: 'whole'
+      readonly dir: string
+      readonly nodes: number
+      readonly workers: number
+    }
   | {
       readonly way: 'leader' | 'learner'
       readonly dir: string

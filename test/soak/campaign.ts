@@ -5,8 +5,8 @@
 
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { offencesIn } from '../../bench/ledger.ts'
 import { ChildEnded } from '../../bench/child.ts'
+import { offencesIn } from '../../bench/ledger.ts'
 import type { Contents } from '../../bench/member.ts'
 import type { Mark } from '../../bench/plot.ts'
 import { type Occupancy, occupancy, stateGeneration } from './files.ts'
