@@ -10,7 +10,7 @@ const metricNames: Readonly<Record<Metric, string>> = {
   p99Ms: 'p99',
 }
 
-const columns: readonly Column<Reached>[] = [
+export const goalColumns: readonly Column<Reached>[] = [
   {
     title: 'work',
     text: ({ goal }) => `${goal.suite}, ${callersOf(goal)}, ${metricNames[goal.metric]}`,
@@ -23,7 +23,7 @@ const columns: readonly Column<Reached>[] = [
 ]
 
 export function renderGoals(reached: readonly Reached[]): string {
-  return markdownTable(columns, reached)
+  return markdownTable(goalColumns, reached)
 }
 
 function callersOf({ callers }: Goal): string {

@@ -79,15 +79,20 @@ function lifeOf(suite: SuiteName, { memory, life }: BenchReport): string[] {
   return hasLife(only) ? [renderLife(only)] : []
 }
 
-function renderFacts({ machine, node, commit, date, command, limits }: BenchReport): string {
+function renderFacts(report: BenchReport): string {
+  return bullets(factsOf(report))
+}
+
+/** Where, when and how. */
+export function factsOf({ machine, node, commit, date, command, limits }: BenchReport): string[] {
   const { p50Ms, p99Ms } = machine.fdatasync
-  return bullets([
+  return [
     `Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB.toFixed(1)} GiB; ${machine.system}; Node.js ${node}, ${machine.libc}`,
     `Data on: ${machine.filesystem}`,
     `Write of 4 KiB and fdatasync, nothing else: p50 ${figures(p50Ms)} ms, p99 ${figures(p99Ms)} ms`,
     ...(limits === null ? [] : [renderLimits(limits)]),
     `Commit ${commit}, ${date}: \`${command}\``,
-  ])
+  ]
 }
 
 function renderLimits({ commits, hop, socket }: NonNullable<BenchReport['limits']>): string {

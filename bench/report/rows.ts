@@ -87,9 +87,12 @@ const columns: readonly OptionalColumn[] = [
   { title: 'of the limit', isTold: ({ limit }) => limit !== null, text: renderLimit },
 ]
 
+export function rowColumnsOf(rows: readonly Row[]): readonly Column<Row>[] {
+  return columns.filter((column) => rows.some((row) => column.isTold(row)))
+}
+
 export function renderRows(rows: readonly Row[]): string {
-  const told = columns.filter((column) => rows.some((row) => column.isTold(row)))
-  const table = markdownTable(told, rows)
+  const table = markdownTable(rowColumnsOf(rows), rows)
   const notes = [...new Set(rows.flatMap(notesOf))]
   return notes.length === 0 ? table : `${table}\n\n${bullets(notes)}`
 }
