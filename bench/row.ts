@@ -1,5 +1,5 @@
 /** One line of the tables, and a number beside another of its kind. */
-import type { LoadProfile } from './load/profile.ts'
+import type { LoadProfile, ThreadHealth } from './load/profile.ts'
 
 export interface Row {
   readonly suite: string
@@ -12,8 +12,8 @@ export interface Row {
   /** What the callers do: `put`, `get`, `95 % get`. */
   readonly work: string
   readonly distribution: LoadProfile['distribution']
-  /** Of the open loop: how many were due. */
-  readonly duePerSecond: number | null
+  /** `null`: of the closed loop. */
+  readonly open: OpenLoop | null
   readonly opsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -32,9 +32,19 @@ export interface Row {
   readonly runs: readonly Measured[]
   /** How near it comes to what the machine can do; `null` where none of the limits applies. */
   readonly limit: { readonly name: string; readonly percent: number } | null
-  /** Of the open loop: how many were refused, and by which code. */
-  readonly refusedPerSecond: number | null
+  /** Of the main thread of the program that makes the load, where it is part of the system; the worst of all runs. */
+  readonly threads: ThreadHealth | null
   readonly notes: readonly string[]
+}
+
+export interface OpenLoop {
+  readonly duePerSecond: number
+  /** Less where the callers' own thread came no further. */
+  readonly calledPerSecond: number
+  readonly refusedPerSecond: number
+  /** From the call, not from when it was due: without what the callers' own thread was late. */
+  readonly callP50Ms: number
+  readonly callP99Ms: number
 }
 
 export type Metric = 'opsPerSecond' | 'p50Ms' | 'p99Ms'
@@ -92,7 +102,7 @@ function isSameLoad(a: Row, b: Row): boolean {
     a.callers === b.callers &&
     a.valueBytes === b.valueBytes &&
     a.keys === b.keys &&
-    (a.duePerSecond === null) === (b.duePerSecond === null)
+    (a.open === null) === (b.open === null)
   )
 }
 

@@ -37,7 +37,7 @@ export async function measureLimits(scratch: string): Promise<Limits> {
  * is bound by what one log takes in batches of so many.
  */
 export function limitOf(row: Row, { commits, hop, socket }: Limits): Row['limit'] {
-  if (!isOurs(row) || row.duePerSecond !== null) return null
+  if (!isOurs(row) || row.open !== null) return null
   const commit = commits.find(({ puts }) => puts === row.callers)
   const wireMs = row.nodes > 1 ? socket.p50Ms : 0
   if (row.work === 'put' && row.callers === 1 && commit !== undefined) {

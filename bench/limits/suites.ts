@@ -76,7 +76,7 @@ function rowOf(
     keys: 0,
     work,
     distribution: 'uniform',
-    duePerSecond: null,
+    open: null,
     ...measured,
     generatorCpuSecondsPerMillion: null,
     syncsPerOperation: null,
@@ -87,7 +87,7 @@ function rowOf(
     },
     runs: [measured],
     limit: null,
-    refusedPerSecond: null,
+    threads: null,
     notes: [],
   }
 }

@@ -92,11 +92,11 @@ function mixedCharts(rows: readonly Row[]): Chart[] {
 
 /** By how much was due. */
 function openCharts(rows: readonly Row[]): Chart[] {
-  const own = rows.filter(({ suite, duePerSecond }) => suite === 'latency' && duePerSecond !== null)
+  const own = rows.filter(({ suite, open }) => suite === 'latency' && open !== null)
   return distinct(own.map(({ nodes }) => nodes)).map((nodes) => {
     const these = own.filter((row) => row.nodes === nodes)
     const panels = [p50, p99].map((measure) =>
-      panelOf(measure, these, ({ duePerSecond }) => duePerSecond ?? 0),
+      panelOf(measure, these, ({ open }) => open?.duePerSecond ?? 0),
     )
     const axis: Axis = { title: 'due per second', scale: 'logarithmic', ticks: null }
     const title = `latency: open loop, ${nodes === 1 ? 'one node' : `${nodes} nodes`}`
@@ -157,7 +157,7 @@ function loadOf({ work, callers }: Row): string {
 }
 
 function closedRows(rows: readonly Row[], suite: string): Row[] {
-  return rows.filter((row) => row.suite === suite && row.duePerSecond === null)
+  return rows.filter((row) => row.suite === suite && row.open === null)
 }
 
 function callersAxis(rows: readonly Row[]): Axis {
@@ -169,7 +169,7 @@ function callersAxis(rows: readonly Row[]): Axis {
 function panelOf(measure: Measure, rows: readonly Row[], xOf: (row: Row) => number): Panel {
   const names = distinct(rows.map(curveName))
   const curves = names.map((name): Curve => {
-    const own = rows.filter((row) => curveName(row) === name).toSorted((a, b) => xOf(a) - xOf(b))
+    const own = rows.filter((row) => isOnCurve(row, name)).toSorted((a, b) => xOf(a) - xOf(b))
     const points = own.map((row) => [xOf(row), measure.of(row)] as const)
     return { name, colour: colourOf(name, rows), points }
   })
@@ -179,6 +179,11 @@ function panelOf(measure: Measure, rows: readonly Row[], xOf: (row: Row) => numb
 /** The number of nodes is in the name, so that it would make curves of one point each where it is the axis. */
 function curveName({ suite, system }: Row): string {
   return suite === 'scale-nodes' ? system.replace(/\d+ (node|member)s?/, 'members') : system
+}
+
+/** A single node is where all ways of having several begin. */
+function isOnCurve(row: Row, name: string): boolean {
+  return curveName(row) === name || (row.suite === 'scale-nodes' && row.nodes === 1)
 }
 
 function colourOf(name: string, rows: readonly Row[]): number {

@@ -35,8 +35,8 @@ function terminalLine(cells: readonly string[]): string {
   return cells.map(pad).join('  ')
 }
 
-function callersOf({ callers, duePerSecond }: Row): string {
-  return duePerSecond === null ? renderCount(callers) : `${renderCount(duePerSecond)}/s`
+function callersOf({ callers, open }: Row): string {
+  return open === null ? renderCount(callers) : `${renderCount(open.duePerSecond)}/s`
 }
 
 interface OptionalColumn extends Column<Row> {
@@ -76,8 +76,22 @@ const columns: readonly OptionalColumn[] = [
   },
   {
     title: 'refused/s',
-    isTold: (row) => (row.refusedPerSecond ?? 0) > 0,
-    text: ({ refusedPerSecond }) => orNothing(refusedPerSecond),
+    isTold: ({ open }) => (open?.refusedPerSecond ?? 0) > 0,
+    text: ({ open }) => (open === null ? '' : renderCount(open.refusedPerSecond)),
+  },
+  {
+    title: 'from the call: p50, p99 ms',
+    isTold: ({ open }) => open !== null,
+    text: ({ open }) =>
+      open === null ? '' : `${figures(open.callP50Ms)}, ${figures(open.callP99Ms)}`,
+  },
+  {
+    title: 'longest GC, loop late ms',
+    isTold: ({ open, threads }) => open !== null && threads !== null,
+    text: ({ open, threads }) =>
+      open === null || threads === null
+        ? ''
+        : `${figures(threads.longestCollectionMs)}, ${figures(threads.longestDelayMs)}`,
   },
   {
     title: 'RSS MiB',

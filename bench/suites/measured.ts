@@ -1,7 +1,14 @@
 /** From runs to a row: each run in numbers, then their medians and how far they lie apart. */
 import { percentileOf } from '../latencies.ts'
-import type { LoadProfile, LoadResult, Pace } from '../load/profile.ts'
-import { type Measured, type Metric, medianOf, type Row, type Spread } from '../row.ts'
+import type { LoadProfile, LoadResult, Pace, ThreadHealth } from '../load/profile.ts'
+import {
+  type Measured,
+  type Metric,
+  medianOf,
+  type OpenLoop,
+  type Row,
+  type Spread,
+} from '../row.ts'
 import type { Outcome } from './session.ts'
 
 export interface Run {
@@ -29,7 +36,7 @@ export function rowOf({ putPercent, ...named }: Named, runs: readonly Run[]): Ro
     ...named,
     work: workOf(putPercent),
     callers: pace.type === 'closed' ? pace.callers : 0,
-    duePerSecond: pace.type === 'open' ? pace.perSecond : null,
+    open: pace.type === 'open' ? openLoopOf(pace.perSecond, runs) : null,
     opsPerSecond: median((run) => run.opsPerSecond),
     p50Ms: median((run) => run.p50Ms),
     p99Ms: median((run) => run.p99Ms),
@@ -43,7 +50,7 @@ export function rowOf({ putPercent, ...named }: Named, runs: readonly Run[]): Ro
     spread: spreadOf(measured),
     runs: measured,
     limit: null,
-    refusedPerSecond: pace.type === 'open' ? medianOf(runs.map(refusedPerSecond)) : null,
+    threads: first?.isEmbedded === true ? worstOf(runs) : null,
     notes: notesOf(runs),
   }
 }
@@ -88,9 +95,32 @@ function spreadOf(measured: readonly Measured[]): Spread {
   return { opsPerSecond: over('opsPerSecond'), p50Ms: over('p50Ms'), p99Ms: over('p99Ms') }
 }
 
-function refusedPerSecond({ outcome: { result } }: Run): number {
-  const refused = Object.values(result.failures).reduce((sum, count) => sum + count, 0)
-  return (refused * msPerSecond) / result.elapsedMs
+function openLoopOf(duePerSecond: number, runs: readonly Run[]): OpenLoop {
+  const median = (pick: (result: LoadResult) => number) =>
+    medianOf(runs.map(({ outcome }) => pick(outcome.result)))
+  return {
+    duePerSecond,
+    calledPerSecond: median(({ called, elapsedMs }) => (called * msPerSecond) / elapsedMs),
+    refusedPerSecond: median((result) => (refusedIn(result) * msPerSecond) / result.elapsedMs),
+    callP50Ms: median(({ callLatencies }) => percentileOf(callLatencies, 50)),
+    callP99Ms: median(({ callLatencies }) => percentileOf(callLatencies, 99)),
+  }
+}
+
+function refusedIn({ failures }: LoadResult): number {
+  return Object.values(failures).reduce((sum, count) => sum + count, 0)
+}
+
+function worstOf(runs: readonly Run[]): ThreadHealth {
+  const most = (pick: (health: ThreadHealth) => number) =>
+    Math.max(...runs.map(({ outcome }) => pick(outcome.result.threads)))
+  return {
+    collections: most(({ collections }) => collections),
+    collectionsMs: most(({ collectionsMs }) => collectionsMs),
+    longestCollectionMs: most(({ longestCollectionMs }) => longestCollectionMs),
+    delayP99Ms: most(({ delayP99Ms }) => delayP99Ms),
+    longestDelayMs: most(({ longestDelayMs }) => longestDelayMs),
+  }
 }
 
 /** What happened in any of the runs, said once each. */

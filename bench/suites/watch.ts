@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { percentileOf } from '../latencies.ts'
 import type { Pace } from '../load/profile.ts'
 import type { WatchResult } from '../load/watch-load.ts'
-import type { Row } from '../row.ts'
+import type { OpenLoop, Row } from '../row.ts'
 import { whole } from '../systems/skiff.ts'
 import { Session } from './session.ts'
 
@@ -58,8 +58,9 @@ async function measure(
 
 function rowOf(
   { system, nodes, pace }: { system: string; nodes: number; pace: Pace },
-  { events, elapsedMs, latencies, spent }: WatchResult,
+  result: WatchResult,
 ): Row {
+  const { events, elapsedMs, latencies, spent } = result
   const measured = {
     opsPerSecond: (events * 1_000) / elapsedMs,
     p50Ms: percentileOf(latencies, 50),
@@ -76,7 +77,7 @@ function rowOf(
     system,
     nodes,
     callers: pace.type === 'closed' ? pace.callers : 0,
-    duePerSecond: pace.type === 'open' ? pace.perSecond : null,
+    open: pace.type === 'open' ? openLoopOf(pace.perSecond, result) : null,
     valueBytes,
     keys,
     work: 'event',
@@ -87,7 +88,17 @@ function rowOf(
     spread: { opsPerSecond: once(opsPerSecond), p50Ms: once(p50Ms), p99Ms: once(p99Ms) },
     runs: [measured],
     limit: null,
-    refusedPerSecond: null,
+    threads: null,
     notes: [],
+  }
+}
+
+function openLoopOf(duePerSecond: number, { puts, elapsedMs, latencies }: WatchResult): OpenLoop {
+  return {
+    duePerSecond,
+    calledPerSecond: (puts * 1_000) / elapsedMs,
+    refusedPerSecond: 0,
+    callP50Ms: percentileOf(latencies, 50),
+    callP99Ms: percentileOf(latencies, 99),
   }
 }
