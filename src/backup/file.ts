@@ -1,5 +1,5 @@
 /**
- * A backup as a file: the state as LMDB keeps it (compact, little-endian, for 64 bits, as on every machine lmdb
+ * A backup as a file: the state as LMDB keeps it (little-endian, for 64 bits, as on every machine lmdb
  * is built for), and behind it two pages of text that say what it is. It is whole, checked by its own hash:
  *
  *     skiff-backup-1
@@ -42,7 +42,7 @@ export interface Origin {
 }
 
 /**
- * Makes the file: `fill` puts a compact state, `data.mdb`, into the folder it is given, beside the file. Nothing
+ * Makes the file: `fill` puts a state, `data.mdb`, into the folder it is given, beside the file. Nothing
  * has the name of the file before it is whole and on the disk.
  * @throws SkiffError `SKIFF_CONFIG` where there is something already
  */

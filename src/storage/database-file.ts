@@ -1,6 +1,6 @@
 /**
  * A look at an LMDB file before it is mapped: where it is something else, or ends before its last page,
- * lmdb 3.5.6 does not throw but takes the process down (SIGSEGV, SIGBUS). Only sizes and headers; damage
+ * lmdb does not throw but takes the process down (SIGSEGV, SIGBUS). Only sizes and headers; damage
  * within a page is for the checksums of the log (log-store.ts).
  */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'

@@ -7,13 +7,14 @@ import { join } from 'node:path'
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb'
 import { asBuffer, readUint64, writeUint64 } from '../codec/bytes.ts'
 import { SkiffError } from '../errors.ts'
+import { batchBytesMax, valueBytesCeiling } from '../options.ts'
 import { checkDatabaseFile, usedBytes } from './database-file.ts'
 
 export interface Environment {
   /** All of what `change` does to the tables, or, when it throws, nothing. */
   transactionSync<T>(change: () => T): T
   openTable(name: string): Table
-  /** Copies it as it is at one moment into this directory, without what is free; it goes on being written. */
+  /** Copies it as it is at one moment into this directory; it goes on being written. */
   backup(path: string): Promise<void>
   /** As far as it was ever used; a copy may be smaller. */
   usedBytes(): number
@@ -87,27 +88,14 @@ export function openLogEnvironment(path: string): Environment {
  * Survives the death of the process, not the loss of power: no sync at all. What was lost is rebuilt from
  * the log.
  *
- * Not written through its map, though that saves a copy of every page (measured: 5.0 instead of 12.3 ms per 1,000
- * random puts): there lmdb 3.5.6 keeps no list of dirty pages, but looks loose pages up in it where no free page is
- * at hand, as while a scan or a copy holds the old ones, and aborts the process (mdb_freelist_save).
+ * Not written through its map, though that saves a copy of every page (measured: a third to a half of the time of
+ * random puts): there lmdb keeps no list of dirty pages, but looks loose pages up in it where no free page is at hand, as
+ * while a scan or a copy holds the old ones, and aborts the process (mdb_freelist_save).
  */
 export function openStateEnvironment(path: string): Environment {
   checkDatabaseFile(path, `Delete ${path}: the log makes it anew`)
   const mode = { overlappingSync: false, noSync: true, noMemInit: true }
-  const environment = environmentOver(path, open({ ...common, path, ...mode }))
-  leaveFreePages(environment)
-  return environment
-}
-
-/**
- * A copy has no free pages. Where the first transaction on it frees many, lmdb 3.5.6 looks for some among those that
- * it is about to record, and aborts the process. So the first two are small: the second leaves what the first
- * has freed to the third.
- */
-function leaveFreePages(environment: Environment): void {
-  const meta = environment.openTable('meta')
-  for (let n = 0; n < 2; n++)
-    environment.transactionSync(() => meta.putSync(Buffer.from('opened'), Buffer.of(n)))
+  return environmentOver(path, open({ ...common, path, ...mode }))
 }
 
 /** A copy of a state, to look into. */
@@ -142,13 +130,32 @@ export function mapFreeBytes(path: string): number {
   return mapBytes - usedBytes(path)
 }
 
-/** LMDB's own objects, with what their types hide. */
-function environmentOver(path: string, root: RootDatabase<Buffer, Buffer>): ReadEnvironment {
-  const backup = root.backup.bind(root)
+/** What the types of lmdb 2.9 hide. */
+interface Internals {
+  /** Of this thread: room for a value twice as long, which every read is copied to. */
+  _allocateGetBuffer(bytes: number): unknown
+}
+
+/** No record is longer: a batch that is full but for one byte, and one more command. */
+const recordBytesMax = batchBytesMax + valueBytesCeiling + 2 ** 16
+
+/** LMDB's own objects, with what they lack. */
+function environmentOver(path: string, opened: RootDatabase<Buffer, Buffer>): ReadEnvironment {
+  const root = opened as RootDatabase<Buffer, Buffer> & Internals
+  // Where a value does not fit, lmdb gives a view of its map, or of the heap, instead of a copy.
+  root._allocateGetBuffer(recordBytesMax / 2)
+  const [backup, close] = [root.backup.bind(root), root.close.bind(root)]
+  let closing: Promise<void> | null = null
   return Object.assign(root, {
     openTable: (name: string) => openTable(root, name),
-    backup: (target: string) => backup(target, true),
+    // Never compact: of lmdb 2.9 such a copy is not to be written to, for it counts some pages twice.
+    backup: (target: string) => backup(target, false),
     usedBytes: () => usedBytes(path),
+    // A second call of lmdb's own throws.
+    close: () => {
+      closing ??= close()
+      return closing
+    },
   })
 }
 

@@ -1,5 +1,5 @@
 /**
- * Snapshots as files of `DIR/snapshots`: compact copies of the state environment, named by their last entry
+ * Snapshots as files of `DIR/snapshots`: copies of the state environment, named by their last entry
  * and their hash. A file gets such a name only once it is whole and on the disk; what is being made or is
  * coming in has another, and is worth nothing to a later start but the bytes that need not be sent again.
  */

@@ -71,7 +71,7 @@ async function injected(
 }
 
 /**
- * Where a page of the log cannot be written, LMDB 3.5.6 prints a line and writes another, longer than its
+ * Where a page of the log cannot be written, LMDB prints a line and writes another, longer than its
  * memory, into 100 bytes. glibc then ends the process sooner or later; or the node stops as it should, with a
  * heap that is not to be trusted: such a process is not kept. Where a page of the state cannot be had, the
  * kernel ends the process.

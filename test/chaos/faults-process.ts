@@ -47,7 +47,7 @@ export async function blockLoop(_: Stage, target: Slot, random: Random): Promise
 }
 
 /**
- * A storage thread that is ended in the middle of a transaction never comes to its end: in lmdb 3.5.6 its
+ * A storage thread that is ended in the middle of a transaction never comes to its end: in lmdb its
  * cleanup waits for a lock that it holds itself. Then nobody has died, and it is tried again.
  */
 export async function endThread(stage: Stage, target: Slot, random: Random): Promise<Outcome> {

@@ -1,6 +1,6 @@
 /**
- * What ended the process inside lmdb 3.5.6, which then aborts: patterns of writing for which it keeps account of
- * free pages wrongly. Each runs in a process of its own.
+ * What ends the process, or the transaction, inside of lmdb where it loses account of free pages: written through the map,
+ * after a compact copy (lmdb 2.9), or in version 3. Each runs in a process of its own.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

@@ -111,18 +111,6 @@ test('a state made of a copy, in which no page is free, takes deletes of whole p
   assert.equal(keysOf(restored).length, 100)
 })
 
-test('a copy leaves out what is free in the state', async (t) => {
-  const stage = await openStage(t)
-  for (let round = 0; round < 20; round++)
-    stage.state.apply(
-      [batchEntry(stage.state.appliedIndex + 1, [['put', 'one', 'x'.repeat(100_000 + round)]])],
-      null,
-    )
-  const { bytes } = await take(stage)
-  assert.ok(bytes < 250_000, `${bytes} bytes`)
-  assert.ok(stage.state.environment.usedBytes() > bytes)
-})
-
 test('a copy that fails leaves nothing', async (t) => {
   const stage = await openStage(t)
   write(stage.state, 1)
