@@ -28,18 +28,18 @@ export interface MemberStatus {
 export async function connectMember(address: string): Promise<PeerClient> {
   const client = await GrpcClient.connect(address)
   return {
-    put: (key, value) => client.call('/etcdserverpb.KV/Put', encodePut(key, value)),
+    put: (key, value) => client.call('etcdserverpb.KV/Put', encodePut(key, value)),
     async get(key) {
-      return decodeRange(await client.call('/etcdserverpb.KV/Range', encodeRange(key)))
+      return decodeRange(await client.call('etcdserverpb.KV/Range', encodeRange(key)))
     },
     close: () => client.close(),
   }
 }
 
 export async function statusOf(address: string): Promise<MemberStatus> {
-  const client = await GrpcClient.connect(address)
+  const client = await GrpcClient.connect(address, 1)
   try {
-    return decodeStatus(await client.call('/etcdserverpb.Maintenance/Status', empty))
+    return decodeStatus(await client.call('etcdserverpb.Maintenance/Status', empty))
   } finally {
     await client.close()
   }

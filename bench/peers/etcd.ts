@@ -5,14 +5,8 @@
  */
 import { join } from 'node:path'
 import { connectMember, statusOf } from './etcd-client.ts'
-import type { PeerClient } from './peer.ts'
-import {
-  findProgram,
-  freePorts,
-  type RunningServer,
-  type ServedPeer,
-  ServerProcess,
-} from './server.ts'
+import type { Peer, PeerClient, RunningPeer } from './peer.ts'
+import { findProgram, freePorts, ServerProcess } from './server.ts'
 
 interface Target {
   readonly members: readonly string[]
@@ -26,10 +20,12 @@ interface MemberAddress {
 
 const members = 3
 const host = '127.0.0.1'
+/** Of its default, 2 GiB, the old values of a run's puts would fill much; the most that etcd advises. */
+const quotaBytes = 8 * 2 ** 30
 /** A binary to be used instead of the one on PATH. */
 const programVariable = 'SKIFF_BENCH_ETCD'
 
-export const etcd: ServedPeer = {
+export const etcd: Peer = {
   name: `etcd, ${members} members`,
   nodes: members,
   unavailable() {
@@ -49,7 +45,7 @@ export async function connect(target: string): Promise<PeerClient> {
   return connectMember(leader)
 }
 
-async function startEtcd(dir: string): Promise<RunningServer> {
+async function startEtcd(dir: string): Promise<RunningPeer> {
   const addresses = await chooseAddresses()
   const all = addresses.map(({ name, peer }) => `${name}=http://${peer}`).join(',')
   const servers = addresses.map((address) => startMember(dir, address, all))
@@ -92,6 +88,7 @@ function startMember(dir: string, { name, client, peer }: MemberAddress, all: st
     'initial-cluster': all,
     'initial-cluster-state': 'new',
     'initial-cluster-token': dir,
+    'quota-backend-bytes': `${quotaBytes}`,
   }
   const args = Object.entries(settings).map(([setting, value]) => `--${setting}=${value}`)
   return new ServerProcess(program() ?? 'etcd', args)

@@ -17,6 +17,8 @@ export interface RunningPeer {
   readonly target: string
   /** CPU seconds and RSS of these are read from /proc. */
   readonly pids: readonly number[]
+  /** Changes with every election; `null` where nobody is elected. */
+  reign?(): Promise<string | null>
   stop(): Promise<void>
 }
 

@@ -34,44 +34,74 @@ function encodeVarint(value: number): Buffer {
 }
 
 function fieldOf(message: Buffer, field: number): Buffer | bigint | undefined {
-  for (let at = 0; at < message.length; ) {
-    const tag = decodeVarint(message, at)
-    const wanted = tag.value >> 3n === BigInt(field)
-    at = tag.end
-    switch (Number(tag.value & 7n)) {
-      case varintType: {
-        const { value, end } = decodeVarint(message, at)
-        if (wanted) return value
-        at = end
+  const reader = new Reader(message)
+  while (!reader.isAtEnd) {
+    const tag = reader.count()
+    const isWanted = tag >>> 3 === field
+    switch (tag & 7) {
+      case varintType:
+        if (isWanted) return reader.integer()
+        reader.count()
         break
-      }
       case bytesType: {
-        const length = decodeVarint(message, at)
-        const end = length.end + Number(length.value)
-        if (end > message.length) throw new Error(`a field of ${length.value} bytes is cut off`)
-        if (wanted) return message.subarray(length.end, end)
-        at = end
+        const bytes = reader.bytes(reader.count())
+        if (isWanted) return bytes
         break
       }
       case fixed64Type:
-        at += 8
+        reader.bytes(8)
         break
       case fixed32Type:
-        at += 4
+        reader.bytes(4)
         break
       default:
-        throw new Error(`byte ${at - 1} begins no protobuf field`)
+        throw new Error(`${tag} begins no protobuf field`)
     }
   }
   return undefined
 }
 
-function decodeVarint(message: Buffer, start: number): { value: bigint; end: number } {
-  let value = 0n
-  for (let at = start; at < message.length; at++) {
-    const byte = message[at] ?? 0
-    value |= BigInt(byte & 0x7f) << BigInt(7 * (at - start))
-    if (byte < 0x80) return { value, end: at + 1 }
+class Reader {
+  readonly #message: Buffer
+  #at = 0
+
+  constructor(message: Buffer) {
+    this.#message = message
   }
-  throw new Error(`the integer at byte ${start} is cut off`)
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#message.length
+  }
+
+  /** A small integer; of a large one the lower bits are lost. */
+  count(): number {
+    let value = 0
+    for (let scale = 1; ; scale *= 0x80) {
+      const byte = this.#byte()
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) return value
+    }
+  }
+
+  integer(): bigint {
+    let value = 0n
+    for (let shift = 0n; ; shift += 7n) {
+      const byte = this.#byte()
+      value |= BigInt(byte & 0x7f) << shift
+      if (byte < 0x80) return value
+    }
+  }
+
+  bytes(length: number): Buffer {
+    const begin = this.#at
+    this.#at += length
+    if (this.#at > this.#message.length) throw new Error(`${length} bytes are cut off`)
+    return this.#message.subarray(begin, this.#at)
+  }
+
+  #byte(): number {
+    const byte = this.#message[this.#at++]
+    if (byte === undefined) throw new Error('an integer is cut off')
+    return byte
+  }
 }

@@ -1,21 +1,11 @@
 /** Servers that are measured: found on this machine, started as processes of their own, and ended with us. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../src/errors.ts'
-import type { Peer, RunningPeer } from './peer.ts'
-
-export interface ServedPeer extends Peer {
-  start(dir: string): Promise<RunningServer>
-}
-
-export interface RunningServer extends RunningPeer {
-  /** Changes with every election; `null` where nobody is elected. */
-  reign(): Promise<string | null>
-}
 
 const startMsMax = 30_000
 const pollMs = 20
@@ -30,13 +20,11 @@ export class ServerProcess {
   readonly #exited: Promise<unknown>
   #output = ''
 
-  constructor(program: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  constructor(program: string, args: readonly string[]) {
     this.#name = program
     const [command, ...words] = [...endsWithUs(), program, ...args]
     if (command === undefined) throw new Error('no program')
-    const env = { ...process.env, ...environment }
-    // An open standard input is how a program of ours knows that we are there.
-    this.#child = spawn(command, words, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child.on('error', (error) => this.#note(messageOf(error)))
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (chunk: Buffer) => this.#note(chunk.toString()))
@@ -70,7 +58,6 @@ export class ServerProcess {
   }
 
   async stop(): Promise<void> {
-    this.#child.stdin?.end()
     this.#child.kill('SIGTERM')
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopMsMax)
     await this.#exited
@@ -78,7 +65,8 @@ export class ServerProcess {
   }
 
   get #lives(): boolean {
-    return this.#child.pid !== undefined && this.#child.exitCode === null
+    const { pid, exitCode, signalCode } = this.#child
+    return pid !== undefined && exitCode === null && signalCode === null
   }
 
   #note(text: string): void {
@@ -104,10 +92,6 @@ export async function freePorts(count: number, host = '127.0.0.1'): Promise<numb
       return address.port
     }),
   )
-}
-
-export function versionOf(program: string, ...args: string[]): string {
-  return execFileSync(program, args, { encoding: 'utf8' }).split('\n')[0] ?? ''
 }
 
 /** Words before a command whose process dies with its parent, even a killed one; Linux only. */

@@ -12,15 +12,9 @@ import { join } from 'node:path'
 import { packageRoot } from '../../src/cli/package-root.ts'
 import { scratchRoot } from '../../src/cli/scratch.ts'
 import { GrpcClient } from './grpc.ts'
-import type { PeerClient } from './peer.ts'
+import type { Peer, PeerClient, RunningPeer } from './peer.ts'
 import { bytesOf, encodeBytes } from './protobuf.ts'
-import {
-  findProgram,
-  freePorts,
-  type RunningServer,
-  type ServedPeer,
-  ServerProcess,
-} from './server.ts'
+import { findProgram, freePorts, ServerProcess } from './server.ts'
 
 /** Its members share a port, and so need an address each: all of 127.0.0.0/8 is ours on Linux. */
 const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3']
@@ -33,16 +27,16 @@ const requestKey = 1
 const insertValue = 2
 const getValue = 1
 
-export const skiffRsSingle: ServedPeer = peerOf(1, 'skiff-rs, 1 node')
-export const skiffRsTriple: ServedPeer = peerOf(3, 'skiff-rs, 3 nodes')
+export const skiffRsSingle: Peer = peerOf(1, 'skiff-rs, 1 node')
+export const skiffRsTriple: Peer = peerOf(3, 'skiff-rs, 3 nodes')
 
 /** @param target `host:port` of a member; others pass on to the leader */
 export async function connect(target: string): Promise<PeerClient> {
   const client = await GrpcClient.connect(target)
   return {
-    put: (key, value) => client.call('/skiff.Skiff/Insert', encodeInsert(key, value)),
+    put: (key, value) => client.call('skiff.Skiff/Insert', encodeInsert(key, value)),
     async get(key) {
-      return bytesOf(await client.call('/skiff.Skiff/Get', encodeGet(key)), getValue)
+      return bytesOf(await client.call('skiff.Skiff/Get', encodeGet(key)), getValue)
     },
     close: () => client.close(),
   }
@@ -56,7 +50,7 @@ function encodeGet(key: string): Buffer {
   return encodeBytes(requestKey, Buffer.from(key))
 }
 
-function peerOf(nodes: number, name: string): ServedPeer {
+function peerOf(nodes: number, name: string): Peer {
   return { name, nodes, unavailable, start: (dir) => startSkiffRs(dir, nodes) }
 }
 
@@ -69,7 +63,7 @@ function unavailable(): string | null {
   return null
 }
 
-async function startSkiffRs(dir: string, nodes: number): Promise<RunningServer> {
+async function startSkiffRs(dir: string, nodes: number): Promise<RunningPeer> {
   await build()
   await mkdir(dir, { recursive: true })
   const [port] = await freePorts(1)
@@ -80,11 +74,9 @@ async function startSkiffRs(dir: string, nodes: number): Promise<RunningServer> 
   try {
     for (const address of addresses.slice(0, nodes)) {
       const seed = servers.length === 0 ? [] : addresses.slice(0, 1)
-      const member = new ServerProcess(program, [join(dir, address), `${port}`, address, ...seed])
-      servers.push(member)
-      // One after the other: a second that joins before the first is known is lost.
-      const known = `${servers.length} members`
-      await member.untilReady(async () => (member.output.includes(known) ? true : undefined))
+      servers.push(new ServerProcess(program, [join(dir, address), `${port}`, address, ...seed]))
+      // One after the other: one that asks to join before there is a leader stays outside.
+      await Promise.all(servers.map((server) => untilKnown(server, servers.length)))
     }
     return {
       target: `${addresses[0]}:${port}`,
@@ -96,6 +88,11 @@ async function startSkiffRs(dir: string, nodes: number): Promise<RunningServer> 
     await stop()
     throw error
   }
+}
+
+function untilKnown(server: ServerProcess, members: number): Promise<boolean> {
+  const line = `${members} members`
+  return server.untilReady(async () => server.output.includes(line) || undefined)
 }
 
 /** Minutes the first time, so what cargo says is shown. */

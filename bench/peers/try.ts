@@ -8,13 +8,13 @@ import { openHistogram, percentileMs, recordMs, renderCount } from '../../src/cl
 import { openScratch } from '../../src/cli/scratch.ts'
 import { messageOf } from '../../src/errors.ts'
 import * as etcd from './etcd.ts'
-import type { PeerClient } from './peer.ts'
+import * as lmdb from './lmdb.ts'
+import type { Peer, PeerClient } from './peer.ts'
 import * as redis from './redis.ts'
-import type { ServedPeer } from './server.ts'
 import * as skiffRs from './skiff-rs.ts'
 
 interface Entry {
-  readonly peer: ServedPeer
+  readonly peer: Peer
   connect(target: string): Promise<PeerClient>
 }
 
@@ -24,6 +24,7 @@ const errorKindsMax = 5
 
 const entries: Record<string, Entry> = {
   etcd: { peer: etcd.etcd, connect: etcd.connect },
+  lmdb: { peer: lmdb.lmdbBest, connect: lmdb.connect },
   redis: { peer: redis.redis, connect: redis.connect },
   'skiff-rs-1': { peer: skiffRs.skiffRsSingle, connect: skiffRs.connect },
   'skiff-rs-3': { peer: skiffRs.skiffRsTriple, connect: skiffRs.connect },
@@ -78,12 +79,12 @@ async function tryPeer({ peer, connect }: Entry, load: Load): Promise<boolean> {
   try {
     const running = await peer.start(scratch.dir)
     try {
-      const before = await running.reign()
+      const before = await running.reign?.()
       const client = await connect(running.target)
       console.log(`${peer.name}, ${load.callers} callers, ${load.valueBytes} B`)
       const succeeded = await loadPeer(client, load)
       await client.close()
-      const after = await running.reign()
+      const after = await running.reign?.()
       if (before !== after) console.log(`an election happened: ${before}, then ${after}`)
       return succeeded
     } finally {

@@ -1,10 +1,9 @@
 //! One member of a skiff-rs cluster, to be measured beside skiff-ts: `skiff-rs-member DIR PORT ADDRESS [JOIN]`.
-//! Clients speak to it over the gRPC that the crate itself serves. It says `serving` once it knows a leader
-//! and as many members as it was told, `reign` whenever another one leads, and ends with its standard input.
+//! Clients speak to it over the gRPC that the crate itself serves. Says how many members it knows and which
+//! part it plays, whenever that changes. Runs until it is ended.
 
-use skiff_rs::{Builder, ElectionState, Skiff};
+use skiff_rs::{Builder, Skiff};
 use std::error::Error;
-use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -18,30 +17,29 @@ async fn main() -> Outcome {
     let [dir, port, address, join @ ..] = words.as_slice() else {
         return Err("usage: skiff-rs-member DIR PORT ADDRESS [JOIN]".into());
     };
-    let join: Vec<Ipv4Addr> = join.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
+    let join: Vec<Ipv4Addr> = join
+        .iter()
+        .map(|word| word.parse())
+        .collect::<Result<_, _>>()?;
     let member = Builder::new()
         .set_dir(dir)
         .bind(address.parse()?)
         .port(port.parse()?)
         .join_cluster(join)
         .build()?;
-    let serving = tokio::spawn(member.clone().start());
     tokio::spawn(report_reigns(member.clone()));
-    tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await??;
-    member.shutdown();
-    serving.await??;
-    Ok(())
+    Ok(member.start().await?)
 }
 
-/// A line whenever the role of this member or its leader has changed.
+/// A line whenever this member plays another part, has another leader, or knows more members.
 async fn report_reigns(member: Skiff) {
-    let mut known = ElectionState::Candidate;
+    let mut known = None;
     loop {
-        let state = member.get_election_state().await;
-        if state != known && member.is_leader_elected().await {
-            let members = member.get_cluster().await.map_or(0, |cluster| cluster.len());
-            println!("{members} members, {state:?}");
-            known = state;
+        let members = member.get_cluster().await.map_or(0, |all| all.len());
+        let now = Some((members, member.get_election_state().await));
+        if now != known && member.is_leader_elected().await {
+            println!("{members} members, {:?}", member.get_election_state().await);
+            known = now;
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
     }
