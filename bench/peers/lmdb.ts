@@ -1,8 +1,9 @@
 /**
- * The peer: lmdb-js, used as its README says for durable writes. `put` resolves when the write is
- * visible, `flushed` when it is on the disk; a caller waits for both.
+ * lmdb-js, used as its README says for durable writes. `put` resolves when the write is visible,
+ * `flushed` when it is on the disk; a caller waits for both. Embedded, so that the program that makes the
+ * load opens it itself. Its newest version, whichever the store of ours is on.
  */
-import { open } from 'lmdb'
+import { open } from 'lmdb-peer'
 import type { Peer, PeerClient } from './peer.ts'
 
 /** A commit promise of lmdb-js with `separateFlushed`; its types leave the property out. */
@@ -30,6 +31,10 @@ export const lmdbBest: Peer = {
 }
 
 export async function connect(dir: string): Promise<PeerClient> {
+  return openLmdbBest(dir)
+}
+
+export function openLmdbBest(dir: string): PeerClient {
   const database = open<Buffer, string>({ path: dir, ...bestSetting })
   return {
     async put(key, value) {
@@ -37,6 +42,18 @@ export async function connect(dir: string): Promise<PeerClient> {
       await committed
       // Of this commit. `database.flushed` would wait for those begun since.
       await committed.flushed
+    },
+    get: async (key) => database.get(key),
+    close: () => database.close(),
+  }
+}
+
+export function openLmdbDefault(dir: string): PeerClient {
+  const database = open<Buffer, string>({ path: dir })
+  return {
+    async put(key, value) {
+      await database.put(key, value)
+      await database.flushed
     },
     get: async (key) => database.get(key),
     close: () => database.close(),
