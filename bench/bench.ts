@@ -1,6 +1,7 @@
 /** Runs the suites that are asked for, shows rows as they come, and gathers what they found out. */
 import { packageRoot } from '../src/cli/package-root.ts'
 import { Progress } from '../src/cli/progress.ts'
+import { messageOf } from '../src/errors.ts'
 import type { BenchArguments, SuiteName } from './arguments.ts'
 import { runFailoverSuite } from './failover.ts'
 import { reachedOf } from './goals.ts'
@@ -16,7 +17,7 @@ import { renderRatios, renderRow, rowHeader } from './report/rows.ts'
 import { runRestartSuite } from './restart.ts'
 import { type Row, ratiosOf } from './row.ts'
 import { runSnapshotSuite } from './snapshot.ts'
-import { type Experiment, runExperiment, runsOf } from './suites/experiment.ts'
+import { type Experiment, joined, runExperiment, runsOf } from './suites/experiment.ts'
 import { planOf } from './suites/plans.ts'
 import { runWatchSuite } from './suites/watch.ts'
 
@@ -45,12 +46,21 @@ export class Bench {
   async run(): Promise<BenchReport> {
     const machine = describeMachine(this.#scratch)
     const date = new Date().toISOString()
-    const plans = new Map(this.#options.suites.map((suite) => [suite, this.#planOf(suite)]))
-    this.#runsInAll = [...plans.values()]
-      .flat()
-      .reduce((sum, experiment) => sum + runsOf(experiment, this.#options.rounds), 0)
-    if (this.#runsInAll > 0) this.#limits = await measureLimits(this.#scratch)
-    for (const [suite, experiments] of plans) await this.#runSuite(suite, experiments)
+    const experiments = joined(this.#options.suites.flatMap((suite) => this.#planOf(suite)))
+    this.#runsInAll = experiments.reduce(
+      (sum, experiment) => sum + runsOf(experiment, this.#options.rounds),
+      0,
+    )
+    if (experiments.length > 0) this.#limits = await measureLimits(this.#scratch)
+    for (const experiment of experiments) await this.#runExperiment(experiment)
+    for (const suite of this.#options.suites) {
+      try {
+        await this.#runOther(suite)
+      } catch (error) {
+        // What the others found out is not to be lost with it.
+        this.#note(`${suite}: failed: ${messageOf(error)}`)
+      }
+    }
     const ratios = ratiosOf(this.#rows)
     const goals = reachedOf(this.#rows, ratios)
     if (ratios.length > 0) console.log(`\n${renderRatios(ratios)}`)
@@ -70,9 +80,8 @@ export class Bench {
     }))
   }
 
-  async #runSuite(suite: SuiteName, experiments: readonly Experiment[]): Promise<void> {
-    console.log(`\n${suite}\n`)
-    if (experiments.length > 0) return this.#runExperiments(experiments)
+  /** Of the suites that are no experiments. */
+  async #runOther(suite: SuiteName): Promise<void> {
     const { keys, measureMs, repeats } = this.#options
     const scratch = this.#scratch
     const onNote = (note: string) => this.#note(`${suite}: ${note}`)
@@ -89,37 +98,32 @@ export class Bench {
       case 'restart':
         return this.#live({ restart: await runRestartSuite({ scratch, keysMax: keys, repeats }) })
       case 'watch':
-        console.log(rowHeader)
         return runWatchSuite({ scratch, measureMs, onRow: (row) => this.#row(row), onNote })
       case 'hop':
       case 'socket':
       case 'codec':
       case 'fsync':
-        console.log(rowHeader)
         return runLimitSuite(suite, { scratch, measureMs, onRow: (row) => this.#row(row) })
-      default:
-        throw new Error(`nobody runs ${suite}`)
     }
   }
 
-  async #runExperiments(experiments: readonly Experiment[]): Promise<void> {
-    console.log(rowHeader)
-    for (const experiment of experiments)
-      await runExperiment(experiment, {
-        scratch: this.#scratch,
-        rounds: this.#options.rounds,
-        warmUpMs,
-        measureMs: this.#options.measureMs,
-        onRow: (row) => this.#row(row),
-        onRun: () => this.#progress.update(++this.#runs, this.#runsInAll),
-        onNote: (note) => this.#note(note),
-      })
+  async #runExperiment(experiment: Experiment): Promise<void> {
+    await runExperiment(experiment, {
+      scratch: this.#scratch,
+      rounds: this.#options.rounds,
+      warmUpMs,
+      measureMs: this.#options.measureMs,
+      onRow: (row) => this.#row(row),
+      onRun: () => this.#progress.update(++this.#runs, this.#runsInAll),
+      onNote: (note) => this.#note(note),
+    })
   }
 
   #row(row: Row): void {
     const limit = this.#limits === null ? null : limitOf(row, this.#limits)
-    this.#rows.push({ ...row, limit })
     this.#progress.hide()
+    if (this.#rows.at(-1)?.suite !== row.suite) console.log(`\n${row.suite}\n\n${rowHeader}`)
+    this.#rows.push({ ...row, limit })
     console.log(renderRow(row))
   }
 

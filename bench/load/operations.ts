@@ -5,13 +5,15 @@ import { type RandomIntegers, randomIntegers, scattered, zipfianRanks } from './
 
 export type Operation = () => Promise<unknown>
 
+export type Loaded = Pick<Client, 'put' | 'get'>
+
 /** Values that are put in turn; enough not to be in the first-level cache. */
 const valuesMax = 1_024
 const valuesMin = 4
 const valuesBytesMax = 16 * 2 ** 20
 const percent = 100
 
-export function operationsOf(client: Client, profile: LoadProfile): Operation {
+export function operationsOf(client: Loaded, profile: LoadProfile): Operation {
   const { putPercent, valueBytes, seed } = profile
   const random = randomIntegers(seed)
   const nextKey = keysOf(profile, random)

@@ -34,7 +34,7 @@ export interface LoadResult {
   readonly latencies: LatencyCounts
   /** Of the open loop, from the call: what the store itself took, without what the program was late. */
   readonly callLatencies: LatencyCounts
-  /** Called while it was measured. */
+  /** Begun while it was measured. */
   readonly called: number
   /** Due in the open loop until the end, but not called: the program itself came no further. */
   readonly missed: number

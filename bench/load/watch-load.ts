@@ -6,7 +6,7 @@ import { type Usage, usageOf } from '../usage.ts'
 import type { Client } from './client.ts'
 import { runClosedLoop } from './closed.ts'
 import { runOpenLoop } from './open.ts'
-import { operationsOf } from './operations.ts'
+import { type Loaded, operationsOf } from './operations.ts'
 import type { LoadProfile } from './profile.ts'
 import { Window } from './window.ts'
 
@@ -47,14 +47,14 @@ export async function measureWatch(
   const ends = watching.map((watcher) => seen.follow(watcher))
   const window = new Window(load)
   const operation = operationsOf(stamping(client), load)
-  await sleep(load.warmUpMs)
-  seen.begin()
-  const begin = usageOf([process.pid])
-  const startMs = performance.now()
   const running =
     load.pace.type === 'closed'
       ? runClosedLoop(operation, load.pace.callers, window)
       : runOpenLoop(operation, load.pace.perSecond, window)
+  await sleep(load.warmUpMs)
+  seen.begin()
+  const begin = usageOf([process.pid])
+  const startMs = performance.now()
   await running
   const elapsedMs = performance.now() - startMs
   const events = seen.events
@@ -77,9 +77,8 @@ function isWatched(client: Client): client is WatchedClient {
   return 'watch' in client
 }
 
-function stamping(client: WatchedClient): Client {
+function stamping(client: WatchedClient): Loaded {
   return {
-    ...client,
     put: (key, value) => {
       const stamped = Buffer.from(value)
       stamped.writeDoubleLE(performance.now(), 0)

@@ -9,7 +9,7 @@ import { renderGoals } from './goals.ts'
 import { hasLife, noLife, renderLife } from './life.ts'
 import type { BenchReport } from './report.ts'
 import { renderRatios, renderRows } from './rows.ts'
-import { bullets, type Column, figures, markdownTable } from './table.ts'
+import { bullets, type Column, figures, markdownTable, size } from './table.ts'
 
 const introductionTitle = '# Results'
 const goalsTitle = '# Goals'
@@ -37,7 +37,8 @@ One program makes the load for every system. _In process_: that program holds th
 which is a process. _Over the network_: it is a learner, and each call crosses a socket to the leader and back. Callers form a closed loop: each waits for its answer, then goes on;
 a put is answered when it is durable, a read is linearizable. In the open loop operations begin when they are due, and latency counts from then. Systems that are compared
 were measured one right after the other, some rounds of them; numbers are medians. CPU seconds are those of all processes of the system per million operations, those of callers in a
-program of their own beside them; RSS is the sum over the processes, with mapped files. Syncs are calls of fdatasync, fsync and msync in all processes; LMDB writes its meta page through O_DSYNC besides, once per commit.`
+program of their own beside them; RSS is the sum over the processes, with mapped files. Syncs are calls of fdatasync, fsync and msync in all processes; LMDB writes its meta page through O_DSYNC besides, once per commit. An election, a failure or a peer that
+is missing stands below the table; where nothing stands there was none.`
 
 function titleOf(suite: SuiteName): string {
   return `# ${suite}: ${suites[suite]}`
@@ -97,8 +98,8 @@ export function factsOf({ machine, node, commit, date, command, limits }: BenchR
 
 function renderLimits({ commits, hop, socket }: NonNullable<BenchReport['limits']>): string {
   const each = commits.map(
-    ({ puts, p50Ms, perSecond }) =>
-      `of ${renderCount(puts)} ${puts === 1 ? 'put' : 'puts'} ${figures(p50Ms)} ms (${renderCount(perSecond)} puts/s)`,
+    ({ puts, valueBytes, p50Ms, perSecond }) =>
+      `of ${renderCount(puts)} × ${size(valueBytes)} ${figures(p50Ms)} ms (${renderCount(perSecond)} puts/s)`,
   )
   return `Limits, p50: a durable commit of the log ${each.join(', ')}; to a thread and back ${figures(hop.p50Ms)} ms; to a process and back ${figures(socket.p50Ms)} ms`
 }

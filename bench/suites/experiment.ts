@@ -3,16 +3,12 @@
  * round by round, each is measured right after the other, so that a machine that is slower for a while is
  * so for all of them, and the ratios hold. Numbers are medians over the rounds.
  */
-import { join } from 'node:path'
-import { messageOf } from '../../src/errors.ts'
 import type { Pace } from '../load/profile.ts'
 import type { Row } from '../row.ts'
 import type { System } from '../systems/system.ts'
-import { type Run, rowOf } from './measured.ts'
-import { Session } from './session.ts'
+import { Contender } from './contender.ts'
 
 export interface Experiment {
-  readonly suite: string
   readonly systems: readonly System[]
   readonly keys: number
   readonly valueBytes: number
@@ -20,6 +16,8 @@ export interface Experiment {
 }
 
 export interface Load {
+  /** In whose table its rows are. */
+  readonly suite: string
   readonly pace: Pace | Share
   /** Of 100 operations; the others are reads. */
   readonly putPercent: number
@@ -45,6 +43,18 @@ export interface ExperimentOptions {
   readonly onNote: (note: string) => void
 }
 
+/** What is measured of the same systems with the same contents is measured in one go: filling them takes long. */
+export function joined(experiments: readonly Experiment[]): Experiment[] {
+  const groups = new Map<string, Experiment>()
+  for (const experiment of experiments) {
+    const { systems, keys, valueBytes, loads } = experiment
+    const id = JSON.stringify([systems.map(({ name }) => name), keys, valueBytes])
+    const before = groups.get(id)?.loads ?? []
+    groups.set(id, { ...experiment, loads: [...before, ...loads] })
+  }
+  return [...groups.values()]
+}
+
 /** How many runs it takes, for whoever shows how far it is. */
 export function runsOf({ systems, loads }: Experiment, rounds: number): number {
   return systems.length * loads.length * rounds
@@ -54,8 +64,11 @@ export async function runExperiment(
   experiment: Experiment,
   options: ExperimentOptions,
 ): Promise<void> {
-  const contenders = await openAll(experiment, options)
+  const contenders = experiment.systems.map(
+    (system, n) => new Contender(system, n, experiment, options),
+  )
   try {
+    for (const contender of contenders) await contender.open()
     for (const load of experiment.loads) {
       for (let round = 0; round < options.rounds; round++)
         for (const contender of contenders) await contender.run(load, round)
@@ -66,115 +79,14 @@ export async function runExperiment(
   }
 }
 
-async function openAll(experiment: Experiment, options: ExperimentOptions): Promise<Contender[]> {
-  const contenders: Contender[] = []
-  for (const [n, system] of experiment.systems.entries()) {
-    try {
-      const reason = system.unavailable()
-      if (reason !== null) throw new Error(reason)
-      const session = await Session.open(system, join(options.scratch, `system-${n + 1}`))
-      const contender = new Contender(session, experiment, options)
-      contenders.push(contender)
-      await contender.fill()
-    } catch (error) {
-      options.onNote(`${experiment.suite}: ${system.name} is not measured: ${messageOf(error)}`)
-      for (const _ of experiment.loads) for (let n = 0; n < options.rounds; n++) options.onRun()
-    }
-  }
-  return contenders.filter((contender) => contender.lives)
-}
-
-class Contender {
-  readonly #session: Session
-  readonly #experiment: Experiment
-  readonly #options: ExperimentOptions
-  readonly #runs: Run[] = []
-  #lives = true
-  /** The most it did of this work in a closed loop, per second. */
-  readonly #capacities = new Map<number, number>()
-
-  constructor(session: Session, experiment: Experiment, options: ExperimentOptions) {
-    this.#session = session
-    this.#experiment = experiment
-    this.#options = options
-  }
-
-  get lives(): boolean {
-    return this.#lives
-  }
-
-  async fill(): Promise<void> {
-    const { keys, valueBytes, suite } = this.#experiment
-    try {
-      const filled = await this.#session.fill(keys, valueBytes)
-      if (filled < keys)
-        this.#options.onNote(
-          `${suite}: ${this.#session.system.name} holds only ${filled} of ${keys} keys, for want of time`,
-        )
-    } catch (error) {
-      this.#lives = false
-      throw error
-    }
-  }
-
-  async run(load: Load, round: number): Promise<void> {
-    if (!this.#lives) return this.#options.onRun()
-    const { keys, valueBytes, suite } = this.#experiment
-    const { warmUpMs, measureMs } = this.#options
-    const { putPercent, distribution, countSyncs } = load
-    const pace = this.#paceOf(load)
-    const seed = 1 + round
-    const what = { pace, putPercent, distribution, keys, valueBytes, warmUpMs, measureMs, seed }
-    try {
-      const outcome = await this.#session.measure(what, countSyncs)
-      this.#runs.push({ outcome, isEmbedded: this.#session.isEmbedded, pace })
-    } catch (error) {
-      this.#lives = false
-      this.#options.onNote(`${suite}: ${this.#session.system.name} failed: ${messageOf(error)}`)
-    }
-    this.#options.onRun()
-  }
-
-  /** The row of this load. */
-  conclude({ putPercent, distribution, pace }: Load): void {
-    const runs = this.#runs.splice(0)
-    if (runs.length === 0) return
-    const { suite, keys, valueBytes } = this.#experiment
-    const { name: system, nodes } = this.#session.system
-    const row = rowOf({ suite, system, nodes, keys, valueBytes, putPercent, distribution }, runs)
-    if (pace.type === 'closed')
-      this.#capacities.set(putPercent, Math.max(this.#capacityOf(putPercent), row.opsPerSecond))
-    this.#options.onRow(row)
-  }
-
-  async close(): Promise<void> {
-    try {
-      await this.#session.close()
-    } catch (error) {
-      const { suite } = this.#experiment
-      this.#options.onNote(
-        `${suite}: ${this.#session.system.name} did not end: ${messageOf(error)}`,
-      )
-    }
-  }
-
-  #paceOf({ pace, putPercent }: Load): Pace {
-    if (pace.type !== 'share') return pace
-    return { type: 'open', perSecond: Math.max(1, pace.part * this.#capacityOf(putPercent)) }
-  }
-
-  #capacityOf(putPercent: number): number {
-    return this.#capacities.get(putPercent) ?? 0
-  }
-}
-
 /** Of the closed loop. */
-export function closed(callers: number, putPercent: number): Load {
+export function closed(suite: string, callers: number, putPercent: number): Load {
   const pace = { type: 'closed', callers } as const
-  return { pace, putPercent, distribution: 'uniform', countSyncs: false }
+  return { suite, pace, putPercent, distribution: 'uniform', countSyncs: false }
 }
 
 /** Of the open one. */
-export function share(part: number, putPercent: number): Load {
-  return { pace: { type: 'share', part }, putPercent, distribution: 'uniform', countSyncs: false }
+export function share(suite: string, part: number, putPercent: number): Load {
+  const pace = { type: 'share', part } as const
+  return { suite, pace, putPercent, distribution: 'uniform', countSyncs: false }
 }

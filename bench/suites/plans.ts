@@ -2,6 +2,7 @@
 import type { SuiteName } from '../arguments.ts'
 import { single, triple } from '../systems/registry.ts'
 import { onTheLeader, whole } from '../systems/skiff.ts'
+import type { System } from '../systems/system.ts'
 import { closed, type Experiment, type Load, share } from './experiment.ts'
 
 export interface PlanOptions {
@@ -21,63 +22,72 @@ const onlyGets = 0
 const kibibyte = 1_024
 
 export function planOf(suite: SuiteName, { keys, full }: PlanOptions): readonly Experiment[] {
-  const one = { suite, systems: single, keys, valueBytes: singleValueBytes }
-  const three = { suite, systems: triple, keys: tripleKeys, valueBytes: tripleValueBytes }
+  const one = { systems: single, keys, valueBytes: singleValueBytes }
+  const three = { systems: triple, keys: tripleKeys, valueBytes: tripleValueBytes }
   switch (suite) {
     case 'put1':
-      return [{ ...one, loads: callerCounts.map((callers) => closed(callers, onlyPuts)) }]
+      return [{ ...one, loads: byCallers(suite, onlyPuts) }]
     case 'put3':
-      return [{ ...three, loads: callerCounts.map((callers) => closed(callers, onlyPuts)) }]
+      return [{ ...three, loads: byCallers(suite, onlyPuts) }]
     case 'read1':
-      return [{ ...one, loads: callerCounts.map((callers) => closed(callers, onlyGets)) }]
+      return [{ ...one, loads: byCallers(suite, onlyGets) }]
     case 'read3':
-      return [{ ...three, loads: callerCounts.map((callers) => closed(callers, onlyGets)) }]
+      return [{ ...three, loads: byCallers(suite, onlyGets) }]
     case 'mixed':
       return [one, three].map((experiment) => ({ ...experiment, loads: mixedLoads }))
     case 'scale-keys':
       return keyScale(full).map((count) => ({ ...one, keys: count, loads: keyLoads }))
     case 'scale-value':
-      return valueSizes.flatMap((valueBytes) => valueScale(suite, valueBytes))
+      return valueSizes.flatMap(valueScale)
     case 'scale-nodes':
-      return nodeScale(suite)
+      return [nodeScale]
     case 'latency':
       return [one, three].map((experiment) => ({ ...experiment, loads: latencyLoads }))
     case 'overload':
       return [one, three].map(({ systems, ...rest }) => ({
         ...rest,
-        systems: systems.filter(({ name }) => name.startsWith('skiff,')),
+        systems: systems.filter(isOurs),
         loads: overloadLoads,
       }))
     case 'workers':
-      return workerScale(suite)
+      return workerScale
     default:
       return []
   }
 }
 
+function isOurs({ name }: System): boolean {
+  return name.startsWith('skiff,')
+}
+
 // ── Loads ───────────────────────────────────────────────────────────────────────────────────────
+
+function byCallers(suite: SuiteName, putPercent: number): Load[] {
+  return callerCounts.map((callers) => closed(suite, callers, putPercent))
+}
 
 const mixedLoads: readonly Load[] = [5, 50].flatMap((putPercent) =>
   [64, 1_000].map((callers) => ({
-    ...closed(callers, putPercent),
+    ...closed('mixed', callers, putPercent),
     distribution: 'zipfian' as const,
   })),
 )
 
 /** After the ceiling, of which the others are parts. */
 const latencyLoads: readonly Load[] = [
-  closed(1_000, onlyPuts),
-  ...[0.25, 0.5, 0.75].map((part) => share(part, onlyPuts)),
+  closed('latency', 1_000, onlyPuts),
+  ...[0.25, 0.5, 0.75].map((part) => share('latency', part, onlyPuts)),
 ]
 
 const overloadTimes = 10
-const overloadLoads: readonly Load[] = [closed(1_000, onlyPuts), share(overloadTimes, onlyPuts)]
+const overloadLoads: readonly Load[] = [
+  closed('overload', 1_000, onlyPuts),
+  share('overload', overloadTimes, onlyPuts),
+]
 
 const keyLoads: readonly Load[] = [
-  counted(closed(1, onlyPuts)),
-  counted(closed(64, onlyPuts)),
-  counted(closed(1_000, onlyPuts)),
-  closed(64, onlyGets),
+  ...byCallers('scale-keys', onlyPuts).map(counted),
+  closed('scale-keys', 64, onlyGets),
 ]
 
 function counted(load: Load): Load {
@@ -105,32 +115,37 @@ const valueSizes: readonly number[] = [
 const underWayBytesMax = 16 * kibibyte ** 2
 const presentBytesMax = 128 * kibibyte ** 2
 
-function valueScale(suite: SuiteName, valueBytes: number): Experiment[] {
-  const keys = Math.min(10_000, Math.floor(presentBytesMax / valueBytes))
+function valueScale(valueBytes: number): Experiment {
+  const keys = Math.min(tripleKeys, Math.floor(presentBytesMax / valueBytes))
   const most = Math.max(1, Math.floor(underWayBytesMax / valueBytes))
-  const callers = [...new Set([1, 64, 1_000].map((count) => Math.min(count, most)))]
-  const loads = callers.map((count) => counted(closed(count, onlyPuts)))
-  const [ours, ...others] = single
-  const systems = [ours, onTheLeader(), ...others].filter((system) => system !== undefined)
-  return [{ suite, systems, keys, valueBytes, loads }]
+  const callers = [...new Set(callerCounts.map((count) => Math.min(count, most)))]
+  const loads = callers.map((count) => counted(closed('scale-value', count, onlyPuts)))
+  return { systems: [...single, onTheLeader()], keys, valueBytes, loads }
 }
 
-function nodeScale(suite: SuiteName): Experiment[] {
-  const systems = [whole(1), whole(3), onTheLeader(3), whole(5), onTheLeader(5)]
-  const loads = callerCounts.map((callers) => counted(closed(callers, onlyPuts)))
-  return [{ suite, systems, keys: tripleKeys, valueBytes: tripleValueBytes, loads }]
+const nodeScale: Experiment = {
+  systems: [whole(1), whole(3), onTheLeader(3), whole(5), onTheLeader(5)],
+  keys: tripleKeys,
+  valueBytes: tripleValueBytes,
+  loads: byCallers('scale-nodes', onlyPuts).map(counted),
 }
 
-function workerScale(suite: SuiteName): Experiment[] {
-  const counts = [1, 2, 3]
-  const systems = [
-    ...counts.map((workers) => whole(1, workers)),
-    ...counts.map((workers) => onTheLeader(3, workers)),
-  ]
-  const loads = callerCounts.map((callers) => closed(callers, onlyPuts))
-  const large = [closed(1, onlyPuts), closed(64, onlyPuts)]
-  return [
-    { suite, systems, keys: tripleKeys, valueBytes: singleValueBytes, loads },
-    { suite, systems, keys: 1_000, valueBytes: 16 * kibibyte, loads: large },
-  ]
-}
+const workerSystems: readonly System[] = [
+  ...[1, 2, 3].map((workers) => whole(1, workers)),
+  ...[1, 2, 3].map((workers) => onTheLeader(3, workers)),
+]
+
+const workerScale: readonly Experiment[] = [
+  {
+    systems: workerSystems,
+    keys: tripleKeys,
+    valueBytes: singleValueBytes,
+    loads: byCallers('workers', onlyPuts),
+  },
+  {
+    systems: workerSystems,
+    keys: 1_000,
+    valueBytes: 16 * kibibyte,
+    loads: [1, 64].map((callers) => closed('workers', callers, onlyPuts)),
+  },
+]
