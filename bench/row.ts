@@ -22,6 +22,9 @@ export interface Row {
   readonly cpuSecondsPerMillion: number
   /** Of the program that makes the load, where it is not part of the system. */
   readonly generatorCpuSecondsPerMillion: number | null
+  /** Of them, of the main thread where the callers are, and of the busiest thread beside it. */
+  readonly mainCpuSecondsPerMillion: number | null
+  readonly busiestOtherCpuSecondsPerMillion: number | null
   /** Of all processes of the system; what they share counts in each. */
   readonly rssMiB: number
   readonly writtenBytesPerOperation: number

@@ -1,5 +1,5 @@
 /** What processes have spent, all their threads together, as /proc has it. Elsewhere only this process can tell. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 export interface Usage {
   readonly cpuSeconds: number
@@ -26,14 +26,24 @@ export function usageOf(pids: readonly number[]): Usage {
 
 function usageOfOne(pid: number): Usage {
   if (!hasProc) return pid === process.pid ? ownUsage() : nothing
-  const stat = read(pid, 'stat')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const ticks = Number(fields[userTicksAt] ?? 0) + Number(fields[userTicksAt + 1] ?? 0)
   return {
-    cpuSeconds: ticks / ticksPerSecond,
+    cpuSeconds: secondsIn(read(pid, 'stat')),
     writtenBytes: numberIn(read(pid, 'io'), /^write_bytes: (\d+)/m),
     rssMiB: (numberIn(read(pid, 'status'), /^VmRSS:\s+(\d+) kB/m) * 1_024) / mebibyte,
   }
+}
+
+/** CPU seconds of each thread of this process, by its id; that of the main thread is the id of the process. */
+export function threadSeconds(): ReadonlyMap<number, number> {
+  if (!hasProc) return new Map()
+  const threads = readdirSync('/proc/self/task').map(Number)
+  return new Map(threads.map((id) => [id, secondsIn(read(process.pid, `task/${id}/stat`))]))
+}
+
+function secondsIn(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const ticks = Number(fields[userTicksAt] ?? 0) + Number(fields[userTicksAt + 1] ?? 0)
+  return ticks / ticksPerSecond
 }
 
 const nothing: Usage = { cpuSeconds: 0, writtenBytes: 0, rssMiB: 0 }
@@ -44,10 +54,13 @@ function ownUsage(): Usage {
   return { cpuSeconds: (user + system) / 1e6, writtenBytes: 0, rssMiB }
 }
 
-/** Empty where the process has ended. */
+/** Empty where the process, or the thread, has ended. */
 function read(pid: number, name: string): string {
-  const path = `/proc/${pid}/${name}`
-  return existsSync(path) ? readFileSync(path, 'utf8') : ''
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 function numberIn(text: string, pattern: RegExp): number {

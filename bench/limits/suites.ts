@@ -79,6 +79,8 @@ function rowOf(
     open: null,
     ...measured,
     generatorCpuSecondsPerMillion: null,
+    mainCpuSecondsPerMillion: null,
+    busiestOtherCpuSecondsPerMillion: null,
     syncsPerOperation: null,
     spread: {
       opsPerSecond: [opsPerSecond, opsPerSecond],

@@ -57,8 +57,12 @@ export interface Spent {
   readonly rssMiB: number
 }
 
-/** Of the main thread of the program that makes the load. */
+/** Of the program that makes the load. */
 export interface ThreadHealth {
+  /** CPU seconds of its main thread, and of the busiest beside it. */
+  readonly mainSeconds: number
+  readonly busiestOtherSeconds: number
+  /** Of its main thread: pauses for garbage, and how late its event loop was. */
   readonly collections: number
   readonly collectionsMs: number
   readonly longestCollectionMs: number

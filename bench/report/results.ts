@@ -36,8 +36,8 @@ within one run mean anything.
 One program makes the load for every system. _In process_: that program holds the store, or, on the leader, one of three members, each of
 which is a process. _Over the network_: it is a learner, and each call crosses a socket to the leader and back. Callers form a closed loop: each waits for its answer, then goes on;
 a put is answered when it is durable, a read is linearizable. In the open loop operations begin when they are due, and latency counts from then. Systems that are compared
-were measured one right after the other, some rounds of them; numbers are medians. CPU seconds are those of all processes of the system per million operations, those of callers in a
-program of their own beside them; RSS is the sum over the processes, with mapped files. Syncs are calls of fdatasync, fsync and msync in all processes; LMDB writes its meta page through O_DSYNC besides, once per commit. An election, a failure or a peer that
+were measured one right after the other, some rounds of them; numbers are medians. CPU seconds are those of all processes of the system per million operations, of them the main thread's where the callers
+are, and the busiest other's; those of callers in a program of their own beside them; RSS is the sum over the processes, with mapped files. Syncs are calls of fdatasync, fsync and msync in all processes; LMDB writes its meta page through O_DSYNC besides, once per commit. An election, a failure or a peer that
 is missing stands below the table; where nothing stands there was none.`
 
 function titleOf(suite: SuiteName): string {

@@ -60,6 +60,12 @@ const columns: readonly OptionalColumn[] = [
   { title: 'p99.9 ms', isTold: always, text: ({ p999Ms }) => figures(p999Ms) },
   { title: 'CPU s/M', isTold: always, text: (row) => figures(row.cpuSecondsPerMillion) },
   {
+    title: 'main + busiest other',
+    isTold: (row) => row.mainCpuSecondsPerMillion !== null,
+    text: ({ mainCpuSecondsPerMillion: main, busiestOtherCpuSecondsPerMillion: other }) =>
+      main === null || other === null ? '' : `${figures(main)} + ${figures(other)}`,
+  },
+  {
     title: 'callers’ CPU',
     isTold: (row) => row.generatorCpuSecondsPerMillion !== null,
     text: (row) => orNothing(row.generatorCpuSecondsPerMillion),

@@ -50,6 +50,9 @@ export function rowOf({ putPercent, ...named }: Named, runs: readonly Run[]): Ro
     spread: spreadOf(measured),
     runs: measured,
     limit: null,
+    mainCpuSecondsPerMillion: first?.isEmbedded === true ? ofThread(runs, 'mainSeconds') : null,
+    busiestOtherCpuSecondsPerMillion:
+      first?.isEmbedded === true ? ofThread(runs, 'busiestOtherSeconds') : null,
     threads: first?.isEmbedded === true ? worstOf(runs) : null,
     notes: notesOf(runs),
   }
@@ -74,6 +77,15 @@ function measuredOf({ outcome: { result }, isEmbedded }: Run): Measured {
     rssMiB: of((spent) => spent.rssMiB),
     writtenBytesPerOperation: of((spent) => spent.writtenBytes) / operations,
   }
+}
+
+function ofThread(runs: readonly Run[], which: 'mainSeconds' | 'busiestOtherSeconds'): number {
+  return medianOf(
+    runs.map(
+      ({ outcome: { result } }) =>
+        (result.threads[which] * million) / Math.max(1, result.operations),
+    ),
+  )
 }
 
 function generatorCpu({ outcome: { result } }: Run): number {
@@ -115,6 +127,8 @@ function worstOf(runs: readonly Run[]): ThreadHealth {
   const most = (pick: (health: ThreadHealth) => number) =>
     Math.max(...runs.map(({ outcome }) => pick(outcome.result.threads)))
   return {
+    mainSeconds: most(({ mainSeconds }) => mainSeconds),
+    busiestOtherSeconds: most(({ busiestOtherSeconds }) => busiestOtherSeconds),
     collections: most(({ collections }) => collections),
     collectionsMs: most(({ collectionsMs }) => collectionsMs),
     longestCollectionMs: most(({ longestCollectionMs }) => longestCollectionMs),

@@ -84,6 +84,8 @@ function rowOf(
     distribution: 'uniform',
     ...measured,
     generatorCpuSecondsPerMillion: null,
+    mainCpuSecondsPerMillion: null,
+    busiestOtherCpuSecondsPerMillion: null,
     syncsPerOperation: null,
     spread: { opsPerSecond: once(opsPerSecond), p50Ms: once(p50Ms), p99Ms: once(p99Ms) },
     runs: [measured],

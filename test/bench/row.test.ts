@@ -86,6 +86,8 @@ function run(operations: number, isEmbedded: boolean, syncs: number | null): Run
     generator: { cpuSeconds: 1, writtenBytes: 1_000, rssMiB: 10 },
     others: { cpuSeconds: 3, writtenBytes: 5_000, rssMiB: 20 },
     threads: {
+      mainSeconds: 0.5,
+      busiestOtherSeconds: 0.25,
       collections: 0,
       collectionsMs: 0,
       longestCollectionMs: 0,
@@ -126,10 +128,13 @@ test('the program that makes the load counts as part of the system where it hold
   const within = rowOf(named, [run(100, true, null)])
   assert.equal(within.cpuSecondsPerMillion, 40_000)
   assert.equal(within.generatorCpuSecondsPerMillion, null)
+  assert.equal(within.mainCpuSecondsPerMillion, 5_000)
+  assert.equal(within.busiestOtherCpuSecondsPerMillion, 2_500)
   assert.equal(within.writtenBytesPerOperation, 60)
   assert.equal(within.syncsPerOperation, null)
   const beside = rowOf(named, [run(100, false, null)])
   assert.equal(beside.cpuSecondsPerMillion, 30_000)
+  assert.equal(beside.mainCpuSecondsPerMillion, null)
   assert.equal(beside.generatorCpuSecondsPerMillion, 10_000)
   assert.equal(beside.rssMiB, 20)
 })

@@ -47,6 +47,8 @@ export function row(system: string, numbers: Numbers): Row {
     p999Ms: 12,
     cpuSecondsPerMillion: 12.345,
     generatorCpuSecondsPerMillion: null,
+    mainCpuSecondsPerMillion: null,
+    busiestOtherCpuSecondsPerMillion: null,
     rssMiB: 321.9,
     writtenBytesPerOperation: 0,
     syncsPerOperation: null,
