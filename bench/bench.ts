@@ -61,6 +61,7 @@ export class Bench {
         this.#note(`${suite}: failed: ${messageOf(error)}`)
       }
     }
+    this.#progress.hide()
     const ratios = ratiosOf(this.#rows)
     const goals = reachedOf(this.#rows, ratios)
     if (ratios.length > 0) console.log(`\n${renderRatios(ratios)}`)

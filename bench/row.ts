@@ -115,7 +115,10 @@ function ratiosBetween(row: Row, peer: Row): Ratio[] {
   return metrics.flatMap((metric) => {
     const each = row.runs.flatMap((run, n) => {
       const beside = peer.runs[n]
-      return beside === undefined || beside[metric] === 0 ? [] : run[metric] / beside[metric]
+      // Where nothing ended there is no latency.
+      return beside === undefined || beside[metric] === 0 || run[metric] === 0
+        ? []
+        : run[metric] / beside[metric]
     })
     if (each.length === 0) return []
     const [least, most] = [Math.min(...each), Math.max(...each)]

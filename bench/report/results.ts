@@ -6,6 +6,7 @@ import { renderCount } from '../../src/cli/report.ts'
 import { type SuiteName, suiteNames, suites } from '../arguments.ts'
 import type { MemoryReport } from '../memory.ts'
 import { renderGoals } from './goals.ts'
+import { renderGrowth } from './growth.ts'
 import { hasLife, noLife, renderLife } from './life.ts'
 import type { BenchReport } from './report.ts'
 import { renderRatios, renderRows } from './rows.ts'
@@ -65,12 +66,18 @@ function suitePart(suite: SuiteName, report: BenchReport): string[] {
   const notes = report.notes.filter((note) => note.startsWith(`${suite}: `))
   const contents = [
     ...(rows.length === 0 ? [] : [renderRows(rows)]),
+    ...growthIn(suite, rows),
     ...(ratios.length === 0 ? [] : [renderRatios(ratios)]),
     ...lifeOf(suite, report),
     ...(notes.length === 0 ? [] : [bullets(notes)]),
   ]
   if (contents.length === 0) return []
   return [[titleOf(suite), renderFacts(report), ...contents].join('\n\n')]
+}
+
+function growthIn(suite: SuiteName, rows: BenchReport['rows']): string[] {
+  const growth = renderGrowth(suite, rows)
+  return growth === null ? [] : [growth]
 }
 
 function lifeOf(suite: SuiteName, { memory, life }: BenchReport): string[] {

@@ -143,11 +143,14 @@ function notesOf(runs: readonly Run[]): string[] {
   return [...new Set(all)]
 }
 
-function failuresOf({ failures, firstFailure, missed, called }: LoadResult): string[] {
-  const late =
-    missed > missedPart * called
-      ? [`${missed} were due but never called: the callers' thread came no further`]
-      : []
+function failuresOf(result: LoadResult): string[] {
+  const { operations, failures, firstFailure, missed, called } = result
   const each = Object.entries(failures).map(([code, count]) => `${count} failed with ${code}`)
-  return each.length === 0 ? late : [`${each.join(', ')} (first: ${firstFailure})`, ...late]
+  return [
+    ...(operations === 0 ? ['nothing ended while it was measured'] : []),
+    ...(each.length === 0 ? [] : [`${each.join(', ')} (first: ${firstFailure})`]),
+    ...(missed > missedPart * called
+      ? [`${missed} were due but never called: the callers' thread came no further`]
+      : []),
+  ]
 }

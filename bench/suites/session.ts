@@ -11,6 +11,8 @@ import type { RunningSystem, System } from '../systems/system.ts'
 /** For keys that are there before anything is measured. Slow systems get no more than they manage. */
 const fillMsMax = 60_000
 const pollMs = 250
+/** Of a measurement behind its end, and of an end: whoever takes longer has failed. */
+const patienceMs = 60_000
 
 export type Profile = Omit<LoadProfile, 'pids'>
 
@@ -66,7 +68,8 @@ export class Session {
   async measure(profile: Profile, countSyncs: boolean): Promise<Outcome> {
     const { pids } = this.#running
     const before = await this.#running.reign()
-    const measure = () => this.#generator.call('measure', { ...profile, pids })
+    const msMax = profile.warmUpMs + profile.measureMs + patienceMs
+    const measure = () => within(msMax, this.#generator.call('measure', { ...profile, pids }))
     const { value: result, syncs } = countSyncs
       ? await countingSyncs(this.#systemPids(), measure)
       : { value: await measure(), syncs: null }
@@ -82,7 +85,7 @@ export class Session {
 
   async close(): Promise<void> {
     try {
-      if (!this.#generator.hasExited) await this.#generator.close()
+      if (!this.#generator.hasExited) await within(patienceMs, this.#generator.close())
     } finally {
       await this.destroy()
     }
@@ -104,5 +107,18 @@ export class Session {
       progress.update(await this.#generator.call('filled'), keys)
       await sleep(pollMs)
     }
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const late = new AbortController()
+  const timeout = sleep(ms, null, { signal: late.signal }).then(() => {
+    throw new Error(`no end after ${ms} ms`)
+  })
+  try {
+    return await Promise.race([work, timeout])
+  } finally {
+    late.abort()
+    await timeout.catch(() => undefined)
   }
 }
