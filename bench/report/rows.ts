@@ -9,7 +9,7 @@ interface FixedColumn extends Column<Row> {
 }
 
 const fixedColumns: readonly FixedColumn[] = [
-  { title: 'system', width: 37, text: ({ system }) => system },
+  { title: 'system', width: 42, text: ({ system }) => system },
   { title: 'value', width: 7, text: ({ valueBytes }) => size(valueBytes) },
   { title: 'work', width: 8, text: ({ work }) => work },
   { title: 'callers', width: 9, text: callersOf },
