@@ -18,6 +18,11 @@ interface MemberAddress {
   readonly peer: string
 }
 
+interface Leader {
+  readonly address: string
+  readonly term: bigint
+}
+
 const members = 3
 const host = '127.0.0.1'
 /** Of its default, 2 GiB, the old values of a run's puts would fill much; the most that etcd advises. */
@@ -41,8 +46,9 @@ export const etcd: Peer = {
 /** To the leader. */
 export async function connect(target: string): Promise<PeerClient> {
   const { members }: Target = JSON.parse(target)
-  const { leader } = await findLeader(members)
-  return connectMember(leader)
+  const leader = await findLeader(members)
+  if (leader === null) throw new Error('etcd has no leader')
+  return connectMember(leader.address)
 }
 
 async function startEtcd(dir: string): Promise<RunningPeer> {
@@ -54,13 +60,14 @@ async function startEtcd(dir: string): Promise<RunningPeer> {
   }
   try {
     const clients = addresses.map(({ client }) => client)
-    await Promise.all(servers.map((server) => server.untilReady(() => findLeader(clients))))
+    const isLed = async () => (await findLeader(clients)) ?? undefined
+    await Promise.all(servers.map((server) => server.untilReady(isLed)))
     const target: Target = { members: clients }
     return {
       target: JSON.stringify(target),
       pids: servers.map(({ pid }) => pid),
       stop,
-      reign: async () => (await findLeader(clients)).reign,
+      reign: () => reignOf(clients),
     }
   } catch (error) {
     await stop()
@@ -94,14 +101,16 @@ function startMember(dir: string, { name, client, peer }: MemberAddress, all: st
   return new ServerProcess(program() ?? 'etcd', args)
 }
 
-/** The member that all three hold for the leader, and its term. */
-async function findLeader(members: readonly string[]): Promise<{ leader: string; reign: string }> {
-  const statuses = await Promise.all(members.map(statusOf))
-  const leaders = new Set(statuses.map(({ leaderId }) => leaderId))
-  const leader = members[statuses.findIndex(({ id }) => leaders.has(id))]
-  if (leaders.size !== 1 || leader === undefined) throw new Error('no leader that all agree on')
-  const term = Math.max(...statuses.map(({ term }) => Number(term)))
-  return { leader, reign: `${leader} in term ${term}` }
+async function reignOf(members: readonly string[]): Promise<string> {
+  const leader = await findLeader(members)
+  return leader === null ? 'nobody' : `${leader.address} in term ${leader.term}`
+}
+
+/** The member that all hold for the leader, or `null`. */
+async function findLeader(addresses: readonly string[]): Promise<Leader | null> {
+  const ask = async (address: string) => ({ address, ...(await statusOf(address)) })
+  const statuses = await Promise.all(addresses.map(ask))
+  return statuses.find(({ id }) => statuses.every(({ leaderId }) => leaderId === id)) ?? null
 }
 
 function program(): string | null {

@@ -81,11 +81,11 @@ export function findProgram(name: string): string | null {
 }
 
 /** Ports that nobody listens on. All are held until the last is found, so that they differ. */
-export async function freePorts(count: number, host = '127.0.0.1'): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, host))
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
   return Promise.all(
     servers.map(async (server) => {
-      await once(server, 'listening')
       const address = server.address()
       if (address === null || typeof address === 'string') throw new Error('no port')
       await new Promise((resolve) => server.close(resolve))

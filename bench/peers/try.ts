@@ -38,6 +38,7 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      help: { type: 'boolean' },
       callers: { type: 'string', default: '64' },
       seconds: { type: 'string', default: '3' },
       keys: { type: 'string', default: '10000' },
