@@ -52,12 +52,23 @@ const right = 20
 const panelHeight = 170
 const panelGap = 62
 const markLabelHeight = 14
+const legendTop = 14
+const legendLineHeight = 16
 const ticksMax = 6
 /** Points of a curve that are each marked. */
 const markedMax = 40
 const drawingStyle = 'text { font: 12px sans-serif; fill: #222 }'
 /** Told apart also by those who see no red or no green. */
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000']
+const colours = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#e69f00',
+  '#56b4e9',
+  '#000000',
+  '#999999',
+]
 
 interface Span {
   readonly from: number
@@ -105,12 +116,15 @@ export function renderDrawing({ axis, panels, marks }: Drawing): string {
     xAt: scaled(axis.scale, span, left, width - right),
     ticks: axis.ticks ?? ticksOf(span).map((x) => [x, figures(x)] as const),
   }
-  const top = 20 + marks.length * markLabelHeight
+  const legend = legendOf(panels)
+  const marksTop = legend.lines * legendLineHeight
+  const top = marksTop + 34 + marks.length * markLabelHeight
   const height = top + panels.length * (panelHeight + panelGap)
   const bottom = height - panelGap
   const middle = (span.from + span.to) / 2
   return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
-${marks.map((mark, n) => renderMark(mark, n, place.xAt(mark.x), mark.x > middle, bottom)).join('\n')}
+${legend.svg.join('\n')}
+${marks.map((mark, n) => renderMark(mark, marksTop + 14 + n * markLabelHeight, place.xAt(mark.x), mark.x > middle, bottom)).join('\n')}
 ${panels.map((panel, n) => renderPanel(panel, place, top + n * (panelHeight + panelGap))).join('\n')}
 <text x="${width - right}" y="${bottom + 32}" text-anchor="end">${escaped(axis.title)}</text>
 </svg>`
@@ -136,7 +150,6 @@ function renderPanel({ title, unit, scale, curves }: Panel, place: Place, top: n
   })
   return [
     `<text x="${left}" y="${top - 8}" font-weight="bold">${escaped(`${title} (${unit})`)}</text>`,
-    ...legendOf(curves, top - 8),
     ...yTicks.map((y) => gridLine(yAt(y), figures(y))),
     ...place.ticks.map(([x, label]) => axisLabel(place.xAt(x), top + panelHeight, label)),
     ...lines,
@@ -158,13 +171,19 @@ function renderCurve(
   return [line, ...dots].join('')
 }
 
-function legendOf(curves: readonly Curve[], y: number): string[] {
-  let x = left + 330
-  return curves.map(({ name, colour }) => {
-    const entry = `<text x="${x}" y="${y}" style="fill:${colourOf(colour)}">■ ${escaped(name)}</text>`
-    x += 26 + 6 * name.length
+/** Once for all panels: a curve of one name looks the same in each. As many lines as it takes. */
+function legendOf(panels: readonly Panel[]): { readonly svg: string[]; readonly lines: number } {
+  const names = new Map(panels.flatMap(({ curves }) => curves.map((curve) => [curve.name, curve])))
+  let [x, line] = [left, 0]
+  const svg = [...names.values()].map(({ name, colour }) => {
+    const length = 26 + 6.5 * name.length
+    if (x > left && x + length > width) [x, line] = [left, line + 1]
+    const y = legendTop + line * legendLineHeight
+    const entry = `<text x="${round(x)}" y="${y}" style="fill:${colourOf(colour)}">■ ${escaped(name)}</text>`
+    x += length
     return entry
   })
+  return { svg, lines: svg.length === 0 ? 0 : line + 1 }
 }
 
 function gridLine(y: number, label: string): string {
@@ -180,14 +199,13 @@ function axisLabel(x: number, bottom: number, label: string): string {
 /** Each label on a line of its own, so that none covers another. */
 function renderMark(
   { label }: Mark,
-  n: number,
+  y: number,
   x: number,
   isLate: boolean,
   bottom: number,
 ): string {
   const at = round(x)
   const anchor = isLate ? 'end' : 'start'
-  const y = 14 + n * markLabelHeight
   return `<line x1="${at}" x2="${at}" y1="${y - 8}" y2="${bottom}" stroke="#999" stroke-dasharray="3 3"/><text x="${at + (isLate ? -4 : 4)}" y="${y}" text-anchor="${anchor}">${escaped(label)}</text>`
 }
 

@@ -41,13 +41,15 @@ export function chartsOf(rows: readonly Row[]): Chart[] {
 
 /** For the README: the ceilings of puts. `null` where they were not measured. */
 export function pictureOf(rows: readonly Row[]): Drawing | null {
-  const panels = ['put1', 'put3'].flatMap((suite) => {
+  const suites = ['put1', 'put3']
+  const all = suites.flatMap((suite) => closedRows(rows, suite))
+  const panels = suites.flatMap((suite) => {
     const own = closedRows(rows, suite)
     if (own.length === 0) return []
     const title = suite === 'put1' ? 'one node, 100 B' : 'three nodes, 256 B'
-    return [panelOf({ ...throughput, title: `puts, ${title}` }, own, ({ callers }) => callers)]
+    return [panelOf({ ...throughput, title: `puts, ${title}` }, own, ({ callers }) => callers, all)]
   })
-  return panels.length === 0 ? null : { axis: callersAxis(rows), panels, marks: [] }
+  return panels.length === 0 ? null : { axis: callersAxis(all), panels, marks: [] }
 }
 
 function callersChart(suite: string, rows: readonly Row[]): Chart {
@@ -166,12 +168,18 @@ function callersAxis(rows: readonly Row[]): Axis {
   return { title: 'callers', scale: 'logarithmic', ticks }
 }
 
-function panelOf(measure: Measure, rows: readonly Row[], xOf: (row: Row) => number): Panel {
+/** `all`: of which rows the curves are told apart by their colours. */
+function panelOf(
+  measure: Measure,
+  rows: readonly Row[],
+  xOf: (row: Row) => number,
+  all: readonly Row[] = rows,
+): Panel {
   const names = distinct(rows.map(curveName))
   const curves = names.map((name): Curve => {
     const own = rows.filter((row) => isOnCurve(row, name)).toSorted((a, b) => xOf(a) - xOf(b))
     const points = own.map((row) => [xOf(row), measure.of(row)] as const)
-    return { name, colour: colourOf(name, rows), points }
+    return { name, colour: colourOf(name, all), points }
   })
   return { title: measure.title, unit: measure.unit, scale: 'logarithmic', curves }
 }

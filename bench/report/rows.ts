@@ -162,7 +162,9 @@ export function renderRatios(ratios: readonly Ratio[]): string {
 
 function timesOf(ratio: Ratio | undefined): string {
   if (ratio === undefined) return ''
-  return `${times(ratio.ratio)} (${figures(ratio.least)}–${figures(ratio.most)})`
+  const { least, most } = ratio
+  const between = least === most ? '' : ` (${figures(least)}–${figures(most)})`
+  return `${times(ratio.ratio)}${between}`
 }
 
 function linesOf(ratios: readonly Ratio[]): RatioLine[] {

@@ -65,9 +65,9 @@ const timing = { perSecond: 1_000, p99Ms: 1, p999Ms: 1, cpuSecondsPerMillion: 1 
 
 export const limits: Limits = {
   commits: [
-    { puts: 1, valueBytes: 100, ...timing, p50Ms: 0.2 },
+    { puts: 1, valueBytes: 100, ...timing, p50Ms: 0.25 },
     { puts: 64, valueBytes: 100, ...timing, p50Ms: 0.64, perSecond: 100_000 },
   ],
-  hop: { ...timing, p50Ms: 0.1 },
-  socket: { ...timing, p50Ms: 0.1 },
+  hop: { ...timing, p50Ms: 0.25 },
+  socket: { ...timing, p50Ms: 0.25 },
 }
