@@ -75,7 +75,7 @@ export class Window {
   }
 
   failed(code: string, message: string): void {
-    if (this.#end !== null) return
+    if (!this.#isCounting) return
     this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1)
     this.#firstFailure ??= message
   }

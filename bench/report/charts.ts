@@ -59,6 +59,10 @@ function callersChart(suite: string, rows: readonly Row[]): Chart {
   return { title: `${suite}: by callers`, drawing: { axis: callersAxis(rows), panels, marks: [] } }
 }
 
+const decadeTicks = [10, 100, 1_000, 10_000, 100_000, 1_000_000].map(
+  (x) => [x, renderCount(x)] as const,
+)
+
 const percentiles = [
   { label: 'p50', of: ({ p50Ms }: Row) => p50Ms },
   { label: 'p99', of: ({ p99Ms }: Row) => p99Ms },
@@ -81,28 +85,21 @@ function percentilesChart(suite: string, rows: readonly Row[]): Chart {
 }
 
 function mixedCharts(rows: readonly Row[]): Chart[] {
-  const own = closedRows(rows, 'mixed')
-  return distinct(
-    own.map(({ work, nodes }) => `${work}, ${nodes === 1 ? 'one node' : 'three nodes'}`),
-  ).map((title) => {
-    const these = own.filter(
-      ({ work, nodes }) => `${work}, ${nodes === 1 ? 'one node' : 'three nodes'}` === title,
-    )
-    return { ...callersChart('mixed', these), title: `mixed: ${title}` }
-  })
+  return grouped(
+    closedRows(rows, 'mixed'),
+    ({ work, valueBytes }) => `${work}, ${size(valueBytes)}`,
+  ).map(([load, own]) => ({ ...callersChart('mixed', own), title: `mixed: ${load}` }))
 }
 
 /** By how much was due. */
 function openCharts(rows: readonly Row[]): Chart[] {
   const own = rows.filter(({ suite, open }) => suite === 'latency' && open !== null)
-  return distinct(own.map(({ nodes }) => nodes)).map((nodes) => {
-    const these = own.filter((row) => row.nodes === nodes)
+  return grouped(own, ({ valueBytes }) => size(valueBytes)).map(([load, these]) => {
     const panels = [p50, p99].map((measure) =>
       panelOf(measure, these, ({ open }) => open?.duePerSecond ?? 0),
     )
-    const axis: Axis = { title: 'due per second', scale: 'logarithmic', ticks: null }
-    const title = `latency: open loop, ${nodes === 1 ? 'one node' : `${nodes} nodes`}`
-    return { title, drawing: { axis, panels, marks: [] } }
+    const axis: Axis = { title: 'due per second', scale: 'logarithmic', ticks: decadeTicks }
+    return { title: `latency: open loop, ${load}`, drawing: { axis, panels, marks: [] } }
   })
 }
 
@@ -141,8 +138,7 @@ const scales: readonly Scale[] = [
 function scaleCharts(rows: readonly Row[]): Chart[] {
   return scales.flatMap(({ suite, title, scale, of, label }) => {
     const own = closedRows(rows, suite)
-    return distinct(own.map(loadOf)).map((load) => {
-      const these = own.filter((row) => loadOf(row) === load)
+    return grouped(own, loadOf).map(([load, these]) => {
       const measures = [throughput, p50, p99, cpu, written, syncs]
       const panels = measures
         .filter((measure) => these.some((row) => (measure.of(row) ?? 0) > 0))
@@ -196,6 +192,14 @@ function isOnCurve(row: Row, name: string): boolean {
 
 function colourOf(name: string, rows: readonly Row[]): number {
   return distinct(rows.map(curveName)).indexOf(name)
+}
+
+/** In the order in which the names come first. */
+function grouped(rows: readonly Row[], nameOf: (row: Row) => string): [name: string, Row[]][] {
+  return distinct(rows.map(nameOf)).map((name) => [
+    name,
+    rows.filter((row) => nameOf(row) === name),
+  ])
 }
 
 function distinct<T>(values: readonly T[]): T[] {

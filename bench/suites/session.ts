@@ -80,7 +80,8 @@ export class Session {
 
   watch(watchers: number, profile: Profile): Promise<WatchResult> {
     const load = { ...profile, pids: this.#running.pids }
-    return this.#generator.call('watch', { watchers, load })
+    const msMax = profile.warmUpMs + profile.measureMs + patienceMs
+    return within(msMax, this.#generator.call('watch', { watchers, load }))
   }
 
   async close(): Promise<void> {
