@@ -19,7 +19,7 @@ export interface Axis {
   readonly title: string
   /** Logarithmic: all of it is above 0. */
   readonly scale: Scale
-  /** What is written below it; `null`: round numbers. */
+  /** What is written below it; `null`: round numbers, or powers of ten. */
   readonly ticks: readonly (readonly [x: number, label: string])[] | null
 }
 
@@ -111,10 +111,13 @@ export function renderSvg(drawing: Drawing): string {
 
 export function renderDrawing({ axis, panels, marks }: Drawing): string {
   const xs = panels.flatMap(({ curves }) => curves.flatMap(({ points }) => points.map(([x]) => x)))
-  const span = spanOf([...xs, ...marks.map(({ x }) => x), ...(axis.ticks ?? []).map(([x]) => x)])
+  const all = [...xs, ...marks.map(({ x }) => x)]
+  const round = axis.scale === 'linear' ? ticksOf(spanOf(all)) : decades(decadesOf(all))
+  const ticks = axis.ticks ?? round.map((x) => [x, figures(x)] as const)
+  const span = spanOf([...all, ...ticks.map(([x]) => x)])
   const place: Place = {
     xAt: scaled(axis.scale, span, left, width - right),
-    ticks: axis.ticks ?? ticksOf(span).map((x) => [x, figures(x)] as const),
+    ticks,
   }
   const legend = legendOf(panels)
   const marksTop = legend.lines * legendLineHeight
