@@ -112,8 +112,8 @@ export function renderSvg(drawing: Drawing): string {
 export function renderDrawing({ axis, panels, marks }: Drawing): string {
   const xs = panels.flatMap(({ curves }) => curves.flatMap(({ points }) => points.map(([x]) => x)))
   const all = [...xs, ...marks.map(({ x }) => x)]
-  const round = axis.scale === 'linear' ? ticksOf(spanOf(all)) : decades(decadesOf(all))
-  const ticks = axis.ticks ?? round.map((x) => [x, figures(x)] as const)
+  const roundNumbers = axis.scale === 'linear' ? ticksOf(spanOf(all)) : decades(decadesOf(all))
+  const ticks = axis.ticks ?? roundNumbers.map((x) => [x, figures(x)] as const)
   const span = spanOf([...all, ...ticks.map(([x]) => x)])
   const place: Place = {
     xAt: scaled(axis.scale, span, left, width - right),
