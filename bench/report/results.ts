@@ -3,7 +3,7 @@
  */
 
 import { renderCount } from '../../src/cli/report.ts'
-import { type SuiteName, suiteNames, suites } from '../arguments.ts'
+import { type SuiteName, suiteNames, suites, suitesByDefault } from '../arguments.ts'
 import type { MemoryReport } from '../memory.ts'
 import { renderGoals } from './goals.ts'
 import { renderGrowth } from './growth.ts'
@@ -45,8 +45,10 @@ function titleOf(suite: SuiteName): string {
   return `# ${suite}: ${suites[suite]}`
 }
 
+/** Of a run that measured them all; of another they stand with its suites. */
 function goalsPart(report: BenchReport): string[] {
-  if (report.goals.length === 0) return []
+  const measuredSuites = new Set(report.goals.map(({ goal }) => goal.suite))
+  if (!suitesByDefault.every((suite) => measuredSuites.has(suite))) return []
   const met = report.goals.filter(({ isMet }) => isMet === true).length
   const measured = report.goals.filter(({ isMet }) => isMet !== null).length
   return [
@@ -64,8 +66,10 @@ function suitePart(suite: SuiteName, report: BenchReport): string[] {
   const rows = report.rows.filter((row) => row.suite === suite)
   const ratios = report.ratios.filter((ratio) => ratio.suite === suite)
   const notes = report.notes.filter((note) => note.startsWith(`${suite}: `))
+  const goals = report.goals.filter(({ goal }) => goal.suite === suite)
   const contents = [
     ...(rows.length === 0 ? [] : [renderRows(rows)]),
+    ...(goals.length === 0 ? [] : [renderGoals(goals)]),
     ...growthIn(suite, rows),
     ...(ratios.length === 0 ? [] : [renderRatios(ratios)]),
     ...lifeOf(suite, report),
