@@ -13,8 +13,9 @@ const failedMs = 10
 export async function runClosedLoop(
   operation: Operation,
   callers: number,
-  window: Window,
-): Promise<void> {
+  open: () => Window,
+): Promise<Window> {
+  const window = open()
   const loop = new EventLoop()
   const call = async () => {
     let startMs = performance.now()
@@ -38,6 +39,7 @@ export async function runClosedLoop(
   }
   try {
     await Promise.all(Array.from({ length: callers }, call))
+    return window
   } finally {
     loop.close()
   }

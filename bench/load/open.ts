@@ -17,18 +17,18 @@ const callsPerTurnMax = 2_048
 const pendingMax = 400_000
 const seed = 20_251
 
+/** `open` makes the window, once all is ready for it. */
 export async function runOpenLoop(
   operation: Operation,
   perSecond: number,
-  window: Window,
-): Promise<void> {
+  open: () => Window,
+): Promise<Window> {
   const schedule = new Schedule(perSecond, randomIntegers(seed))
-  const pacer = new Pacer()
+  const pacer = await Pacer.start()
   const unanswered = new Unanswered()
+  const window = open()
+  const startMs = performance.now()
   try {
-    // The thread is there once it has slept.
-    await pacer.sleepUntil(performance.now())
-    const startMs = performance.now()
     while (window.isOpen(performance.now())) {
       const nowMs = performance.now()
       let calls = 0
@@ -42,6 +42,7 @@ export async function runOpenLoop(
     }
     window.missed(schedule.dueBefore(window.endMs - startMs))
     await unanswered.none()
+    return window
   } finally {
     await pacer.close()
   }

@@ -24,7 +24,14 @@ export class Pacer {
   readonly #worker: Worker
   #wake: () => void = () => undefined
 
-  constructor() {
+  /** Once its thread has slept for the first time. */
+  static async start(): Promise<Pacer> {
+    const pacer = new Pacer()
+    await pacer.sleepUntil(performance.now())
+    return pacer
+  }
+
+  private constructor() {
     const program = join(import.meta.dirname, 'pacer-thread.js')
     this.#worker = new Worker(program, { workerData: this.#shared })
     this.#worker.on('message', () => this.#wake())

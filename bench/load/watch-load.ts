@@ -2,12 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Watcher } from '../../src/index.ts'
 import { type LatencyCounts, noLatencies, recordLatency } from '../latencies.ts'
-import { type Usage, usageOf } from '../usage.ts'
 import type { Client } from './client.ts'
-import { runClosedLoop } from './closed.ts'
-import { runOpenLoop } from './open.ts'
+import { runLoad } from './measure.ts'
 import { type Loaded, operationsOf } from './operations.ts'
-import type { LoadProfile } from './profile.ts'
+import type { LoadProfile, Spent } from './profile.ts'
 import { Window } from './window.ts'
 
 /** A client whose keys can be watched. */
@@ -22,17 +20,18 @@ export interface WatchProfile {
 }
 
 export interface WatchResult {
-  /** Taken by all watchers together. */
+  /** Taken by all watchers together, while it was measured. */
   readonly events: number
   readonly puts: number
   readonly elapsedMs: number
   /** From the call of `put` to the event at a watcher. */
   readonly latencies: LatencyCounts
-  readonly spent: Usage
+  readonly spent: Spent
   readonly failures: readonly string[]
 }
 
 const timeBytes = 8
+/** For events that are on their way when the last put was answered. */
 const settleMs = 500
 
 export async function measureWatch(
@@ -45,32 +44,14 @@ export async function measureWatch(
   await Promise.all(watching.map(({ ready }) => ready))
   const seen = new Seen()
   const ends = watching.map((watcher) => seen.follow(watcher))
-  const window = new Window(load)
   const operation = operationsOf(stamping(client), load)
-  const running =
-    load.pace.type === 'closed'
-      ? runClosedLoop(operation, load.pace.callers, window)
-      : runOpenLoop(operation, load.pace.perSecond, window)
-  await sleep(load.warmUpMs)
-  seen.begin()
-  const begin = usageOf([process.pid])
-  const startMs = performance.now()
-  await running
-  const elapsedMs = performance.now() - startMs
-  const events = seen.events
-  const end = usageOf([process.pid])
+  const window = await runLoad(operation, load, () => seen.open(new Window(load)))
   await sleep(settleMs)
   await Promise.all(watching.map((watcher) => watcher.close()))
   await Promise.all(ends)
-  const { operationsInAll } = window.result()
-  return {
-    events,
-    puts: operationsInAll,
-    elapsedMs,
-    latencies: seen.latencies,
-    spent: { ...end, cpuSeconds: end.cpuSeconds - begin.cpuSeconds },
-    failures: seen.failures,
-  }
+  const { operations: puts, elapsedMs, generator: spent } = window.result()
+  const { events, latencies, failures } = seen
+  return { events, puts, elapsedMs, latencies, spent, failures }
 }
 
 function isWatched(client: Client): client is WatchedClient {
@@ -92,23 +73,27 @@ class Seen {
   readonly latencies: LatencyCounts = noLatencies()
   readonly failures: string[] = []
   events = 0
-  #isCounting = false
+  #window: Window | null = null
 
-  begin(): void {
-    this.#isCounting = true
+  open(window: Window): Window {
+    this.#window = window
+    return window
   }
 
   async follow(watcher: Watcher<Buffer>): Promise<void> {
     try {
-      for await (const event of watcher) {
-        if (event.type !== 'put' || !this.#isCounting) continue
-        this.events++
-        if (event.value.length < timeBytes) continue
-        const putMs = Buffer.from(event.value.buffer, event.value.byteOffset).readDoubleLE(0)
-        recordLatency(this.latencies, performance.now() - putMs)
-      }
+      for await (const event of watcher)
+        if (event.type === 'put' && this.#window?.isCounting === true) this.#see(event.value)
     } catch (error) {
       this.failures.push(String(error))
     }
+  }
+
+  #see(value: Buffer): void {
+    this.events++
+    if (value.length < timeBytes) return
+    const { buffer, byteOffset } = value
+    const putMs = Buffer.from(buffer, byteOffset, timeBytes).readDoubleLE(0)
+    recordLatency(this.latencies, performance.now() - putMs)
   }
 }

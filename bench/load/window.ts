@@ -58,7 +58,7 @@ export class Window {
   }
 
   called(): void {
-    if (this.#isCounting) this.#called++
+    if (this.isCounting) this.#called++
   }
 
   missed(operations: number): void {
@@ -68,14 +68,14 @@ export class Window {
   /** `dueMs`: when it was to begin; `startMs`: when it was called. */
   ended(dueMs: number, startMs: number, endMs: number): void {
     this.#operationsInAll++
-    if (!this.#isCounting) return
+    if (!this.isCounting) return
     this.#operations++
     recordLatency(this.#latencies, endMs - dueMs)
     if (startMs !== dueMs) recordLatency(this.#callLatencies, endMs - startMs)
   }
 
   failed(code: string, message: string): void {
-    if (!this.#isCounting) return
+    if (!this.isCounting) return
     this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1)
     this.#firstFailure ??= message
   }
@@ -100,7 +100,7 @@ export class Window {
     }
   }
 
-  get #isCounting(): boolean {
+  get isCounting(): boolean {
     return this.#begin !== null && this.#end === null
   }
 
