@@ -3,6 +3,7 @@ import { openScratch } from '../src/cli/scratch.ts'
 import { type BenchArguments, benchUsage, parseBenchArguments } from './arguments.ts'
 import { Bench } from './bench.ts'
 import { writeReport } from './report/files.ts'
+import { resumeAll } from './suites/pause.ts'
 
 type Run = Extract<BenchArguments, { type: 'run' }>
 
@@ -27,6 +28,7 @@ async function runBench(args: Run): Promise<void> {
   // The handler is gone by then, so the signal ends the process. `process.exit` would wait forever for
   // a thread that it cut off inside an LMDB transaction.
   const interrupt = (name: NodeJS.Signals) => {
+    resumeAll()
     scratch.remove()
     process.kill(process.pid, name)
   }
@@ -35,6 +37,7 @@ async function runBench(args: Run): Promise<void> {
     const report = await new Bench(args, scratch.dir).run()
     await writeReport(report, args)
   } finally {
+    resumeAll()
     scratch.remove()
   }
 }

@@ -1,13 +1,14 @@
 /** Entrance of the program that makes the load (generator.ts). */
 import { forEachConcurrently } from '../../src/cli/concurrently.ts'
+import { messageOf } from '../../src/errors.ts'
 import { answerCalls } from '../child.ts'
 import { type Client, openClient } from './client.ts'
-import type { GeneratorCalls } from './generator.ts'
+import type { Filled, GeneratorCalls } from './generator.ts'
 import { measureLoad } from './measure.ts'
 import { keyOf, pick, valuesOf } from './operations.ts'
 import { measureWatch } from './watch-load.ts'
 
-const fillCallersMax = 4_096
+const fillCallersMax = 1_000
 /** Of the values under way at once. */
 const fillBytesMax = 32 * 2 ** 20
 
@@ -34,16 +35,20 @@ function client(): Client {
   return opened
 }
 
-async function fill(keys: number, valueBytes: number, msMax: number): Promise<number> {
+async function fill(keys: number, valueBytes: number, msMax: number): Promise<Filled> {
   const values = valuesOf(valueBytes)
   const callers = Math.max(1, Math.min(fillCallersMax, Math.floor(fillBytesMax / valueBytes)))
   const endMs = performance.now() + msMax
   filled = 0
-  await forEachConcurrently(indexes(keys, endMs), callers, async (index) => {
-    await client().put(keyOf(index), pick(values, index))
-    filled++
-  })
-  return filled
+  try {
+    await forEachConcurrently(indexes(keys, endMs), callers, async (index) => {
+      await client().put(keyOf(index), pick(values, index))
+      filled++
+    })
+    return { keys: filled, failure: null }
+  } catch (error) {
+    return { keys: filled, failure: messageOf(error) }
+  }
 }
 
 function* indexes(count: number, endMs: number): Generator<number> {

@@ -10,13 +10,20 @@ import type { WatchProfile, WatchResult } from './watch-load.ts'
 
 export type GeneratorCalls = {
   open(place: ClientPlace): Promise<void>
-  /** Puts keys until all are there or the time is over. Returns how many there are. */
-  fill(keys: number, valueBytes: number, msMax: number): Promise<number>
+  /** Puts keys until all are there, or the time is over, or one was refused. */
+  fill(keys: number, valueBytes: number, msMax: number): Promise<Filled>
   /** How many the fill under way has put. */
   filled(): number
   measure(profile: LoadProfile): Promise<LoadResult>
   watch(profile: WatchProfile): Promise<WatchResult>
   close(): Promise<void>
+}
+
+export interface Filled {
+  /** That are there then. */
+  readonly keys: number
+  /** Why there are no more of them; `null`: there are, or there was no time. */
+  readonly failure: string | null
 }
 
 export class Generator extends Child<GeneratorCalls> {

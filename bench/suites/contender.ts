@@ -32,7 +32,9 @@ export class Contender {
       if (reason !== null) throw new Error(reason)
       this.#session = await Session.open(this.#system, this.#dir)
       const filled = await this.#session.fill(keys, valueBytes)
-      if (filled < keys) this.#note(`holds only ${filled} of ${keys} keys, for want of time`)
+      if (filled.keys < keys)
+        this.#note(`holds only ${filled.keys} of ${keys} keys: ${filled.failure ?? 'no time'}`)
+      this.#session.pause()
     } catch (error) {
       await this.#fail(`is not measured: ${messageOf(error)}`)
     }
@@ -49,6 +51,7 @@ export class Contender {
       try {
         const outcome = await session.measure({ pace: exact, ...shape }, countSyncs)
         this.#runs.push({ outcome, isEmbedded: session.isEmbedded, pace: exact })
+        session.pause()
       } catch (error) {
         await this.#fail(`failed: ${messageOf(error)}`)
       }

@@ -2,11 +2,12 @@
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Progress } from '../../src/cli/progress.ts'
-import { Generator } from '../load/generator.ts'
+import { type Filled, Generator } from '../load/generator.ts'
 import type { LoadProfile, LoadResult } from '../load/profile.ts'
 import type { WatchResult } from '../load/watch-load.ts'
 import { countingSyncs } from '../sync-count.ts'
 import type { RunningSystem, System } from '../systems/system.ts'
+import { pause, resume } from './pause.ts'
 
 /** For keys that are there before anything is measured. Slow systems get no more than they manage. */
 const fillMsMax = 60_000
@@ -51,8 +52,7 @@ export class Session {
     }
   }
 
-  /** Returns how many keys there are then. */
-  async fill(keys: number, valueBytes: number): Promise<number> {
+  async fill(keys: number, valueBytes: number): Promise<Filled> {
     const progress = new Progress(`preloading ${this.system.name}`, 'keys')
     let isFilling = true
     const filling = this.#generator.call('fill', keys, valueBytes, fillMsMax).finally(() => {
@@ -60,12 +60,13 @@ export class Session {
     })
     const showing = this.#show(progress, keys, () => isFilling)
     const [filled] = await Promise.all([filling, showing])
-    progress.update(filled, keys)
+    progress.update(filled.keys, keys)
     progress.end()
     return filled
   }
 
   async measure(profile: Profile, countSyncs: boolean): Promise<Outcome> {
+    resume(this.#pids())
     const { pids } = this.#running
     const before = await this.#running.reign()
     const msMax = profile.warmUpMs + profile.measureMs + patienceMs
@@ -84,7 +85,13 @@ export class Session {
     return within(msMax, this.#generator.call('watch', { watchers, load }))
   }
 
+  /** Until it is measured again. */
+  pause(): void {
+    pause(this.#pids())
+  }
+
   async close(): Promise<void> {
+    resume(this.#pids())
     try {
       if (!this.#generator.hasExited) await within(patienceMs, this.#generator.close())
     } finally {
@@ -99,8 +106,12 @@ export class Session {
     await rm(this.#dir, { recursive: true, force: true })
   }
 
+  #pids(): number[] {
+    return [...this.#running.pids, this.#generator.pid]
+  }
+
   #systemPids(): number[] {
-    return [...this.#running.pids, ...(this.isEmbedded ? [this.#generator.pid] : [])]
+    return this.isEmbedded ? this.#pids() : [...this.#running.pids]
   }
 
   async #show(progress: Progress, keys: number, isFilling: () => boolean): Promise<void> {
