@@ -38,6 +38,8 @@ export interface LoadResult {
   readonly called: number
   /** Due in the open loop until the end, but not called: the program itself came no further. */
   readonly missed: number
+  /** Nobody waits for them any more: they were not answered within seconds of the end. */
+  readonly unanswered: number
   /** By code. */
   readonly failures: Readonly<Record<string, number>>
   readonly firstFailure: string | null

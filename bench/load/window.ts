@@ -29,6 +29,7 @@ export class Window {
   #operationsInAll = 0
   #called = 0
   #missed = 0
+  #unanswered = 0
 
   constructor({ warmUpMs, measureMs, pids }: LoadProfile) {
     this.#pids = pids
@@ -58,6 +59,7 @@ export class Window {
   }
 
   called(): void {
+    this.#unanswered++
     if (this.isCounting) this.#called++
   }
 
@@ -68,6 +70,7 @@ export class Window {
   /** `dueMs`: when it was to begin; `startMs`: when it was called. */
   ended(dueMs: number, startMs: number, endMs: number): void {
     this.#operationsInAll++
+    this.#unanswered--
     if (!this.isCounting) return
     this.#operations++
     recordLatency(this.#latencies, endMs - dueMs)
@@ -75,12 +78,13 @@ export class Window {
   }
 
   failed(code: string, message: string): void {
+    this.#unanswered--
     if (!this.isCounting) return
     this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1)
     this.#firstFailure ??= message
   }
 
-  /** Once everything has ended. */
+  /** Once everything has ended, or nobody waits for it any more. */
   result(): Counted {
     for (const timer of this.#timers) clearTimeout(timer)
     const { begin, end, health } = this.#marks()
@@ -92,6 +96,7 @@ export class Window {
       callLatencies: this.#callLatencies,
       called: this.#called,
       missed: this.#missed,
+      unanswered: this.#unanswered,
       failures: Object.fromEntries(this.#failures),
       firstFailure: this.#firstFailure,
       generator: spentBetween(begin.generator, end.generator),

@@ -144,11 +144,12 @@ function notesOf(runs: readonly Run[]): string[] {
 }
 
 function failuresOf(result: LoadResult): string[] {
-  const { operations, failures, firstFailure, missed, called } = result
+  const { operations, failures, firstFailure, missed, unanswered, called } = result
   const each = Object.entries(failures).map(([code, count]) => `${count} failed with ${code}`)
   return [
     ...(operations === 0 ? ['nothing ended while it was measured'] : []),
     ...(each.length === 0 ? [] : [`${each.join(', ')} (first: ${firstFailure})`]),
+    ...(unanswered > 0 ? [`${unanswered} were never answered`] : []),
     ...(missed > missedPart * called
       ? [`${missed} were due but never called: the callers' thread came no further`]
       : []),

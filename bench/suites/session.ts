@@ -87,7 +87,7 @@ export class Session {
 
   /** Until it is measured again. */
   pause(): void {
-    pause(this.#pids())
+    if (this.system.canPause) pause(this.#pids())
   }
 
   async close(): Promise<void> {

@@ -17,9 +17,10 @@ export const triple: readonly System[] = [
   overTheNetwork(),
   peer(etcd, 'etcd'),
   peer(redis, 'redis'),
-  peer(skiffRsTriple, 'skiff-rs'),
+  // Its followers take a pause for the death of their leader.
+  peer(skiffRsTriple, 'skiff-rs', false),
 ]
 
-function peer(which: Peer, module: string): System {
-  return peerSystem(which, moduleAt(`../peers/${module}.js`, import.meta.url))
+function peer(which: Peer, module: string, canPause = true): System {
+  return peerSystem(which, moduleAt(`../peers/${module}.js`, import.meta.url), canPause)
 }

@@ -14,6 +14,7 @@ export function whole(nodes: number, workers: number = workersByDefault): System
   return {
     name: `skiff, ${size}${workersNote(workers)}`,
     nodes,
+    canPause: true,
     unavailable: () => null,
     start: async (dir) => running({ way: 'whole', dir, nodes, workers }, []),
   }
@@ -24,6 +25,7 @@ export function onTheLeader(nodes: number = members, workers: number = workersBy
   return {
     name: `skiff, ${nodes} members, on the leader${workersNote(workers)}`,
     nodes,
+    canPause: true,
     unavailable: () => null,
     start: (dir) => startAround('leader', dir, nodes - 1, workers),
   }
@@ -34,6 +36,7 @@ export function overTheNetwork(nodes: number = members): System {
   return {
     name: `skiff, ${nodes} members, over the network`,
     nodes,
+    canPause: true,
     unavailable: () => null,
     start: (dir) => startAround('learner', dir, nodes, workersByDefault),
   }

@@ -7,6 +7,8 @@ export interface System {
   /** As in the tables. */
   readonly name: string
   readonly nodes: number
+  /** Its processes can be stopped (SIGSTOP) while others are measured, without an election when they go on. */
+  readonly canPause: boolean
   /** Why it cannot be measured here, or `null`. */
   unavailable(): string | null
   start(dir: string): Promise<RunningSystem>
@@ -24,10 +26,11 @@ export interface RunningSystem {
 }
 
 /** A module of bench/peers, and which of its peers. */
-export function peerSystem(peer: Peer, module: string): System {
+export function peerSystem(peer: Peer, module: string, canPause: boolean): System {
   return {
     name: peer.name,
     nodes: peer.nodes,
+    canPause,
     unavailable: () => peer.unavailable(),
     start: async (dir) => {
       const running = await peer.start(dir)

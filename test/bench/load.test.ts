@@ -129,8 +129,18 @@ test('the program that makes the load fills a store, loads it, and counts its ow
   const filled = await generator.call('fill', 100, 10, 60_000)
   assert.deepEqual(filled, { keys: 100, failure: null })
   const put = await generator.call('measure', profile({ type: 'closed', callers: 4 }, 100))
-  const get = await generator.call('measure', profile({ type: 'open', perSecond: 500 }, 0))
-  assert.ok(put.operations > 0 && get.operations > 0)
+  const get = await generator.call('measure', profile({ type: 'open', perSecond: 2_000 }, 0))
+  assert.ok(put.operationsInAll > 0 && get.operationsInAll > 0)
   assert.ok(put.generator.cpuSeconds >= 0 && put.others.cpuSeconds === 0)
   await generator.close()
+})
+
+test('puts that are never answered do not keep the result, which tells of them', async (t) => {
+  t.mock.timers.enable({ apis: [] })
+  const client = new FakeClient()
+  client.put = () => new Promise(() => undefined)
+  const measuring = measureLoad(client, profile({ type: 'closed', callers: 3 }, 100))
+  const result = await measuring
+  assert.equal(result.unanswered, 3)
+  assert.equal(result.operations, 0)
 })

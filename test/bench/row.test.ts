@@ -81,6 +81,7 @@ function run(operations: number, isEmbedded: boolean, syncs: number | null): Run
     callLatencies: noLatencies(),
     called: operations,
     missed: 0,
+    unanswered: 0,
     failures: { SKIFF_TIMEOUT: 2 },
     firstFailure: 'no answer',
     generator: { cpuSeconds: 1, writtenBytes: 1_000, rssMiB: 10 },
