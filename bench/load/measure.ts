@@ -8,11 +8,16 @@ import type { LoadProfile, LoadResult } from './profile.ts'
 import { Window } from './window.ts'
 
 /** For what is still unanswered at the end: longer than the deadline of any store. */
-const patienceMs = 15_000
+const patienceByDefaultMs = 15_000
 
-export async function measureLoad(client: Client, profile: LoadProfile): Promise<LoadResult> {
+export async function measureLoad(
+  client: Client,
+  profile: LoadProfile,
+  patienceMs: number = patienceByDefaultMs,
+): Promise<LoadResult> {
   await client.settle()
-  const window = await runLoad(operationsOf(client, profile), profile, () => new Window(profile))
+  const operation = operationsOf(client, profile)
+  const window = await runLoad(operation, profile, () => new Window(profile), patienceMs)
   return { ...window.result(), notes: client.notes() }
 }
 
@@ -21,6 +26,7 @@ export async function runLoad(
   operation: Operation,
   { pace, warmUpMs, measureMs }: LoadProfile,
   open: () => Window,
+  patienceMs: number = patienceByDefaultMs,
 ): Promise<Window> {
   let opened: Window | null = null
   const openOnce = () => {
