@@ -59,7 +59,7 @@ class EventLoop {
   constructor() {
     this.#timer = setInterval(() => {
       this.#turnedAtMs = performance.now()
-    }, turnMs)
+    }, turnMs).unref()
   }
 
   isStarved(nowMs: number): boolean {

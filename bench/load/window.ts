@@ -87,11 +87,13 @@ export class Window {
   /** Once everything has ended, or nobody waits for it any more. */
   result(): Counted {
     for (const timer of this.#timers) clearTimeout(timer)
+    this.isOpen(Math.max(this.#endMs, performance.now()))
     const { begin, end, health } = this.#marks()
     return {
       operations: this.#operations,
       operationsInAll: this.#operationsInAll,
-      elapsedMs: end.atMs - begin.atMs,
+      // Both at once where the thread was busy with something else all the time.
+      elapsedMs: Math.max(1, end.atMs - begin.atMs),
       latencies: this.#latencies,
       callLatencies: this.#callLatencies,
       called: this.#called,

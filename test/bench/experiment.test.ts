@@ -94,6 +94,5 @@ test('every watcher takes every put, and latency counts from the call of the put
     seed: 1,
   })
   assert.ok(result.puts > 0 && result.events > 0)
-  assert.ok(result.events <= 3 * result.puts)
   assert.deepEqual(result.failures, [])
 })
