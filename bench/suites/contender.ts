@@ -40,9 +40,11 @@ export class Contender {
     }
   }
 
-  async run({ pace, putPercent, distribution, countSyncs }: Load, round: number): Promise<void> {
+  async run(load: Load, round: number): Promise<void> {
+    const { pace, putPercent, distribution, countSyncs } = load
     const { keys, valueBytes } = this.#experiment
-    const { warmUpMs, measureMs, onRun } = this.#options
+    const { warmUpMs, onRun } = this.#options
+    const measureMs = this.#options.measureMs * load.length
     const session = this.#session
     if (session !== null) {
       const seed = 1 + round

@@ -23,6 +23,8 @@ export interface Load {
   readonly putPercent: number
   readonly distribution: 'uniform' | 'zipfian'
   readonly countSyncs: boolean
+  /** How many times as long as others it is measured. */
+  readonly length: number
 }
 
 /** An open loop at this part of what the system did in the closed loops before: 1 is all of it. */
@@ -82,11 +84,11 @@ export async function runExperiment(
 /** Of the closed loop. */
 export function closed(suite: string, callers: number, putPercent: number): Load {
   const pace = { type: 'closed', callers } as const
-  return { suite, pace, putPercent, distribution: 'uniform', countSyncs: false }
+  return { suite, pace, putPercent, distribution: 'uniform', countSyncs: false, length: 1 }
 }
 
 /** Of the open one. */
 export function share(suite: string, part: number, putPercent: number): Load {
   const pace = { type: 'share', part } as const
-  return { suite, pace, putPercent, distribution: 'uniform', countSyncs: false }
+  return { suite, pace, putPercent, distribution: 'uniform', countSyncs: false, length: 1 }
 }

@@ -80,9 +80,11 @@ const latencyLoads: readonly Load[] = [
 ]
 
 const overloadTimes = 10
+/** Queues take their time to fill. */
+const overloadLength = 5
 const overloadLoads: readonly Load[] = [
   closed('overload', 1_000, onlyPuts),
-  share('overload', overloadTimes, onlyPuts),
+  { ...share('overload', overloadTimes, onlyPuts), length: overloadLength },
 ]
 
 const keyLoads: readonly Load[] = [
