@@ -29,6 +29,7 @@ export class Actors {
   readonly #host: ActorHost
   /** Every actor's end. */
   readonly #ends: readonly Promise<void>[]
+  #flushScheduled = false
 
   /** `died` hears of an actor that failed; never of one that was told to end. */
   constructor(dir: string, options: ResolvedOptions, died: (error: unknown) => void) {
@@ -54,13 +55,24 @@ export class Actors {
     this.#ends = tasks.map((task) => task.catch(died))
   }
 
-  /** The codec that serves this peer. */
-  codecOf(peer: NodeId): Port<NetworkToCodec, CodecToNetwork> {
-    return pick(this.#codecs, peer)
+  /** A frame of this peer, for its codec. Those of one event-loop turn go together; the bytes are moved. */
+  decode(from: NodeId, bytes: Uint8Array): void {
+    pick(this.#codecs, from).post({ type: 'frame', from, bytes }, [bytes.buffer as ArrayBuffer])
+    if (this.#flushScheduled) return
+    this.#flushScheduled = true
+    setImmediate(() => {
+      this.#flushScheduled = false
+      for (const codec of this.#codecs) codec.flush()
+    })
   }
 
-  get codecs(): readonly Port<NetworkToCodec, CodecToNetwork>[] {
-    return this.#codecs
+  /** From now on `hear` is told what the codecs say. */
+  hearCodecs(hear: (message: CodecToNetwork) => void): void {
+    for (const codec of this.#codecs) {
+      codec.onWaiting(() => {
+        for (const message of codec.receive()) hear(message)
+      })
+    }
   }
 
   /** After storage was closed by way of `control`, or has died. */

@@ -171,7 +171,7 @@ export interface Forecast {
   readonly refused: string | null
 }
 
-/** A leader asks for the hash of the state as of this entry (storage/health.ts). */
+/** A leader asks for the hash of the state as of this entry (storage/audits.ts). */
 export interface Audit {
   readonly type: 'audit'
   readonly index: Index

@@ -2,13 +2,15 @@
  * One member, in this process: the network actor, wired to the two others. It starts them, passes on what
  * they say, and stops them; what callers want of it is the client's matter (client/client.ts).
  */
+import type { Control } from './actor/control.ts'
 import { onExit } from './actor/exit.ts'
 import { Actors } from './actors.ts'
 import { formatAddress, lastPort } from './address.ts'
 import { Backups } from './backup/online.ts'
 import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
-import { errorFromData, failureOf, neverStarted, type Outcome, SkiffError } from './errors.ts'
+import { neverStarted, type Outcome, type SkiffError } from './errors.ts'
+import { Life } from './life.ts'
 import type { CodecToNetwork, PeerAddress } from './messages.ts'
 import { type Clock, startClock } from './network/clock.ts'
 import {
@@ -24,7 +26,7 @@ import { BoardReader } from './storage/board.ts'
 import { checkIsFinished, directoryAt, makeDirectory } from './storage/directory.ts'
 import { DirectoryLock } from './storage/lock.ts'
 import { StateReader } from './storage/reader.ts'
-import type { OpenedNode } from './storage/service.ts'
+import type { OpenedNode, StorageControl } from './storage/service.ts'
 import type { Backup, Node, NodeStatus } from './store.ts'
 
 export interface NodeSettings {
@@ -39,6 +41,7 @@ export interface NodeSettings {
 export class LocalNode extends ForwardingStore implements Node {
   readonly dir: string
   readonly #options: ResolvedOptions
+  readonly #life = new Life(() => void this.kill())
   readonly #actors: Actors
   readonly #board: BoardReader
   readonly #backups: Backups
@@ -48,31 +51,20 @@ export class LocalNode extends ForwardingStore implements Node {
   #clock: Clock | null = null
   #lock: DirectoryLock | null = null
   #identity: LocalIdentity | null = null
-  #life: 'starting' | 'running' | 'stopped' = 'starting'
-  #failure: SkiffError | null = null
   #stateFound: string | null = null
   #stopping: Promise<void> | null = null
-  #flushScheduled = false
-  #die: (error: SkiffError) => void = () => undefined
   readonly #forgetExit: () => void
-  /** Rejects with the first failure of an actor; never resolves. */
-  readonly #death: Promise<never>
 
   private constructor({ dir, options }: NodeSettings) {
     super()
     this.dir = dir
     this.#options = options
-    this.#death = new Promise((_, reject) => {
-      this.#die = reject
-    })
-    // Nobody may be waiting when it happens.
-    this.#death.catch(() => undefined)
-    this.#actors = new Actors(dir, options, (error) => this.#failed(failureOf(error)))
+    this.#actors = new Actors(dir, options, (error) => this.#life.failed(error))
     this.#board = new BoardReader(this.#actors.board)
     this.#backups = new Backups(this, {
       control: this.#actors.control,
       clusterId: () => this.#identity?.clusterId ?? '',
-      alive: (answer) => this.#alive(answer),
+      alive: (answer) => this.#life.unlessDead(answer),
     })
     this.#forgetExit = onExit(() => this.#board.halt())
   }
@@ -87,7 +79,7 @@ export class LocalNode extends ForwardingStore implements Node {
       await node.#start(settings)
       return node
     } catch (error) {
-      const failure = node.#failure
+      const { failure } = node.#life
       await node.kill()
       throw failure === null ? error : neverStarted(failure)
     }
@@ -103,7 +95,7 @@ export class LocalNode extends ForwardingStore implements Node {
 
   /** Its actors live, and it takes requests. */
   get isLive(): boolean {
-    return this.#life === 'running'
+    return this.#life.isRunning
   }
 
   /** It lives, and as far as it knows it belongs to the cluster. */
@@ -135,13 +127,13 @@ export class LocalNode extends ForwardingStore implements Node {
       workers: this.#options.workers,
       pending: this.#client?.pending ?? { requests: 0, bytes: 0 },
       links: this.#network?.links() ?? [],
-      failure: this.#failure?.message ?? null,
+      failure: this.#life.failure?.message ?? null,
     }
   }
 
   async snapshot(): Promise<number> {
     this.serving()
-    return this.#backups.unlessEnded(this.#alive(this.#actors.control.call('snapshot')))
+    return this.#backups.unlessEnded(this.#ask('snapshot'))
   }
 
   async backup(file: string, options?: BackupOptions): Promise<Backup> {
@@ -168,24 +160,23 @@ export class LocalNode extends ForwardingStore implements Node {
   }
 
   protected override serving(): Client {
-    if (this.#client === null || !this.isLive) throw this.#ended('not-applied')
+    if (this.#client === null || !this.isLive) throw this.#life.ended('not-applied')
     return this.#client
   }
 
   // ── start ─────────────────────────────────────────────────────────────────────────────────────
 
   async #start(settings: NodeSettings): Promise<void> {
-    const { control } = this.#actors
     checkIsFinished(this.dir)
     makeDirectory(this.dir)
     this.#lock = DirectoryLock.take(this.dir)
-    const opened = await this.#alive(control.call('open'))
+    const opened = await this.#ask('open')
     const network = await this.#listen(settings, opened)
     const { nodeId, incarnation, ancestors, met } = opened
     const address = formatAddress(this.#options.advertisedHost, network.port)
-    if (address !== opened.address) await this.#alive(control.call('listening', address))
+    if (address !== opened.address) await this.#ask('listening', address)
     const founds = opened.isRestored || (opened.clusterId === null && settings.join === null)
-    const clusterId = founds ? await this.#alive(control.call('bootstrap')) : opened.clusterId
+    const clusterId = founds ? await this.#ask('bootstrap') : opened.clusterId
     this.#identity = { nodeId, incarnation, ancestors, address, clusterId }
     network.start(this.#identity, this.#networkEvents(), {
       adoptable: settings.join?.length === 0,
@@ -193,9 +184,9 @@ export class LocalNode extends ForwardingStore implements Node {
     })
     const seed = await this.#findSeed(settings, opened)
     const client = this.#openClient(opened)
-    await this.#alive(control.call('start'))
+    await this.#ask('start')
     this.#clock = startClock(tickMs, () => this.#tick())
-    this.#life = 'running'
+    this.#life.run()
     if (seed !== null) await client.join(nodeId, address, seed)
     if (founds) await client.waitForLeader()
   }
@@ -220,7 +211,7 @@ export class LocalNode extends ForwardingStore implements Node {
     if (join === null || join.length === 0) return null
     const seed = await findSeed(this.#running(), join, this.#options.timeoutMs)
     if (this.#identity?.clusterId === null) {
-      await this.#alive(this.#actors.control.call('adopt', seed.clusterId))
+      await this.#ask('adopt', seed.clusterId)
       this.#identity.clusterId = seed.clusterId
     }
     return seed
@@ -228,7 +219,7 @@ export class LocalNode extends ForwardingStore implements Node {
 
   /** Lest it tries again and again, under another incarnation each time. */
   #disown({ message }: SkiffError): Promise<void> {
-    return this.#alive(this.#actors.control.call('disown', message))
+    return this.#ask('disown', message)
   }
 
   // ── wiring ────────────────────────────────────────────────────────────────────────────────────
@@ -243,7 +234,7 @@ export class LocalNode extends ForwardingStore implements Node {
       board: this.#board,
       state: this.#state,
       probe: (address, options) => this.#probe(address, options),
-      stateReplaced: (generation) => this.#state?.replace(directory.state(generation)),
+      stateReplaced: (generation) => this.#state?.replace(directory.state(generation)) ?? false,
       stateFound: (reason) => {
         this.#stateFound = reason
       },
@@ -251,13 +242,9 @@ export class LocalNode extends ForwardingStore implements Node {
         this.#network?.setPeers(peers)
         for (const id of forgetful) this.#network?.disown(id)
       },
-      failed: (error) => this.#failed(errorFromData(error)),
+      failed: (error) => this.#life.failed(error),
     })
-    for (const codec of this.#actors.codecs) {
-      codec.onWaiting(() => {
-        for (const message of codec.receive()) this.#hearCodec(message)
-      })
-    }
+    this.#actors.hearCodecs((message) => this.#hearCodec(message))
     return this.#client
   }
 
@@ -267,44 +254,30 @@ export class LocalNode extends ForwardingStore implements Node {
       return { id: nodeId, address: advertised }
     } catch (error) {
       // The network only knows that it was closed, not why.
-      throw this.#life === 'stopped' ? this.#ended('not-applied') : error
+      throw this.#life.isOver ? this.#life.ended('not-applied') : error
     }
   }
 
   #networkEvents(): NetworkEvents {
-    const { storage, control } = this.#actors
+    const { storage } = this.#actors
     return {
-      frame: (from, bytes) => {
-        const codec = this.#actors.codecOf(from)
-        codec.post({ type: 'frame', from, bytes }, [bytes.buffer as ArrayBuffer])
-        this.#scheduleFlush()
-      },
+      frame: (from, bytes) => this.#actors.decode(from, bytes),
       peer: (id, up) => {
         storage.post({ type: 'peer', id, up })
         storage.flush()
       },
-      adopt: (clusterId) => this.#alive(control.call('adopt', clusterId)),
+      adopt: (clusterId) => this.#ask('adopt', clusterId),
       meet: (node, incarnation) =>
-        this.#alive(control.call('meet', node, incarnation)).catch((error) => {
+        this.#ask('meet', node, incarnation).catch((error) => {
           // Nobody knows what the disk holds now.
-          this.#failed(failureOf(error))
+          this.#life.failed(error)
           throw error
         }),
       disowned: (error) => {
-        const failed = (): void => this.#failed(error)
+        const failed = (): void => this.#life.failed(error)
         this.#disown(error).then(failed, failed)
       },
     }
-  }
-
-  /** Frames of one event-loop turn go to the codec together. */
-  #scheduleFlush(): void {
-    if (this.#flushScheduled) return
-    this.#flushScheduled = true
-    setImmediate(() => {
-      this.#flushScheduled = false
-      for (const codec of this.#actors.codecs) codec.flush()
-    })
   }
 
   #hearCodec(message: CodecToNetwork): void {
@@ -327,30 +300,20 @@ export class LocalNode extends ForwardingStore implements Node {
     try {
       this.#lock?.pass(tickMs)
     } catch (error) {
-      this.#failed(failureOf(error))
+      this.#life.failed(error)
     }
   }
 
+  /** Storage's answer, unless an actor dies before. */
+  readonly #ask: Control<StorageControl>['call'] = (name, ...args) =>
+    this.#life.unlessDead(this.#actors.control.call(name, ...args))
+
   #running(): Network {
-    if (this.#network === null) throw this.#ended('not-applied')
+    if (this.#network === null) throw this.#life.ended('not-applied')
     return this.#network
   }
 
   // ── end ───────────────────────────────────────────────────────────────────────────────────────
-
-  /** Rejects when an actor dies before it answers; comlink alone would wait forever. */
-  #alive<T>(answer: Promise<T>): Promise<T> {
-    return Promise.race([this.#death, answer])
-  }
-
-  /** The first failure is the reason of all that follow. */
-  #failed(error: SkiffError): void {
-    if (this.#failure !== null || this.#life === 'stopped') return
-    this.#failure = error
-    this.#die(error)
-    // While starting, whoever starts us hears of it.
-    if (this.#life === 'running') void this.kill()
-  }
 
   #stop(how: 'close' | 'kill', others: Promise<unknown>): Promise<void> {
     this.#stopping ??= this.#shutDown(how, others)
@@ -359,41 +322,27 @@ export class LocalNode extends ForwardingStore implements Node {
 
   async #shutDown(how: 'close' | 'kill', others: Promise<unknown>): Promise<void> {
     const handsOver = how === 'close' && this.leads
-    this.#life = 'stopped'
+    this.#life.end()
+    const release = (step: () => unknown): Promise<void> => this.#life.release(step)
+    const ended = (outcome: Outcome): SkiffError => this.#life.ended(outcome)
     if (handsOver) {
-      await this.#release(() => this.#client?.stopAsking((outcome) => this.#ended(outcome)))
-      await this.#release(() => others)
-      await this.#release(() => this.#alive(this.#actors.control.call('handOver')))
+      await release(() => this.#client?.stopAsking(ended))
+      await release(() => others)
+      await release(() => this.#ask('handOver'))
     }
     // At once, and in this order; only the last takes time.
     await Promise.all([
-      this.#release(() => this.#clock?.stop()),
-      this.#release(() => this.#client?.end((outcome) => this.#ended(outcome))),
-      this.#release(() => this.#state?.close()),
-      this.#release(() => this.#backups.end(this.#ended('not-applied'))),
+      release(() => this.#clock?.stop()),
+      release(() => this.#client?.end(ended)),
+      release(() => this.#state?.close()),
+      release(() => this.#backups.end(ended('not-applied'))),
     ])
     // Dead already, or dying of it: either way at its end.
-    const stored = this.#release(() => this.#alive(this.#actors.control.call(how)))
-    await this.#release(() => this.#network?.close())
+    const stored = release(() => this.#ask(how))
+    await release(() => this.#network?.close())
     await stored
-    await this.#release(() => this.#actors.close())
-    await this.#release(() => this.#lock?.release())
+    await release(() => this.#actors.close())
+    await release(() => this.#lock?.release())
     this.#forgetExit()
-  }
-
-  /** Whatever one step throws, the others follow, and status() says why. */
-  async #release(step: () => unknown): Promise<void> {
-    try {
-      await step()
-    } catch (error) {
-      this.#failure ??= failureOf(error)
-    }
-  }
-
-  /** What callers are told who come, or still wait, when we have stopped. */
-  #ended(outcome: Outcome): SkiffError {
-    if (this.#failure === null) return new SkiffError('SKIFF_CLOSED', outcome, 'the node is closed')
-    const { code, message } = this.#failure
-    return new SkiffError(code, outcome, message, { cause: this.#failure })
   }
 }

@@ -165,8 +165,8 @@ export const keyBytesMax: number = 1_024
 export const valueBytesCeiling: number = 4 * 2 ** 20
 /** Bytes of one batch of commands, and so of one log entry. A single larger command makes its own. */
 export const batchBytesMax: number = 2 ** 20
-/** Commands in one batch. Bounds the state transaction of a turn. */
-export const batchCommandsMax: number = 4_096
+/** Commands in one batch, and in one transaction of the state: callers hear of some while others are being applied. */
+export const batchCommandsMax: number = 256
 /** Bytes of entries in one append, unless a single entry is larger. */
 export const appendBytesMax: number = 2 ** 20
 /** Entries in one append. */

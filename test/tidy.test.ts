@@ -45,6 +45,7 @@ const directions: Record<string, readonly string[]> = {
   ],
   'src/node.ts': [
     'src/actors.ts',
+    'src/life.ts',
     'src/backup/online.ts',
     'src/client',
     'src/network',
@@ -57,6 +58,7 @@ const directions: Record<string, readonly string[]> = {
     'src/address.ts',
     'src/raft',
   ],
+  'src/life.ts': ['src/errors.ts'],
   'src/actors.ts': [
     'src/actor',
     'src/codec/service.ts',

@@ -1,5 +1,5 @@
 /** Tables of Markdown, which can be read in a terminal too. */
-import { renderCount } from '../../src/cli/report.ts'
+import { alignCells, renderCount } from '../../src/cli/report.ts'
 
 export interface Column<T> {
   readonly title: string
@@ -8,20 +8,12 @@ export interface Column<T> {
 
 /** Aligned: first column to the left, the others to the right. */
 export function markdownTable<T>(columns: readonly Column<T>[], rows: readonly T[]): string {
-  const cells = [columns.map(({ title }) => title), ...rows.map(cellsOf)]
-  const widths = columns.map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)))
-  const rule = widths.map((width, index) => `${'-'.repeat(width + 1)}${index === 0 ? '-' : ':'}`)
-  const [header = '', ...body] = cells.map((row) => `| ${row.map(pad).join(' | ')} |`)
-  return [header, `|${rule.join('|')}|`, ...body].join('\n')
-
-  function cellsOf(row: T): string[] {
-    return columns.map((column) => column.text(row))
-  }
-
-  function pad(cell: string, index: number): string {
-    const width = widths[index] ?? 0
-    return index === 0 ? cell.padEnd(width) : cell.padStart(width)
-  }
+  const titles = columns.map(({ title }) => title)
+  const cells = rows.map((row) => columns.map((column) => column.text(row)))
+  const [header = [], ...body] = alignCells([titles, ...cells])
+  const rule = header.map((cell, n) => `${'-'.repeat(cell.length + 1)}${n === 0 ? '-' : ':'}`)
+  const line = (each: readonly string[]) => `| ${each.join(' | ')} |`
+  return [line(header), `|${rule.join('|')}|`, ...body.map(line)].join('\n')
 }
 
 export function bullets(items: readonly string[]): string {

@@ -3,7 +3,7 @@
  * for data: a call costs several microseconds and a promise.
  *
  * comlink drops the `code` of an error, so failures travel as data. A call on its way when the thread dies
- * would wait forever, so callers race it with the actor's death (node.ts).
+ * would wait forever, so callers race it with the death of its node (life.ts).
  */
 import type { MessagePort } from 'node:worker_threads'
 import { expose, type Remote, releaseProxy, wrap } from 'comlink'

@@ -81,7 +81,7 @@ async function build(
   const folder = directory.state(generation)
   mkdirSync(folder)
   const term = await fill(folder)
-  const state = new StateMachine(openStateEnvironment(folder))
+  const state = new StateMachine(openStateEnvironment(folder, false))
   const taken = await takeAnew(directory, state, revisionBump).finally(() => state.close())
   syncState(directory, generation)
   const nodeId = randomBytes(8).toString('hex')

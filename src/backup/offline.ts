@@ -4,11 +4,16 @@ import { join } from 'node:path'
 import { type BackupOptions, checkFields, offlineBackupFields, text } from '../options.ts'
 import { votersOf } from '../raft/membership.ts'
 import { openStateEnvironment } from '../storage/environment.ts'
+import { openStateTables } from '../storage/layout.ts'
+import { isTrueCopy } from '../storage/scrub.ts'
 import type { Backup } from '../store.ts'
 import { copyHashed } from './copy.ts'
 import { checkTarget, type Origin, writeBackup } from './file.ts'
 import { noGood } from './refusals.ts'
 import { nodeDirectories, type Survivor, SurvivorReader } from './survivors.ts'
+
+const damaged =
+  'its state is damaged: its rows are not those that were written. Start its node, which makes it anew, or use another'
 
 /**
  * Backs up a stopped cluster from its directory, which is only read: what its node had applied when it stopped,
@@ -42,14 +47,21 @@ async function copyState(
   folder: string,
   { signal, onProgress }: Pick<BackupOptions, 'signal' | 'onProgress'>,
 ): Promise<Origin> {
-  const { nodeId, clusterId } = reader.survivor
+  const { dir, nodeId, clusterId } = reader.survivor
   const index = surelyCommitted(reader.survivor)
+  if (index === 0) throw noGood(`${dir}: there is nothing in its state`)
   const building = join(folder, 'state')
   mkdirSync(building)
   await reader.buildState(building, index, signal)
   signal?.throwIfAborted()
-  const state = openStateEnvironment(building)
-  await state.backup(folder).finally(() => state.close())
+  const state = openStateEnvironment(building, false)
+  try {
+    // Nobody could restore it, and would hear so only then.
+    if (!(await isTrueCopy(openStateTables(state)))) throw noGood(`${dir}: ${damaged}`)
+    await state.backup(folder)
+  } finally {
+    await state.close()
+  }
   rmSync(building, { recursive: true })
   const data = join(folder, 'data.mdb')
   const sha256 = await copyHashed({

@@ -22,9 +22,12 @@ export interface Recovery {
   readonly survivors: readonly Survivor[]
   /** The one whose log goes furthest; `null`: none can be used. */
   readonly best: Survivor | null
-  /** Voters, as the best knows them, of whom no directory is here that can be used. */
+  /** Voters, as the best knows them, of whom no directory is here that can be used, or only an outdated one. */
   readonly missing: readonly Member[]
-  /** A majority of the voters is here: nothing acknowledged is missing, and they can be started as they are. */
+  /**
+   * A majority of the voters is here, not counting copies of them: nothing acknowledged is missing, and they can be
+   * started as they are.
+   */
   readonly hasQuorum: boolean
   /** Entries at the end of the best log of which nobody here knows that they were committed. They are kept. */
   readonly unconfirmedEntries: number
@@ -89,7 +92,9 @@ function judge(readers: readonly SurvivorReader[]): Recovery {
     return { survivors, ...nothing, notes, written: null }
   }
   const best = bestReader.survivor
-  const here = new Set(usable.map(({ survivor }) => survivor.nodeId))
+  const outdated = usable.filter((reader) => reader.isOutdated(usable))
+  const current = usable.filter((reader) => !outdated.includes(reader))
+  const here = new Set(current.map(({ survivor }) => survivor.nodeId))
   const missing = best.members.filter(({ id, role }) => role === 'voter' && !here.has(id))
   const hasQuorum = bestReader.quorums.every((members) => {
     const voters = votersOf(members)
@@ -99,7 +104,7 @@ function judge(readers: readonly SurvivorReader[]): Recovery {
   if (committed > best.lastIndex)
     throw noGood(`entry ${committed} was committed, and the best log ends at ${best.lastIndex}`)
   const found = { best, missing, hasQuorum, unconfirmedEntries: best.lastIndex - committed }
-  const notes = [...notesOn(found), ...damageNotes(survivors)]
+  const notes = [...notesOn(found), ...outdated.map(outdatedNote), ...damageNotes(survivors)]
   return { survivors, ...found, notes, written: null }
 }
 
@@ -141,6 +146,10 @@ function notesOn(found: Omit<Recovery, 'survivors' | 'notes' | 'written'>): stri
       'The voters here are no majority: writes that the missing ones acknowledged without them are lost, and nobody can tell how many there are. Find another of those directories if you can.',
     )
   return notes
+}
+
+function outdatedNote({ survivor: { dir, nodeId } }: SurvivorReader): string {
+  return `${dir} is a copy of node ${nodeId}, or was put back to an earlier state: what that node has promised since is not in it, so it counts for no majority.`
 }
 
 function damageNotes(survivors: readonly Survivor[]): string[] {

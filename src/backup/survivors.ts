@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../errors.ts'
+import { descendsFrom } from '../raft/lineage.ts'
 import { everyone, noMembership } from '../raft/membership.ts'
 import type { Member, Membership, MembershipAt, SnapshotMark } from '../raft/types.ts'
 import { bootId, type Directory, directoryAt } from '../storage/directory.ts'
@@ -121,6 +122,22 @@ export class SurvivorReader {
     })
   }
 
+  /**
+   * Is this a copy, or was it put back to an earlier state? The cluster has said so, or others have met a start of its
+   * node that is not in its lineage: what was promised since is not in here.
+   */
+  isOutdated(others: readonly SurvivorReader[]): boolean {
+    const identity = this.#log?.identity ?? null
+    if (identity === null) return false
+    const { nodeId, lineage, disowned } = identity
+    const descent = { incarnation: lineage.at(-1) ?? 0, ancestors: lineage.slice(0, -1) }
+    const isUnknownTo = (other: SurvivorReader): boolean => {
+      const seen = other.#log?.met.get(nodeId)
+      return seen !== undefined && !descendsFrom(descent, seen)
+    }
+    return disowned !== null || others.some(isUnknownTo)
+  }
+
   termAt(index: number): number {
     return this.#log?.termAt(index) ?? 0
   }
@@ -133,7 +150,7 @@ export class SurvivorReader {
     const { damage, dir } = this.survivor
     if (damage !== null || this.#log === null) throw noGood(`${dir}: ${damage}`)
     await this.#copySource(folder)
-    const state = new StateMachine(openStateEnvironment(folder))
+    const state = new StateMachine(openStateEnvironment(folder, false))
     try {
       while (state.appliedIndex < lastIndex) {
         await turn()

@@ -17,15 +17,18 @@ export function percentileMs(histogram: RecordableHistogram, percent: number): n
   return histogram.count === 0 ? 0 : histogram.percentile(percent) / 1_000
 }
 
-/** First column to the left, the others, being numbers, to the right. */
 export function renderTable(header: readonly string[], rows: readonly string[][]): string {
-  const lines = [header, ...rows]
-  const widths = header.map((_, column) =>
-    Math.max(...lines.map((line) => (line[column] ?? '').length)),
-  )
+  const lines = alignCells([header, ...rows])
+  return lines.map((cells) => cells.join('  ').trimEnd()).join('\n')
+}
+
+/** Cells as wide as their column. The first column to the left, the others, being numbers, to the right. */
+export function alignCells(lines: readonly (readonly string[])[]): string[][] {
+  const widthOf = (column: number) => Math.max(...lines.map((line) => line[column]?.length ?? 0))
+  const widths = lines[0]?.map((_, column) => widthOf(column)) ?? []
   const pad = (cell: string, column: number) =>
     column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
-  return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')
+  return lines.map((line) => line.map(pad))
 }
 
 /** A name per line, and what there is to say about it. */

@@ -12,7 +12,6 @@ import {
   addServerFields,
   type CallOptions,
   type ChangeOptions,
-  callFields,
   changeFields,
   checkFields,
   type ReadOptions,
@@ -47,8 +46,8 @@ export interface ClientParts {
   readonly probe: (address: string, options: ProbeOptions) => Promise<PeerAddress>
   /** The state was found to be wrong. */
   readonly stateFound: (reason: string) => void
-  /** What is read from now on is in another directory. */
-  readonly stateReplaced: (generation: number) => void
+  /** What is read from now on is in another directory. False: that is gone again, and yet another comes. */
+  readonly stateReplaced: (generation: number) => boolean
   /** Whom to keep links to; who is to be told that its log has lost what it had acknowledged. */
   readonly peersChanged: (peers: readonly PeerAddress[], forgetful: readonly NodeId[]) => void
   /** The node has stopped itself. */
@@ -99,14 +98,12 @@ export class Client implements Store, Membership {
     return this.#load.pending
   }
 
-  async put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
-    checkFields(options, 'options', callFields)
-    return { revision: await this.#writes.put(key, value, options) }
+  put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
+    return this.#writes.put(key, value, options)
   }
 
-  async delete(key: string, options?: WriteOptions): Promise<boolean> {
-    checkFields(options, 'options', callFields)
-    return (await this.#writes.delete(key, options)) > 0
+  delete(key: string, options?: WriteOptions): Promise<boolean> {
+    return this.#writes.delete(key, options)
   }
 
   async get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
@@ -289,8 +286,8 @@ export class Client implements Store, Membership {
         this.#parts.stateFound(message.reason)
         return
       case 'stateReplaced':
-        this.#parts.stateReplaced(message.generation)
-        this.#parts.board.reads(message.generation)
+        if (this.#parts.stateReplaced(message.generation))
+          this.#parts.board.reads(message.generation)
         return
       case 'failed':
         this.#parts.failed(message.error)

@@ -6,8 +6,8 @@ import type { CallOptions } from '../options.ts'
 
 /** Who waits for an answer. */
 export interface Caller<Answer> {
-  readonly resolve: (answer: Answer) => void
-  readonly reject: (error: unknown) => void
+  resolve(answer: Answer): void
+  reject(error: unknown): void
 }
 
 /** Milliseconds of a clock that is never set. */

@@ -15,28 +15,28 @@ export abstract class ForwardingStore implements Store, Membership {
   /** @throws SkiffError when none does */
   protected abstract serving(): Store & Membership
 
-  async put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
-    return this.serving().put(key, value, options)
+  put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
+    return this.#ask((store) => store.put(key, value, options))
   }
 
-  async get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
-    return this.serving().get<T>(key, options)
+  get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
+    return this.#ask((store) => store.get<T>(key, options))
   }
 
-  async entry<T = unknown>(key: string, options?: ReadOptions): Promise<Entry<T> | undefined> {
-    return this.serving().entry<T>(key, options)
+  entry<T = unknown>(key: string, options?: ReadOptions): Promise<Entry<T> | undefined> {
+    return this.#ask((store) => store.entry<T>(key, options))
   }
 
-  async delete(key: string, options?: WriteOptions): Promise<boolean> {
-    return this.serving().delete(key, options)
+  delete(key: string, options?: WriteOptions): Promise<boolean> {
+    return this.#ask((store) => store.delete(key, options))
   }
 
-  async keys(prefix?: string, options?: ReadOptions): Promise<string[]> {
-    return this.serving().keys(prefix, options)
+  keys(prefix?: string, options?: ReadOptions): Promise<string[]> {
+    return this.#ask((store) => store.keys(prefix, options))
   }
 
-  async prefixes(options?: ReadOptions): Promise<string[]> {
-    return this.serving().prefixes(options)
+  prefixes(options?: ReadOptions): Promise<string[]> {
+    return this.#ask((store) => store.prefixes(options))
   }
 
   scan<T = unknown>(range?: ScanRange, options?: ReadOptions): AsyncIterableIterator<Entry<T>> {
@@ -47,37 +47,46 @@ export abstract class ForwardingStore implements Store, Membership {
     return this.serving().watch<T>(prefix, options)
   }
 
-  async waitForLeader(options?: CallOptions): Promise<string> {
-    return this.serving().waitForLeader(options)
+  waitForLeader(options?: CallOptions): Promise<string> {
+    return this.#ask((store) => store.waitForLeader(options))
   }
 
-  async members(options?: CallOptions): Promise<readonly Member[]> {
-    return this.serving().members(options)
+  members(options?: CallOptions): Promise<readonly Member[]> {
+    return this.#ask((store) => store.members(options))
   }
 
-  async addServer<Plan extends boolean = false>(
+  addServer<Plan extends boolean = false>(
     address: string,
     options?: AddServerOptions<Plan>,
   ): Promise<Changed<Plan>> {
-    return this.serving().addServer(address, options)
+    return this.#ask((store) => store.addServer(address, options))
   }
 
-  async removeServer<Plan extends boolean = false>(
+  removeServer<Plan extends boolean = false>(
     id: string,
     options?: ChangeOptions<Plan>,
   ): Promise<Changed<Plan>> {
-    return this.serving().removeServer(id, options)
+    return this.#ask((store) => store.removeServer(id, options))
   }
 
-  async replaceServer<Plan extends boolean = false>(
+  replaceServer<Plan extends boolean = false>(
     id: string,
     address: string,
     options?: ChangeOptions<Plan>,
   ): Promise<Changed<Plan>> {
-    return this.serving().replaceServer(id, address, options)
+    return this.#ask((store) => store.replaceServer(id, address, options))
   }
 
-  async transferLeadership(to?: string, options?: CallOptions): Promise<void> {
-    return this.serving().transferLeadership(to, options)
+  transferLeadership(to?: string, options?: CallOptions): Promise<void> {
+    return this.#ask((store) => store.transferLeadership(to, options))
+  }
+
+  /** No `async`, which would be a promise more for each that hands on; what is thrown is a rejection all the same. */
+  #ask<T>(call: (store: Store & Membership) => Promise<T>): Promise<T> {
+    try {
+      return call(this.serving())
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 }

@@ -102,6 +102,8 @@ export class MovingWatcher<T> implements Watcher<T> {
     if (!(error instanceof SkiffError) || this.#closed || this.#previous) return false
     // Where no member is left, whoever serves would refuse it again.
     if (error.code === 'SKIFF_MEMBERSHIP') return this.#refuge.hasLiveMember()
+    // Of a node that lives, and whose state was wrong: so may be what it has told, and the revision it had reached.
+    if (error.code === 'SKIFF_STORAGE' && error.revision !== null) return false
     return stopped.includes(error.code) && this.#refuge.hasLive()
   }
 }

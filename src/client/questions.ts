@@ -100,6 +100,11 @@ export class Questions<Content, Answer> {
     for (const caller of this.take(id)) caller.reject(errorFromData(error))
   }
 
+  /** Somebody waits for the answer. */
+  isAsked(id: number): boolean {
+    return this.#asked.has(id)
+  }
+
   /** Once a tick. */
   sweep(): void {
     const time = now()

@@ -22,13 +22,17 @@ export interface ReadParts {
 }
 
 export class Reads {
+  readonly #port: Port<NetworkToStorage, StorageToNetwork>
   readonly #timeoutMs: number
   readonly #load: Load
   readonly #board: BoardReader
   readonly #state: StateReader
   readonly #questions: Questions<null, StateReader>
+  /** As of which the state was looked at last. */
+  #seenIndex = -1
 
   constructor({ port, options, load, board, state }: ReadParts) {
+    this.#port = port
     this.#timeoutMs = options.timeoutMs
     this.#load = load
     this.#board = board
@@ -49,7 +53,7 @@ export class Reads {
       // From then on the state is closed.
       this.#load.checkEnd()
       if (this.#mayReadNow(options)) {
-        this.#state.refresh()
+        this.#refresh()
         resolve(read(this.#state))
         return
       }
@@ -71,6 +75,11 @@ export class Reads {
 
   /** Storage has confirmed these: the local state is recent enough for them. */
   readable(ids: readonly number[]): void {
+    // It was, and has turned out to be wrong since, or been replaced: asked again, storage answers for the next.
+    if (this.#board.isStateBad) {
+      this.#askAgain(ids)
+      return
+    }
     const callers = ids.flatMap((id) => this.#questions.take(id))
     // An answer to nobody may come after the end.
     if (callers.length === 0) return
@@ -93,6 +102,19 @@ export class Reads {
 
   failAll(failure: (outcome: Outcome) => SkiffError): void {
     this.#questions.failAll(failure)
+  }
+
+  /** Only where something was applied since: it costs more than the read. The board knows before any caller does. */
+  #refresh(): void {
+    const { appliedIndex } = this.#board
+    if (appliedIndex === this.#seenIndex) return
+    this.#seenIndex = appliedIndex
+    this.#state.refresh()
+  }
+
+  #askAgain(ids: readonly number[]): void {
+    for (const id of ids) if (this.#questions.isAsked(id)) this.#port.post({ type: 'read', id })
+    this.#port.flush()
   }
 
   #mayReadNow(options: ReadOptions | undefined): boolean {

@@ -9,12 +9,14 @@ import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
 import {
   batchBytesMax,
   batchCommandsMax,
+  callFields,
+  checkFields,
   type ResolvedOptions,
   type WriteOptions,
 } from '../options.ts'
-import { abortable, timeoutOf } from './deadline.ts'
+import { abortable, type Caller, timeoutOf } from './deadline.ts'
 import type { Load } from './load.ts'
-import { Questions } from './questions.ts'
+import { type Draft, Questions } from './questions.ts'
 
 export class Writes {
   readonly #timeoutMs: number
@@ -40,12 +42,22 @@ export class Writes {
     })
   }
 
-  put(key: string, value: unknown, options?: WriteOptions): Promise<number> {
-    return this.#add(options, (writer) => writer.put(key, value))
+  put(key: string, value: unknown, options?: WriteOptions): Promise<{ revision: number }> {
+    return new Promise((resolve, reject) => {
+      const draft = this.#open(options)
+      const before = draft.content.byteLength
+      draft.content.put(key, value)
+      this.#join(draft, new Putting(resolve, reject), before, options)
+    })
   }
 
-  delete(key: string, options?: WriteOptions): Promise<number> {
-    return this.#add(options, (writer) => writer.delete(key))
+  delete(key: string, options?: WriteOptions): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const draft = this.#open(options)
+      const before = draft.content.byteLength
+      draft.content.delete(key)
+      this.#join(draft, new Deleting(resolve, reject), before, options)
+    })
   }
 
   applied(batch: number, revisions: Float64Array): void {
@@ -69,20 +81,56 @@ export class Writes {
     this.#batches.failAll(failure)
   }
 
+  /** The batch that a command of now belongs to. */
+  #open(options: WriteOptions | undefined): WriteDraft {
+    checkFields(options, 'options', callFields)
+    options?.signal?.throwIfAborted()
+    const timeoutMs = timeoutOf(options, this.#timeoutMs)
+    this.#load.checkWrite()
+    return this.#batches.draft(timeoutMs)
+  }
+
   /** An aborted caller hears of it at once; its command stays in the batch, and may happen. */
-  #add(options: WriteOptions | undefined, write: (writer: BatchWriter) => void): Promise<number> {
-    return new Promise((resolve, reject) => {
-      options?.signal?.throwIfAborted()
-      const timeoutMs = timeoutOf(options, this.#timeoutMs)
-      this.#load.checkWrite()
-      const draft = this.#batches.draft(timeoutMs)
-      const writer = draft.content
-      const before = writer.byteLength
-      write(writer)
-      const caller = abortable(options?.signal, { resolve, reject })
-      this.#batches.join(draft, caller, writer.byteLength - before)
-      if (writer.byteLength >= batchBytesMax || writer.count === batchCommandsMax)
-        this.#batches.flush()
-    })
+  #join(
+    draft: WriteDraft,
+    caller: Caller<number>,
+    before: number,
+    options: WriteOptions | undefined,
+  ): void {
+    const { byteLength, count } = draft.content
+    this.#batches.join(draft, abortable(options?.signal, caller), byteLength - before)
+    if (byteLength >= batchBytesMax || count === batchCommandsMax) this.#batches.flush()
+  }
+}
+
+type WriteDraft = Draft<BatchWriter, number>
+
+// Classes: of these there are as many as calls that wait, and each is one object.
+
+class Putting implements Caller<number> {
+  readonly #settle: (answer: { revision: number }) => void
+  readonly reject: (error: unknown) => void
+
+  constructor(settle: (answer: { revision: number }) => void, reject: (error: unknown) => void) {
+    this.#settle = settle
+    this.reject = reject
+  }
+
+  resolve(revision: number): void {
+    this.#settle({ revision })
+  }
+}
+
+class Deleting implements Caller<number> {
+  readonly #settle: (existed: boolean) => void
+  readonly reject: (error: unknown) => void
+
+  constructor(settle: (existed: boolean) => void, reject: (error: unknown) => void) {
+    this.#settle = settle
+    this.reject = reject
+  }
+
+  resolve(revision: number): void {
+    this.#settle(revision > 0)
   }
 }

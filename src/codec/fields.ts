@@ -53,13 +53,24 @@ export class FieldReader {
     return value
   }
 
-  /** Takes `count` absent fields at once, or none if the first is present. */
-  absent(name: string, count: number): boolean {
-    if (this.#values[this.#next] !== null) return false
-    for (let taken = 0; taken < count; taken++) {
-      demand(this.#take() === null, `${name}: partly absent`)
-    }
-    return true
+  oneOf<Text extends string>(name: string, texts: readonly Text[]): Text {
+    const value = this.#take()
+    const known = texts.find((text) => text === value)
+    if (known === undefined) throw unexpected(name, `one of ${texts.join(', ')}`)
+    return known
+  }
+
+  /** Takes the next field if there is nothing in it. */
+  isAbsent(): boolean {
+    const isAbsent = this.#values[this.#next] === null
+    if (isAbsent) this.#next++
+    return isAbsent
+  }
+
+  /** Nothing may be left. What was missing was found where it was to be taken. */
+  end(): void {
+    const left = this.#values.length - this.#next
+    demand(left === 0, `${left} fields too many`)
   }
 
   #take(): unknown {

@@ -1,18 +1,17 @@
 /**
  * What nodes say to each other, as bytes: the wire version, then one MessagePack array of a type code and
- * the fields of that type, by position. Every variant has a code of its own, so that a frame never has
- * optional fields. Nothing leaves `decodeFrame` that its receiver would have to check again.
+ * the fields of that type, by position. Where a type has variants, a field says which it is, and those behind it
+ * are the variant's: no frame has optional fields. Nothing leaves `decodeFrame` that its receiver would have to check again.
  *
  * Who sent a frame, and whether it may, is known from its link (network/), not from here.
  */
 import { Packr } from 'msgpackr'
-import type { WireRpc } from '../messages.ts'
+import type { Forward, WireAppend, WireRpc } from '../messages.ts'
 import { appendEntriesMax, frameBytesMax, snapshotChunkBytes } from '../options.ts'
 import { assert, unreachable } from '../raft/assert.ts'
 import { encodeConfiguration } from '../raft/membership.ts'
 import type { AppendReply, SnapshotChunk } from '../raft/rpc.ts'
-import { changeElements, changeReaders, changeReplyElements } from './change.ts'
-import { codes, type Reader } from './codes.ts'
+import { changeFields, changeReplyFields, readChange, readChangeReply, readPlan } from './change.ts'
 import { checkBatch } from './command.ts'
 import { FieldReader, reasonLengthMax } from './fields.ts'
 import { demand, MalformedFrame } from './malformed.ts'
@@ -33,6 +32,37 @@ const versionBytes = 1
 /** Of a SHA-256 in hexadecimal. */
 const hashLength = 64
 
+type Type = WireRpc['type']
+type Read<T extends Type> = (from: FieldReader) => Extract<WireRpc, { readonly type: T }>
+
+/** Numbers on the wire: never reused, never renumbered within a wire version. */
+const codes: Readonly<Record<Type, number>> = {
+  preVote: 1,
+  preVoteReply: 2,
+  vote: 3,
+  voteReply: 4,
+  append: 5,
+  appendReply: 6,
+  heartbeat: 7,
+  heartbeatReply: 8,
+  readIndex: 9,
+  readIndexReply: 10,
+  snapshot: 11,
+  snapshotReply: 12,
+  timeoutNow: 13,
+  timeoutNowDeclined: 14,
+  forward: 15,
+  forwardRefused: 16,
+  change: 17,
+  plan: 18,
+  changeReply: 19,
+  audit: 20,
+  auditReply: 21,
+  verdict: 22,
+  stateWanted: 23,
+}
+const types = new Map(Object.entries(codes).map(([type, code]) => [code, type as Type]))
+
 // Without extensions: byte strings stay byte strings, and decoded ones are views into the frame.
 const packr = new Packr({ useRecords: false })
 
@@ -40,7 +70,7 @@ const packr = new Packr({ useRecords: false })
 
 /** The frame, in an ArrayBuffer of its own. */
 export function encodeFrame(rpc: WireRpc): Uint8Array<ArrayBuffer> {
-  const packed = packTransient(packr, elementsOf(rpc))
+  const packed = packTransient(packr, [codes[rpc.type], ...fieldsOf(rpc)])
   const frame = Buffer.allocUnsafeSlow(versionBytes + packed.length)
   assert(frame.length <= frameBytesMax, `${rpc.type} of ${frame.length} bytes`)
   frame[0] = wireVersion
@@ -48,72 +78,69 @@ export function encodeFrame(rpc: WireRpc): Uint8Array<ArrayBuffer> {
   return frame
 }
 
-function elementsOf(rpc: WireRpc): unknown[] {
+function fieldsOf(rpc: WireRpc): unknown[] {
   switch (rpc.type) {
     case 'preVote':
-      return [codes.preVote, rpc.term, rpc.lastIndex, rpc.lastTerm]
+      return [rpc.term, rpc.lastIndex, rpc.lastTerm]
+    case 'vote':
+      return [rpc.term, rpc.lastIndex, rpc.lastTerm, rpc.isTransfer]
     case 'preVoteReply':
-      return [codes.preVoteReply, rpc.term, rpc.granted]
-    case 'vote': {
-      const code = rpc.isTransfer ? codes.transferVote : codes.vote
-      return [code, rpc.term, rpc.lastIndex, rpc.lastTerm]
-    }
     case 'voteReply':
-      return [codes.voteReply, rpc.term, rpc.granted]
+      return [rpc.term, rpc.granted]
     case 'append': {
       const { term, prevIndex, prevTerm, commitIndex, entryCount, entries } = rpc
-      return [codes.append, term, prevIndex, prevTerm, commitIndex, entryCount, entries]
+      return [term, prevIndex, prevTerm, commitIndex, entryCount, entries]
     }
     case 'appendReply':
-      return appendReplyElements(rpc)
+      return appendReplyFields(rpc)
     case 'heartbeat':
-      return [codes.heartbeat, rpc.term, rpc.commitIndex, rpc.round]
+      return [rpc.term, rpc.commitIndex, rpc.round]
     case 'heartbeatReply':
-      return [codes.heartbeatReply, rpc.term, rpc.round]
+      return [rpc.term, rpc.round]
     case 'readIndex':
-      return [codes.readIndex, rpc.term, rpc.id]
+      return [rpc.term, rpc.id]
     case 'readIndexReply':
-      return [codes.readIndexReply, rpc.term, rpc.id, rpc.index]
+      return [rpc.term, rpc.id, rpc.index]
     case 'snapshot':
-      return snapshotElements(rpc)
+      return snapshotFields(rpc)
     case 'snapshotReply':
-      return [codes.snapshotReply, rpc.term, rpc.index, rpc.heldBytes]
-    case 'audit':
-      return [codes.audit, rpc.index]
-    case 'auditReply':
-    case 'verdict':
-      return [codes[rpc.type], rpc.index, rpc.digest]
-    case 'stateWanted':
-      return [codes.stateWanted, rpc.base]
+      return [rpc.term, rpc.index, rpc.heldBytes]
     case 'timeoutNow':
-      return [codes.timeoutNow, rpc.term, rpc.lastIndex]
+      return [rpc.term, rpc.lastIndex]
     case 'timeoutNowDeclined':
-      return [codes.timeoutNowDeclined, rpc.term]
+      return [rpc.term]
     case 'forward':
-      return [codes.forward, rpc.batch]
+      return [rpc.batch]
     case 'forwardRefused':
-      return [codes.forwardRefused, rpc.reason.slice(0, reasonLengthMax)]
+      return [rpc.reason.slice(0, reasonLengthMax)]
     case 'change':
     case 'plan':
-      return changeElements(rpc)
+      return changeFields(rpc)
     case 'changeReply':
-      return changeReplyElements(rpc.id, rpc.answer)
+      return changeReplyFields(rpc)
+    case 'audit':
+      return [rpc.index]
+    case 'auditReply':
+    case 'verdict':
+      return [rpc.index, rpc.digest]
+    case 'stateWanted':
+      return [rpc.base]
     default:
       return unreachable(rpc)
   }
 }
 
-function appendReplyElements(reply: AppendReply): unknown[] {
-  if (reply.accepted) return [codes.appendAccepted, reply.term, reply.matchIndex]
-  const { term, rejectIndex, hintIndex, hintTerm } = reply
-  return [codes.appendRejected, term, rejectIndex, hintIndex, hintTerm]
+function appendReplyFields(reply: AppendReply): unknown[] {
+  const { term, accepted } = reply
+  if (accepted) return [term, accepted, reply.matchIndex]
+  return [term, accepted, reply.rejectIndex, reply.hintIndex, reply.hintTerm]
 }
 
-function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unknown[] {
+function snapshotFields({ term, snapshot, offset, chunk }: SnapshotChunk): unknown[] {
   const { index, term: lastTerm, membership, bytes, hash } = snapshot
   const members = encodeConfiguration(membership)
   const mark = [index, lastTerm, membership.index, members, bytes, Buffer.from(hash, 'hex')]
-  return [codes.snapshot, term, ...mark, offset, chunk]
+  return [term, ...mark, offset, chunk]
 }
 
 // ── in ──────────────────────────────────────────────────────────────────────────────────────────
@@ -125,39 +152,69 @@ function snapshotElements({ term, snapshot, offset, chunk }: SnapshotChunk): unk
 export function decodeFrame(frame: Uint8Array): WireRpc {
   demand(frame.length <= frameBytesMax, `frame of ${frame.length} bytes`)
   demand(frame[0] === wireVersion, `frame of version ${frame[0]}, this node speaks ${wireVersion}`)
-  const { code, fields } = precheck(frame, versionBytes)
-  const reader = readers.get(code)
-  demand(reader !== undefined, `frame of unknown type ${code}`)
-  demand(fields === reader.fields, `frame of type ${code} with ${fields} fields`)
+  const code = precheck(frame, versionBytes)
+  const type = types.get(code)
+  demand(type !== undefined, `frame of unknown type ${code}`)
   const [, ...values] = packr.unpack(frame.subarray(versionBytes)) as unknown[]
-  return reader.read(new FieldReader(values))
+  const from = new FieldReader(values)
+  const rpc = readers[type](from)
+  from.end()
+  return rpc
 }
 
-const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
-  [codes.preVote, { fields: 3, read: (from) => ({ type: 'preVote', ...candidacy(from) }) }],
-  [codes.preVoteReply, { fields: 2, read: (from) => ({ type: 'preVoteReply', ...ballot(from) }) }],
-  [codes.vote, { fields: 3, read: voteReader(false) }],
-  [codes.transferVote, { fields: 3, read: voteReader(true) }],
-  [codes.voteReply, { fields: 2, read: (from) => ({ type: 'voteReply', ...ballot(from) }) }],
-  [codes.append, { fields: 6, read: readAppend }],
-  [codes.appendAccepted, { fields: 2, read: readAppendAccepted }],
-  [codes.appendRejected, { fields: 4, read: readAppendRejected }],
-  [codes.heartbeat, { fields: 3, read: readHeartbeat }],
-  [codes.heartbeatReply, { fields: 2, read: readHeartbeatReply }],
-  [codes.readIndex, { fields: 2, read: readReadIndex }],
-  [codes.readIndexReply, { fields: 3, read: readReadIndexReply }],
-  [codes.snapshot, { fields: 9, read: readSnapshot }],
-  [codes.snapshotReply, { fields: 3, read: readSnapshotReply }],
-  [codes.audit, { fields: 1, read: (from) => ({ type: 'audit', index: from.integer('index') }) }],
-  [codes.auditReply, { fields: 2, read: (from) => ({ type: 'auditReply', ...digest(from) }) }],
-  [codes.verdict, { fields: 2, read: (from) => ({ type: 'verdict', ...digest(from) }) }],
-  [codes.stateWanted, { fields: 1, read: readStateWanted }],
-  [codes.timeoutNow, { fields: 2, read: readTimeoutNow }],
-  [codes.timeoutNowDeclined, { fields: 1, read: readTimeoutNowDeclined }],
-  [codes.forward, { fields: 1, read: readForward }],
-  [codes.forwardRefused, { fields: 1, read: readForwardRefused }],
-  ...changeReaders,
-])
+/** Each takes the fields in the order in which they are encoded. */
+const readers: { readonly [T in Type]: Read<T> } = {
+  preVote: (from) => ({ type: 'preVote', ...candidacy(from) }),
+  preVoteReply: (from) => ({ type: 'preVoteReply', ...ballot(from) }),
+  vote: (from) => ({ type: 'vote', ...candidacy(from), isTransfer: from.boolean('isTransfer') }),
+  voteReply: (from) => ({ type: 'voteReply', ...ballot(from) }),
+  append: readAppend,
+  appendReply: readAppendReply,
+  heartbeat: (from) => ({
+    type: 'heartbeat',
+    term: from.integer('term'),
+    commitIndex: from.integer('commitIndex'),
+    round: from.integer('round'),
+  }),
+  heartbeatReply: (from) => ({
+    type: 'heartbeatReply',
+    term: from.integer('term'),
+    round: from.integer('round'),
+  }),
+  readIndex: (from) => ({
+    type: 'readIndex',
+    term: from.integer('term'),
+    id: from.integer('id'),
+  }),
+  readIndexReply: (from) => ({
+    type: 'readIndexReply',
+    term: from.integer('term'),
+    id: from.integer('id'),
+    index: from.integer('index'),
+  }),
+  snapshot: readSnapshot,
+  snapshotReply: (from) => ({
+    type: 'snapshotReply',
+    term: from.integer('term'),
+    index: from.integer('index'),
+    heldBytes: from.integer('heldBytes'),
+  }),
+  timeoutNow: (from) => ({
+    type: 'timeoutNow',
+    term: from.integer('term'),
+    lastIndex: from.integer('lastIndex'),
+  }),
+  timeoutNowDeclined: (from) => ({ type: 'timeoutNowDeclined', term: from.integer('term') }),
+  forward: readForward,
+  forwardRefused: (from) => ({ type: 'forwardRefused', reason: from.reason('reason') }),
+  change: readChange,
+  plan: readPlan,
+  changeReply: readChangeReply,
+  audit: (from) => ({ type: 'audit', index: from.integer('index') }),
+  auditReply: (from) => ({ type: 'auditReply', ...digest(from) }),
+  verdict: (from) => ({ type: 'verdict', ...digest(from) }),
+  stateWanted: (from) => ({ type: 'stateWanted', base: from.integer('base') }),
+}
 
 function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTerm: number } {
   return {
@@ -167,15 +224,11 @@ function candidacy(from: FieldReader): { term: number; lastIndex: number; lastTe
   }
 }
 
-function voteReader(isTransfer: boolean): Reader['read'] {
-  return (from) => ({ type: 'vote', ...candidacy(from), isTransfer })
-}
-
 function ballot(from: FieldReader): { term: number; granted: boolean } {
   return { term: from.integer('term'), granted: from.boolean('granted') }
 }
 
-function readAppend(from: FieldReader): WireRpc {
+function readAppend(from: FieldReader): WireAppend {
   const term = from.integer('term')
   const prevIndex = from.integer('prevIndex')
   const prevTerm = from.integer('prevTerm')
@@ -200,49 +253,22 @@ function demandEntries(entries: Uint8Array, count: number, context: EntriesConte
   }
 }
 
-function readAppendAccepted(from: FieldReader): WireRpc {
+function readAppendReply(from: FieldReader): AppendReply {
   const term = from.integer('term')
-  return { type: 'appendReply', term, accepted: true, matchIndex: from.integer('matchIndex') }
-}
-
-function readAppendRejected(from: FieldReader): WireRpc {
+  const accepted = from.boolean('accepted')
+  if (accepted)
+    return { type: 'appendReply', term, accepted, matchIndex: from.integer('matchIndex') }
   return {
     type: 'appendReply',
-    term: from.integer('term'),
-    accepted: false,
+    term,
+    accepted,
     rejectIndex: from.integer('rejectIndex'),
     hintIndex: from.integer('hintIndex'),
     hintTerm: from.integer('hintTerm'),
   }
 }
 
-function readHeartbeat(from: FieldReader): WireRpc {
-  return {
-    type: 'heartbeat',
-    term: from.integer('term'),
-    commitIndex: from.integer('commitIndex'),
-    round: from.integer('round'),
-  }
-}
-
-function readHeartbeatReply(from: FieldReader): WireRpc {
-  return { type: 'heartbeatReply', term: from.integer('term'), round: from.integer('round') }
-}
-
-function readReadIndex(from: FieldReader): WireRpc {
-  return { type: 'readIndex', term: from.integer('term'), id: from.integer('id') }
-}
-
-function readReadIndexReply(from: FieldReader): WireRpc {
-  return {
-    type: 'readIndexReply',
-    term: from.integer('term'),
-    id: from.integer('id'),
-    index: from.integer('index'),
-  }
-}
-
-function readSnapshot(from: FieldReader): WireRpc {
+function readSnapshot(from: FieldReader): SnapshotChunk {
   const term = from.integer('term')
   const index = from.integer('snapshot.index')
   const lastTerm = from.integer('snapshot.term')
@@ -264,37 +290,12 @@ function readSnapshot(from: FieldReader): WireRpc {
   return { type: 'snapshot', term, snapshot, offset, chunk }
 }
 
-function readSnapshotReply(from: FieldReader): WireRpc {
-  return {
-    type: 'snapshotReply',
-    term: from.integer('term'),
-    index: from.integer('index'),
-    heldBytes: from.integer('heldBytes'),
-  }
-}
-
 function digest(from: FieldReader): { index: number; digest: number } {
   return { index: from.integer('index'), digest: from.integer('digest') }
 }
 
-function readStateWanted(from: FieldReader): WireRpc {
-  return { type: 'stateWanted', base: from.integer('base') }
-}
-
-function readTimeoutNow(from: FieldReader): WireRpc {
-  return { type: 'timeoutNow', term: from.integer('term'), lastIndex: from.integer('lastIndex') }
-}
-
-function readTimeoutNowDeclined(from: FieldReader): WireRpc {
-  return { type: 'timeoutNowDeclined', term: from.integer('term') }
-}
-
-function readForward(from: FieldReader): WireRpc {
+function readForward(from: FieldReader): Forward {
   const batch = from.bytes('batch')
   checkBatch(batch)
   return { type: 'forward', batch }
-}
-
-function readForwardRefused(from: FieldReader): WireRpc {
-  return { type: 'forwardRefused', reason: from.reason('reason') }
 }

@@ -15,10 +15,10 @@ const elementsMax = 15
  * Throws unless `bytes` is, from `at` to its end, one flat array of booleans, nil, numbers, texts and byte
  * strings. Its first element must be a small number: the code of its type.
  *
- * @returns that code, and how many elements follow it
+ * @returns that code
  * @throws MalformedFrame
  */
-export function precheck(bytes: Uint8Array, at: number): { code: number; fields: number } {
+export function precheck(bytes: Uint8Array, at: number): number {
   demand(bytes.length >= at + 2, 'frame ends before its type')
   const [head = 0, code = 0] = bytes.subarray(at, at + 2)
   demand(head > 0x90 && head <= 0x90 + elementsMax, `frame is no short array: ${hex(head)}`)
@@ -31,7 +31,7 @@ export function precheck(bytes: Uint8Array, at: number): { code: number; fields:
     demand(end <= bytes.length, 'frame ends within a field')
   }
   demand(end === bytes.length, `${bytes.length - end} bytes behind the last field`)
-  return { code, fields }
+  return code
 }
 
 /** What an element takes, or claims to take. */

@@ -137,9 +137,8 @@ export class Network {
     }
   }
 
-  /** It says that it is there. Whoever is looked for elsewhere is looked for there as well. */
+  /** It says that it is there. Whoever is waited for, or looked for elsewhere, is looked for there at once. */
   found({ id, address }: PeerAddress): void {
-    if (this.#places.get(id) === address) return
     this.#places.set(id, address)
     this.#links.get(id)?.hurry()
   }

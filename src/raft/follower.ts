@@ -1,6 +1,6 @@
 import { assert, unreachable } from './assert.ts'
 import { Candidate, PreCandidate } from './candidate.ts'
-import type { Append, Heartbeat, Rpc, SnapshotChunk, TimeoutNow } from './rpc.ts'
+import type { Append, AppendReply, Heartbeat, Rpc, SnapshotChunk, TimeoutNow } from './rpc.ts'
 import type { Role, Server } from './server.ts'
 import type { Entry, Index, NodeId } from './types.ts'
 import { considerVote } from './voting.ts'
@@ -15,6 +15,10 @@ export class Follower implements Role {
   #ticksSilent = 0
   /** Silence after which the leader is given up. */
   #electionTicks: number
+  /** What the leader was told last about our log. */
+  #answer: AppendReply | null = null
+  /** Perhaps it was not told: the link broke. */
+  #mustRepeat = false
 
   constructor(server: Server, leaderId: NodeId | null, assumesLeader = false) {
     this.#server = server
@@ -95,7 +99,25 @@ export class Follower implements Role {
     return this
   }
 
-  flush(): void {}
+  flush(): void {
+    if (this.#mustRepeat && this.#answer !== null && this.#leaderId !== null)
+      this.#tell(this.#leaderId, this.#answer)
+    this.#mustRepeat = false
+  }
+
+  /**
+   * Our last answer may be lost. A leader that waits for it sends one append and no more, and sends it again only
+   * after an election timeout: it cannot see the link that we talk on.
+   */
+  linkLost(peer: NodeId): void {
+    if (peer === this.#leaderId) this.#mustRepeat = true
+  }
+
+  /** Everything up to there is here, and equal to what the leader has. */
+  acknowledge(leaderId: NodeId, matchIndex: Index): void {
+    const { term } = this.#server
+    this.#tell(leaderId, { type: 'appendReply', term, accepted: true, matchIndex })
+  }
 
   /** Whoever has its state comes first: without one we would only lead to hand over. */
   get #patienceTicks(): number {
@@ -116,7 +138,7 @@ export class Follower implements Role {
     const { log, term } = this.#server
     if (!log.holds(rpc.prevIndex, rpc.prevTerm)) {
       const hint = log.lastAtMost(rpc.prevIndex, rpc.prevTerm)
-      this.#server.sendLate([from], {
+      this.#tell(from, {
         type: 'appendReply',
         term,
         accepted: false,
@@ -128,7 +150,7 @@ export class Follower implements Role {
     }
     const matchIndex = this.#store(rpc.prevIndex, rpc.entries)
     this.#server.commit(Math.min(rpc.commitIndex, matchIndex))
-    this.#server.sendLate([from], { type: 'appendReply', term, accepted: true, matchIndex })
+    this.acknowledge(from, matchIndex)
   }
 
   /** Truncates only where the logs truly differ: a message that comes late must not undo a later one. */
@@ -148,15 +170,20 @@ export class Follower implements Role {
    * bring, unless the state was lost: it only says that this much is committed.
    */
   #snapshot(from: NodeId, { snapshot, offset, chunk }: SnapshotChunk): void {
-    const { log, term, stateLost } = this.#server
+    const { log, stateLost } = this.#server
     const { index } = snapshot
     if (!stateLost && log.holds(index, snapshot.term)) {
       this.#server.commit(index)
-      const reply = { type: 'appendReply', term, accepted: true, matchIndex: index } as const
-      this.#server.sendLate([from], reply)
+      this.acknowledge(from, index)
     } else {
       this.#server.receivedChunks.push({ from, snapshot, offset, chunk })
     }
+  }
+
+  #tell(leaderId: NodeId, answer: AppendReply): void {
+    this.#answer = answer
+    this.#mustRepeat = false
+    this.#server.sendLate([leaderId], answer)
   }
 
   /** The leader wants us to succeed it (thesis §3.10). */

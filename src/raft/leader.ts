@@ -1,8 +1,9 @@
 /**
- * Replicates its log to everyone else and decides what is committed (paper §5.3, §5.4).
+ * Takes what is proposed into its log and decides what is committed (paper §5.3, §5.4), as long as a majority
+ * follows. How the others get it is in replication.ts.
  *
  * Nothing is sent at once: messages and proposals only change what is known, and `flush`, once a turn,
- * sends what is due. So one turn makes at most one append per server, however much came in.
+ * sends what is due.
  */
 import { assert, unreachable } from './assert.ts'
 import { Follower } from './follower.ts'
@@ -10,7 +11,8 @@ import type { MembershipAt, Target } from './membership.ts'
 import type { Progress } from './progress.ts'
 import { ReadRounds } from './reads.ts'
 import { type ChangeOutcome, Reconfiguration } from './reconfiguration.ts'
-import type { AppendReply, HeartbeatReply, Rpc, SnapshotReply } from './rpc.ts'
+import { Replication } from './replication.ts'
+import type { Rpc } from './rpc.ts'
 import type { Role, Server } from './server.ts'
 import { Transfer } from './transfer.ts'
 import type { EntryType, Index, Membership, NodeId, SnapshotMark } from './types.ts'
@@ -21,6 +23,7 @@ export class Leader implements Role {
   readonly leaderId: NodeId
   readonly #server: Server
   readonly #progress = new Map<NodeId, Progress>()
+  readonly #replication: Replication
   readonly #changes: Reconfiguration
   readonly #reads = new ReadRounds()
   readonly #transfer: Transfer
@@ -29,13 +32,13 @@ export class Leader implements Role {
   /** Bytes of each entry of ours that is not committed yet, in order, and their sum. */
   readonly #uncommitted: number[] = []
   #uncommittedBytes = 0
-  #ticksToHeartbeat = 0
   #ticksToQuorumCheck: number
 
   constructor(server: Server) {
     this.#server = server
     this.leaderId = server.id
     this.#ticksToQuorumCheck = server.limits.electionTicksMin
+    this.#replication = new Replication(server, this.#progress)
     this.#transfer = new Transfer(server, this.#progress)
     this.#changes = new Reconfiguration({
       server,
@@ -46,7 +49,7 @@ export class Leader implements Role {
     })
     this.#noopIndex = server.log.lastIndex + 1
     this.#append('noop', new Uint8Array(0))
-    this.#sendHeartbeats()
+    this.#replication.sendHeartbeats(this.#reads.round)
   }
 
   /** It hears itself: as long as it leads, a majority follows (see `#checkQuorum`). */
@@ -100,11 +103,14 @@ export class Leader implements Role {
   step(from: NodeId, rpc: Rpc): Role {
     switch (rpc.type) {
       case 'appendReply':
-        return this.#appendReply(from, rpc)
+        return this.#replication.appendReply(from, rpc) ? this.#advanceCommit() : this
       case 'heartbeatReply':
-        return this.#heartbeatReply(from, rpc)
+        this.#progress.get(from)?.heard()
+        this.#reads.confirm(from, rpc.round)
+        return this
       case 'snapshotReply':
-        return this.#snapshotReply(from, rpc)
+        this.#replication.snapshotReply(from, rpc)
+        return this
       case 'readIndex':
         this.read(from, rpc.id)
         return this
@@ -131,12 +137,10 @@ export class Leader implements Role {
   }
 
   tick(): Role {
-    for (const progress of this.#progress.values())
-      progress.tick(this.#server.limits.electionTicksMin)
+    this.#replication.tick()
     this.#transfer.tick()
     this.#changes.tick()
-    this.#ticksToHeartbeat--
-    if (this.#ticksToHeartbeat <= 0) this.#sendHeartbeats()
+    if (this.#replication.isHeartbeatDue) this.#replication.sendHeartbeats(this.#reads.round)
     this.#ticksToQuorumCheck--
     return this.#ticksToQuorumCheck > 0 ? this : this.#checkQuorum()
   }
@@ -153,29 +157,27 @@ export class Leader implements Role {
 
   /** Those that have lost what they had acknowledged. */
   get forgetful(): readonly NodeId[] {
-    return [...this.#progress].flatMap(([id, { hasForgotten }]) => (hasForgotten ? [id] : []))
+    return this.#replication.forgetful
   }
 
   /** Snapshots on their way, and those whose receivers still need the log behind them. */
   get snapshotsInUse(): readonly SnapshotMark[] {
-    return [...this.#progress.values()].flatMap(({ snapshot }) => snapshot ?? [])
+    return this.#replication.snapshotsInUse
   }
 
   /** To one that has lost its state, though it may hold the log. */
   sendSnapshot(to: NodeId): void {
-    const progress = this.#progress.get(to)
-    if (progress?.snapshot === null && this.#sendable !== null) this.#beginSnapshot(progress)
+    this.#replication.sendSnapshot(to)
   }
 
   flush(): void {
     if (this.isReady && this.#reads.begin(this.#server.commitIndex, this.#server.id))
-      this.#sendHeartbeats()
+      this.#replication.sendHeartbeats(this.#reads.round)
     this.#releaseReads()
     this.#changes.pump()
-    this.#sendAppends()
-    this.#sendChunks()
+    this.#replication.flush()
     this.#transfer.flush()
-    this.#spreadCommit()
+    this.#replication.spreadCommit()
   }
 
   #append(type: EntryType, bytes: Uint8Array): void {
@@ -187,53 +189,11 @@ export class Leader implements Role {
     if (type === 'membership') this.#changes.appended(before)
   }
 
-  #appendReply(from: NodeId, rpc: AppendReply): Role {
-    const progress = this.#progress.get(from)
-    if (progress === undefined) return this
-    progress.heard()
-    if (rpc.accepted) {
-      assert(
-        rpc.matchIndex <= this.#server.log.lastIndex,
-        `${from} holds ${rpc.matchIndex}, our log ends at ${this.#server.log.lastIndex}`,
-      )
-      progress.accepted(rpc.matchIndex)
-      progress.caughtUp(this.#server.snapshots.newest?.index ?? 0)
-      return this.#advanceCommit()
-    }
-    const { log } = this.#server
-    // It lacks what was cut, and there is no snapshot: this probe stays on its way, and is sent again in its time.
-    const isInVain = this.#sendable === null && rpc.rejectIndex <= log.base.index
-    if (progress.refused(rpc.rejectIndex) && !isInVain) {
-      const meeting = log.lastAtMost(rpc.hintIndex, rpc.hintTerm)
-      progress.probe(
-        Math.max(progress.matchIndex, Math.min(meeting.index, rpc.rejectIndex - 1)) + 1,
-      )
-    }
-    return this
-  }
-
-  #snapshotReply(from: NodeId, rpc: SnapshotReply): Role {
-    const progress = this.#progress.get(from)
-    if (progress === undefined) return this
-    progress.heard()
-    const { snapshot } = progress
-    if (progress.chunkHeld(rpc.index, rpc.heldBytes) || snapshot === null) return this
-    this.#server.snapshots.suspect(snapshot)
-    this.#beginSnapshot(progress)
-    return this
-  }
-
-  #heartbeatReply(from: NodeId, rpc: HeartbeatReply): Role {
-    this.#progress.get(from)?.heard()
-    this.#reads.confirm(from, rpc.round)
-    return this
-  }
-
   /** Commits what a majority holds on disk, if it is of our own term (paper §5.4.2, figure 8). */
   #advanceCommit(): Role {
     const { log, membership, commitIndex, term, id: self } = this.#server
     const index = membership.quorum.committedIndex((id) =>
-      id === self ? log.durableIndex : this.#matchIndex(id),
+      id === self ? log.durableIndex : this.#replication.heldIndex(id),
     )
     if (index <= commitIndex || index < this.#noopIndex) return this
     const termThere = log.term(index)
@@ -248,14 +208,8 @@ export class Leader implements Role {
   #leaveIfRemoved(): Role {
     const { membership, commitIndex } = this.#server
     if (this.#server.isVoter || membership.latest.index > commitIndex) return this
-    this.#spreadCommit()
+    this.#replication.spreadCommit()
     return new Follower(this.#server, null)
-  }
-
-  #matchIndex(id: NodeId): Index {
-    const progress = this.#progress.get(id)
-    assert(progress !== undefined, `no progress of voter ${id}`)
-    return progress.heldIndex
   }
 
   #releaseReads(): void {
@@ -270,106 +224,8 @@ export class Leader implements Role {
     }
     // Those who came while this round was on its way.
     if (this.#reads.begin(this.#server.commitIndex, self)) {
-      this.#sendHeartbeats()
+      this.#replication.sendHeartbeats(this.#reads.round)
       this.#releaseReads()
-    }
-  }
-
-  /** Servers that need the same entries get the same message. */
-  #sendAppends(): void {
-    const { log, limits } = this.#server
-    const groups = new Map<Index, NodeId[]>()
-    for (const [id, progress] of this.#progress) {
-      const hasNews = progress.nextIndex <= log.lastIndex
-      const mustProbe = progress.mode === 'probe'
-      if (!(hasNews || mustProbe) || !progress.canSend(limits.appendsInFlightMax)) continue
-      if (progress.nextIndex <= log.base.index) {
-        // The answer to a heartbeat will say that it is back.
-        if (progress.isSilent(limits.electionTicksMin)) continue
-        this.#beginSnapshot(progress)
-      }
-      if (progress.mode === 'snapshot') continue
-      const group = groups.get(progress.nextIndex)
-      if (group === undefined) groups.set(progress.nextIndex, [id])
-      else group.push(id)
-    }
-    for (const [nextIndex, ids] of groups) this.#appendTo(ids, nextIndex)
-  }
-
-  /**
-   * What it needs was cut away; a snapshot stands for it. If there is none, for it is damaged, the state is lost or
-   * nobody has agreed with it yet, it may still hold what was cut.
-   */
-  #beginSnapshot(progress: Progress): void {
-    const snapshot = this.#sendable
-    const { index } = this.#server.log.base
-    if (snapshot !== null) progress.sendSnapshot(snapshot)
-    else progress.probe(Math.max(progress.matchIndex, index) + 1)
-  }
-
-  get #sendable(): SnapshotMark | null {
-    const { snapshots, isStateAgreed } = this.#server
-    return isStateAgreed ? snapshots.newest : null
-  }
-
-  #sendChunks(): void {
-    const { term, snapshots } = this.#server
-    for (const [id, progress] of this.#progress) {
-      const { snapshot, heldBytes: offset } = progress
-      if (snapshot === null || !progress.canSendChunk) continue
-      const chunk = snapshots.chunk(snapshot, offset)
-      this.#server.sendEarly([id], { type: 'snapshot', term, snapshot, offset, chunk })
-      progress.chunkSent(offset + chunk.length)
-    }
-  }
-
-  #appendTo(ids: readonly NodeId[], nextIndex: Index): void {
-    const { log, limits, term, commitIndex } = this.#server
-    const prevTerm = log.term(nextIndex - 1)
-    assert(prevTerm !== null, `no term at ${nextIndex - 1}`)
-    const { appendEntriesMax, appendBytesMax } = limits
-    const entries =
-      nextIndex > log.lastIndex ? [] : log.slice(nextIndex, appendEntriesMax, appendBytesMax)
-    const lastIndex = nextIndex - 1 + entries.length
-    this.#server.sendEarly(ids, {
-      type: 'append',
-      term,
-      prevIndex: nextIndex - 1,
-      prevTerm,
-      commitIndex,
-      entries,
-    })
-    for (const id of ids) {
-      const progress = this.#progress.get(id)
-      assert(progress !== undefined, `no progress of ${id}`)
-      progress.sent(lastIndex)
-      if (progress.mode === 'replicate') progress.commitSent = Math.min(commitIndex, lastIndex)
-    }
-  }
-
-  /** Followers that get no append learn of a commit at once, not with the next heartbeat. */
-  #spreadCommit(): void {
-    const { commitIndex } = this.#server
-    const news = (progress: Progress) => Math.min(commitIndex, progress.matchIndex)
-    this.#tellCommit((progress) => news(progress) > progress.commitSent, 0)
-  }
-
-  #sendHeartbeats(): void {
-    this.#ticksToHeartbeat = this.#server.limits.heartbeatTicks
-    this.#tellCommit(() => true, this.#reads.round)
-  }
-
-  #tellCommit(wanted: (progress: Progress) => boolean, round: number): void {
-    const { commitIndex, term } = this.#server
-    const groups = new Map<Index, NodeId[]>()
-    for (const [id, progress] of this.#progress) {
-      if (!wanted(progress)) continue
-      const known = Math.min(commitIndex, progress.matchIndex)
-      progress.commitSent = Math.max(progress.commitSent, known)
-      groups.set(known, [...(groups.get(known) ?? []), id])
-    }
-    for (const [known, ids] of groups) {
-      this.#server.sendEarly(ids, { type: 'heartbeat', term, commitIndex: known, round })
     }
   }
 

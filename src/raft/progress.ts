@@ -30,8 +30,13 @@ export class Progress {
    * needs was cut away, and until it holds `snapshot` it gets no appends.
    */
   mode: 'probe' | 'replicate' | 'snapshot' = 'probe'
-  /** What it is being sent in that mode; afterwards, until it has caught up from there, what the log is kept for. */
+  /** What it is being sent; afterwards, until it has caught up from there, what the log is kept for. */
   snapshot: SnapshotMark | null = null
+  /**
+   * It is being sent now: in that mode, or beside the entries to one that has lost its state and holds the log. That
+   * one may be needed for every commit meanwhile.
+   */
+  sendsSnapshot = false
   /** So much of it has arrived. */
   heldBytes = 0
   /** Last index of each append on its way, oldest first. */
@@ -40,6 +45,9 @@ export class Progress {
   #forgottenRefusals = 0
   /** Of the snapshot this much was sent, the last time. */
   #sentBytes = 0
+  /** A chunk is on its way. */
+  #chunkIsSent = false
+  #ticksChunkUnanswered = 0
   /** Since it came any further with the snapshot, or with what is behind it. */
   #ticksStalled = 0
 
@@ -72,9 +80,14 @@ export class Progress {
   accepted(matchIndex: Index): void {
     this.#ticksUnanswered = 0
     if (matchIndex >= this.matchIndex) this.#forgottenRefusals = 0
-    if (matchIndex > this.matchIndex) this.#ticksStalled = 0
+    if (matchIndex > this.matchIndex && !this.sendsSnapshot) this.#ticksStalled = 0
     this.matchIndex = Math.max(this.matchIndex, matchIndex)
-    if (this.mode === 'probe' || this.#hasSnapshot) {
+    const isInstalled = this.#saysInstalled(matchIndex)
+    if (isInstalled) {
+      this.sendsSnapshot = false
+      this.#ticksStalled = 0
+    }
+    if (this.mode === 'probe' || (this.mode === 'snapshot' && isInstalled)) {
       this.mode = 'replicate'
       this.#inFlight = []
       this.nextIndex = this.matchIndex + 1
@@ -86,42 +99,53 @@ export class Progress {
 
   /** From here on it gets this snapshot, a chunk at a time. */
   sendSnapshot(snapshot: SnapshotMark): void {
-    this.mode = 'snapshot'
+    if (this.matchIndex < snapshot.index) {
+      this.mode = 'snapshot'
+      this.#inFlight = []
+      this.#ticksUnanswered = 0
+    }
     this.snapshot = snapshot
+    this.sendsSnapshot = true
     this.heldBytes = 0
-    this.#inFlight = []
-    this.#ticksUnanswered = 0
     this.#sentBytes = 0
+    this.#chunkIsSent = false
     this.#ticksStalled = 0
+  }
+
+  /** There is none that could be sent. */
+  stopSnapshot(): void {
+    this.snapshot = null
+    this.sendsSnapshot = false
   }
 
   /** Once it has all that the newest snapshot stands for, no snapshot of ours will be missed. */
   caughtUp(newestIndex: Index): void {
-    if (this.mode !== 'snapshot' && this.matchIndex >= newestIndex) this.snapshot = null
+    if (!this.sendsSnapshot && this.matchIndex >= newestIndex) this.snapshot = null
   }
 
   /** One chunk is on its way at a time: neither heartbeats nor other followers wait behind many. */
   get canSendChunk(): boolean {
-    return this.mode === 'snapshot' && this.#inFlight.length === 0
+    return this.sendsSnapshot && !this.#chunkIsSent
   }
 
   /** A chunk that ends there. */
   chunkSent(sentBytes: number): void {
-    this.#inFlight = [this.nextIndex]
+    this.#chunkIsSent = true
+    this.#ticksChunkUnanswered = 0
     this.#sentBytes = sentBytes
   }
 
   /** So much of the snapshot with this index is there. False: all of it was, and turned out to be damaged. */
   chunkHeld(index: Index, heldBytes: number): boolean {
     const { snapshot } = this
-    if (this.mode !== 'snapshot' || snapshot?.index !== index) return true
+    if (!this.sendsSnapshot || snapshot?.index !== index) return true
     if (heldBytes > snapshot.bytes) return true
     if (heldBytes === 0 && this.#sentBytes === snapshot.bytes) return false
     if (heldBytes !== this.heldBytes) this.#ticksStalled = 0
     this.heldBytes = heldBytes
     // Once it has all of it the word is with the receiver, which installs it.
-    if (heldBytes < snapshot.bytes) this.#inFlight = []
-    this.#ticksUnanswered = 0
+    if (heldBytes < snapshot.bytes) this.#chunkIsSent = false
+    this.#ticksChunkUnanswered = 0
     return true
   }
 
@@ -170,21 +194,21 @@ export class Progress {
   tick(ticksMax: number): void {
     this.ticksSilent++
     this.#tickSnapshot(ticksMax)
+    this.#tickChunk(ticksMax)
     if (this.#inFlight.length === 0) return
     this.#ticksUnanswered++
     if (this.#ticksUnanswered >= ticksMax) this.lost()
   }
 
-  /** What was on its way is gone; of a snapshot goes on what has not arrived. */
+  /** The entries that were on their way are gone. */
   lost(): void {
     if (this.mode !== 'snapshot') this.probe(this.matchIndex + 1)
-    this.#inFlight = []
-    this.#ticksUnanswered = 0
   }
 
-  /** What was on its way is lost, and perhaps it is gone itself. */
+  /** What was on its way is lost, and perhaps it is gone itself; of a snapshot goes on what has not arrived. */
   linkLost(): void {
     this.lost()
+    this.#chunkIsSent = false
     this.ticksSilent = Number.POSITIVE_INFINITY
   }
 
@@ -196,12 +220,20 @@ export class Progress {
       ? silentElectionsMax * ticksMax
       : stalledElectionsMax * ticksMax + this.snapshot.bytes / checkedBytesPerTick
     if (this.#ticksStalled <= patience) return
-    this.snapshot = null
+    this.stopSnapshot()
     if (this.mode === 'snapshot') this.probe(this.matchIndex + 1)
   }
 
-  get #hasSnapshot(): boolean {
-    const { mode, snapshot, matchIndex } = this
-    return mode === 'snapshot' && snapshot !== null && matchIndex >= snapshot.index
+  #tickChunk(ticksMax: number): void {
+    if (!this.#chunkIsSent) return
+    this.#ticksChunkUnanswered++
+    if (this.#ticksChunkUnanswered >= ticksMax) this.#chunkIsSent = false
+  }
+
+  /** Who holds the log acknowledges entries behind the snapshot all the time: it says so by the snapshot's own. */
+  #saysInstalled(matchIndex: Index): boolean {
+    const { mode, snapshot } = this
+    if (snapshot === null || !this.sendsSnapshot) return false
+    return mode === 'snapshot' ? this.matchIndex >= snapshot.index : matchIndex === snapshot.index
   }
 }

@@ -171,7 +171,7 @@ export class Raft {
 
   /** The link to `peer` was lost or made anew. */
   linkLost(peer: NodeId): void {
-    if (this.#role instanceof Leader) this.#role.linkLost(peer)
+    if (this.#role instanceof Leader || this.#role instanceof Follower) this.#role.linkLost(peer)
   }
 
   /** Once all that came is stepped: has the role fill its outbox. True: there is something for a turn to do. */
@@ -260,10 +260,7 @@ export class Raft {
     this.#server.stateLost = false
     this.#appliedIndex = appliedIndex
     const { leaderId } = this.#role
-    if (leaderId === null) return
-    const { term } = this.#server
-    const reply = { type: 'appendReply', term, accepted: true, matchIndex: index } as const
-    this.#server.sendLate([leaderId], reply)
+    if (leaderId !== null && this.#role instanceof Follower) this.#role.acknowledge(leaderId, index)
   }
 
   /** The turn's write is on disk. */

@@ -7,8 +7,11 @@ export interface SnapshotReader {
    * the log.
    */
   readonly newest: SnapshotMark | null
-  /** A part of a snapshot; empty at its end. Also of an older one, while `Raft.snapshotsInUse` names it. */
-  chunk(snapshot: SnapshotMark, offset: number): Uint8Array
+  /**
+   * A part of a snapshot; empty at its end. Also of an older one, while `Raft.snapshotsInUse` names it. `null`: its file
+   * is gone, or not what it was.
+   */
+  chunk(snapshot: SnapshotMark, offset: number): Uint8Array | null
   /** Whoever was sent all of it says that it is damaged. */
   suspect(snapshot: SnapshotMark): void
 }

@@ -138,7 +138,7 @@ export class Transfer {
       return { type: 'refused', reason: `the disk of ${id} is low, or its state lost` }
     if (failure !== undefined) return { type: 'busy', reason: `${id} has just failed to take over` }
     const isClose = progress.matchIndex + transferLagMax >= log.lastIndex
-    if (progress.mode === 'replicate' && isClose) return null
+    if (progress.mode === 'replicate' && !progress.sendsSnapshot && isClose) return null
     return { type: 'busy', reason: `${id} has yet to catch up` }
   }
 }

@@ -19,6 +19,7 @@ const fields = [
 ] as const
 type Field = (typeof fields)[number]
 
+const appliedIndexAt = fields.indexOf('appliedIndex')
 const leadsAloneAt = fields.indexOf('leadsAlone')
 const stateGenerationAt = fields.indexOf('stateGeneration')
 const stateBadAt = fields.indexOf('stateBad')
@@ -91,6 +92,11 @@ export class BoardReader {
    */
   get leadsAlone(): boolean {
     return this.#numbers[leadsAloneAt] === 1 && !this.isStateBad
+  }
+
+  /** Whatever is acknowledged here was on the board before. */
+  get appliedIndex(): number {
+    return this.#numbers[appliedIndexAt] ?? 0
   }
 
   /** What this thread reads is the state of this generation. */

@@ -15,10 +15,12 @@ import {
   readSync,
   rmSync,
   statfsSync,
+  statSync,
+  truncateSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { SkiffError } from '../errors.ts'
-import { isUnfinished } from './database-file.ts'
+import { isUnfinished, usedBytes } from './database-file.ts'
 import { systemBootId } from './lock.ts'
 
 export interface Directory {
@@ -95,12 +97,14 @@ export function discardUnfinishedLog(directory: Directory): void {
 }
 
 /**
- * Waits until everything written to the state is on the disk, and that this is the state, not one thrown
- * away before.
+ * Waits until everything written to the state, which is closed, is on the disk, and that this is the state, not one
+ * thrown away before. Its file ends where it is used, not with the map (environment.ts): who copies it needs no holes.
  */
 export function syncState(directory: Directory, generation: number): void {
   const state = directory.state(generation)
-  syncPath(join(state, 'data.mdb'), 'r+')
+  const file = join(state, 'data.mdb')
+  truncateSync(file, Math.min(statSync(file).size, usedBytes(state)))
+  syncPath(file, 'r+')
   for (const folder of [state, directory.path]) syncPath(folder)
 }
 

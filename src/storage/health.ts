@@ -3,21 +3,20 @@
  *
  * Two things are compared. Every node goes through its own rows, a few each tick, and holds their sum against
  * the hash that was written with them (scrub.ts): that finds what a disk has made of them, and needs nobody
- * else. And the leader asks every member for the hash of its state as of one entry: that finds states that were
- * written differently. Where a majority of the voters has one hash, whoever has another is wrong, be it the
- * leader. Where there is none (two members), nobody can say; then the leader first makes its own state anew from
- * its snapshot and log, and if they still differ, the others are those that yield: rather one answer than two.
+ * else. And the leader compares the states of all members (audits.ts): that finds states that were written
+ * differently.
  *
- * Who is wrong makes its state anew, in one act within its turn (opening.ts): from its snapshot and its log,
+ * Who is wrong makes its state anew, in one act within its turn (state-origin.ts): from its snapshot and its log,
  * which have checksums of their own. Only if that does not lead to the right hash is the state lost: the node
  * serves no reads, leads only to hand over to one that has a state, and asks the leader for a snapshot. Its log
  * and its vote are good.
  */
 import { SkiffError } from '../errors.ts'
 import type { WireRpc } from '../messages.ts'
-import { everyone, quorumOf } from '../raft/membership.ts'
+import { everyone } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { Index, NodeId } from '../raft/types.ts'
+import { Audits, type Digest } from './audits.ts'
 import { logRemedy } from './environment.ts'
 import type { LogStore } from './log-store.ts'
 import type { Scrub } from './scrub.ts'
@@ -25,16 +24,7 @@ import type { Snapshots } from './snapshots.ts'
 import type { StateMachine } from './state-machine.ts'
 
 /** Rows looked at in one tick: of a million, all within two minutes, for about 1 % of a core. */
-const scrubbedRowsMax = 256
-
-/** So many comparisons may pass without an answer before a leader hands out its state all the same. */
-const unagreedAuditsMax = 2
-
-/** What the state was as of one entry. */
-interface Digest {
-  readonly index: Index
-  readonly digest: number
-}
+const scrubbedRowsMax = 64
 
 export interface HealthParts {
   readonly raft: Raft
@@ -45,7 +35,7 @@ export interface HealthParts {
   readonly auditTicks: number
   /** Its rows were found to be those that were written. */
   readonly proven: () => void
-  /** See `remakeState` of opening.ts. */
+  /** See `remakeState` of state-origin.ts. */
   readonly remake: (isRight: (state: StateMachine) => boolean) => number | null
 }
 
@@ -65,41 +55,37 @@ export class Health {
   repairs = 0
   readonly #parts: HealthParts
   readonly #events: HealthEvents
+  readonly #audits: Audits
   #scrub: Scrub
   #ticksToAudit: number
-  /** Of the leader: what the members have said of this entry. */
-  #audit: { readonly index: Index; readonly answers: Map<NodeId, number> } | null = null
-  /** Of everyone else: a question about an entry that is not applied here yet. */
+  /** A leader's question about an entry that is not applied here yet. */
   #asked: { readonly from: NodeId; readonly index: Index } | null = null
   /** What is wrong with the state, until it is made anew. */
   #found: { readonly reason: string; readonly right: Digest | null } | null = null
-  /** A leader has made its state anew, for nobody could say who was wrong. */
-  #triedItself = false
-
-  /** Of a leader: up to there a majority has had its state; since when not that of its newest snapshot. */
-  #agreedIndex: Index = 0
-  #ticksUnagreed = 0
-  #ticksLed = 0
 
   constructor(parts: HealthParts, events: HealthEvents) {
     this.#parts = parts
     this.#events = events
     this.#scrub = parts.state.beginScrub()
     this.#ticksToAudit = parts.auditTicks
+    this.#audits = new Audits(parts, {
+      send: (to, rpc) => events.send(to, rpc),
+      contradicted: (right) => this.#judged(right),
+      undecided: () => this.#mend('the members differ, and no majority says who is right', null),
+    })
   }
 
   tick(): void {
     const { raft, auditTicks } = this.#parts
     this.#ticksToAudit--
-    // A new leader at once: its snapshots wait for it.
-    const isDue = this.#ticksToAudit <= 0 || (raft.isLeader && this.#ticksLed === 0)
+    const isDue = this.#ticksToAudit <= 0 || this.#audits.isUrgent
     if (isDue) this.#ticksToAudit = auditTicks
     this.#remake()
-    this.#weighAgreement()
+    this.#audits.tick()
     if (this.#found !== null) return
     if (!raft.stateLost) {
       this.#scrubSome()
-      if (isDue && raft.isLeader) this.#beginAudit()
+      if (isDue && raft.isLeader) this.#audits.begin()
     } else if (isDue) this.#askForState()
   }
 
@@ -110,7 +96,7 @@ export class Health {
         this.#asked = { from, index: rpc.index }
         return
       case 'auditReply':
-        this.#answered(from, rpc)
+        this.#audits.answered(from, rpc)
         return
       case 'verdict':
         if (from === raft.status.leaderId) this.#judged(rpc)
@@ -136,8 +122,7 @@ export class Health {
   replaced(): void {
     this.#scrub = this.#parts.state.beginScrub()
     this.#asked = null
-    this.#audit = null
-    this.#agreedIndex = 0
+    this.#audits.forget()
   }
 
   /** As the leader we hand over first, to one that has a state (succession.ts); if there is none, this is the end. */
@@ -161,80 +146,15 @@ export class Health {
     else this.#mend('its rows are not those that were written', null)
   }
 
-  // ── comparing ─────────────────────────────────────────────────────────────────────────────────
+  // ── mending ───────────────────────────────────────────────────────────────────────────────────
 
-  #beginAudit(): void {
-    const { raft, state } = this.#parts
-    const { appliedIndex: index } = state
-    const digest = state.digestAt(index)
-    const others = everyone(raft.membership).filter(({ id }) => id !== raft.id)
-    if (index === 0 || digest === null || others.length === 0) return
-    this.#audit = { index, answers: new Map([[raft.id, digest]]) }
-    for (const { id } of others) this.#events.send(id, { type: 'audit', index })
-    if (quorumOf(raft.membership).isQuorum((id) => id === raft.id)) this.#agreedIndex = index
-  }
-
-  #answered(from: NodeId, { index, digest }: Digest): void {
-    const { raft } = this.#parts
-    if (!raft.isLeader || this.#audit?.index !== index) return
-    const { answers } = this.#audit
-    if (answers.get(from) === digest) return
-    answers.set(from, digest)
-    const quorum = quorumOf(raft.membership)
-    const right = [...answers.values()].find((each) =>
-      quorum.isQuorum((id) => answers.get(id) === each),
-    )
-    if (right !== undefined) this.#judge({ index, digest: right })
-    else if (quorum.voters.every((id) => answers.has(id))) this.#undecided(index)
-  }
-
-  /** A majority has this one. */
-  #judge(right: Digest): void {
-    const { raft } = this.#parts
-    const answers = [...(this.#audit?.answers ?? [])]
-    const wrong = answers.filter(([, digest]) => digest !== right.digest).map(([id]) => id)
-    for (const id of wrong) if (id !== raft.id) this.#events.send(id, { type: 'verdict', ...right })
-    if (wrong.includes(raft.id)) this.#judged(right)
-    if (wrong.length === 0) this.#triedItself = false
-    if (!wrong.includes(raft.id)) this.#agreedIndex = Math.max(this.#agreedIndex, right.index)
-  }
-
-  /**
-   * A state that was written wrong must not be handed out. Where so few answer that nobody can say, as with one
-   * of three gone and one without a state, it has to be.
-   */
-  #weighAgreement(): void {
-    const { raft, snapshots, auditTicks } = this.#parts
-    if (!raft.isLeader) {
-      this.#agreedIndex = 0
-      this.#ticksLed = 0
-    } else this.#ticksLed++
-    const isAgreed = this.#agreedIndex >= (snapshots.newest?.index ?? 0)
-    this.#ticksUnagreed = isAgreed || !raft.isLeader ? 0 : this.#ticksUnagreed + 1
-    const isOver = this.#ticksUnagreed > unagreedAuditsMax * auditTicks
-    raft.isStateAgreed = raft.isLeader && (isAgreed || isOver)
-  }
-
-  #undecided(index: Index): void {
-    const { raft } = this.#parts
-    const own = this.#audit?.answers.get(raft.id)
-    if (own === undefined) return
-    if (this.#triedItself) {
-      this.#judge({ index, digest: own })
-      return
-    }
-    this.#triedItself = true
-    this.#mend('the members differ, and no majority says who is right', null)
-  }
-
+  /** As of this entry it should have been so. */
   #judged(right: Digest): void {
     const { raft, state } = this.#parts
     const own = raft.stateLost ? null : state.digestAt(right.index)
     if (own === null || own === right.digest) return
     this.#mend(`it differs from the others as of entry ${right.index}`, right)
   }
-
-  // ── mending ───────────────────────────────────────────────────────────────────────────────────
 
   #mend(reason: string, right: Digest | null): void {
     if (this.#found !== null) return

@@ -2,6 +2,8 @@
  * Reads of the local state, on the main thread: through LMDB's map, without a hop. Whether the state is
  * recent enough is for the caller to know (client/reads.ts).
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { keyBytesMax } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import { openStateReadOnly, type ReadEnvironment } from './environment.ts'
@@ -38,16 +40,22 @@ const highest = Buffer.alloc(1978, 0xff)
 
 export class StateReader {
   #opened: OpenedState
+  #isClosed = false
 
   constructor(path: string) {
     this.#opened = new OpenedState(path)
   }
 
-  /** Reads from here on; snapshots of what was read before stay what they are. */
-  replace(path: string): void {
+  /**
+   * Reads from here on; snapshots of what was read before stay what they are. False: it is gone. Where two states are
+   * replaced while this thread is busy, it hears of the first when there is only the second; to open that would throw.
+   */
+  replace(path: string): boolean {
+    if (this.#isClosed || !existsSync(join(path, 'data.mdb'))) return false
     const before = this.#opened
     this.#opened = new OpenedState(path)
     void before.close()
+    return true
   }
 
   /** Lets the next read see what other threads have committed; without it a read may be a turn old. */
@@ -82,6 +90,7 @@ export class StateReader {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#opened.close()
   }
 }

@@ -30,7 +30,7 @@ export class Reads {
 
   /** Asks through `ask`, which is false when no leader is known. A leader of another term knows nothing of it. */
   pump(term: Term, ask: (id: number) => boolean): void {
-    if (this.#asked !== null && this.#asked.term !== term) this.#askAgain()
+    if (this.#asked !== null && this.#asked.term !== term) this.askAgain()
     if (this.#asked !== null || this.#waiting.length === 0) return
     const id = this.#questions + 1
     if (!ask(id)) return
@@ -39,11 +39,18 @@ export class Reads {
     this.#waiting = []
   }
 
-  /** A question or its answer may be lost. */
+  /** What was asked is lost. */
+  askAgain(): void {
+    if (this.#asked === null) return
+    this.#waiting = [...this.#asked.reads, ...this.#waiting]
+    this.#asked = null
+  }
+
+  /** A question or its answer may be lost, and nobody says so. */
   tick(): void {
     if (this.#asked === null) return
     this.#asked.ticks++
-    if (this.#asked.ticks >= this.#retryTicks) this.#askAgain()
+    if (this.#asked.ticks >= this.#retryTicks) this.askAgain()
   }
 
   confirm({ id, index }: ReadyRead): void {
@@ -65,12 +72,6 @@ export class Reads {
     if (remove(this.#waiting, id)) return 'waiting'
     if (this.#asked !== null && remove(this.#asked.reads, id)) return 'asked'
     return this.#confirmed.some(({ reads }) => remove(reads, id)) ? 'asked' : 'done'
-  }
-
-  #askAgain(): void {
-    if (this.#asked === null) return
-    this.#waiting = [...this.#asked.reads, ...this.#waiting]
-    this.#asked = null
   }
 }
 

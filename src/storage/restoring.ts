@@ -8,7 +8,7 @@ import type { NetworkToStorage, StorageToNetwork, WireRpc } from '../messages.ts
 import type { ReceivedChunk } from '../raft/snapshot.ts'
 import type { NodeId, SnapshotMark } from '../raft/types.ts'
 import { Health, type HealthRpc } from './health.ts'
-import type { StorageParts } from './storage.ts'
+import type { StorageParts } from './parts.ts'
 import type { View } from './view.ts'
 
 export interface Surroundings {
@@ -26,19 +26,19 @@ export class Restoring {
   readonly #around: Surroundings
   readonly #health: Health
   #mending = false
+  /** It was lost while it was in use, for it was wrong. */
+  #wasWrong = false
 
   constructor(parts: StorageParts, around: Surroundings) {
     this.#parts = parts
     this.#around = around
-    const { raft, log, state, snapshots, remake, proven, auditTicks } = parts
-    const health = { raft, log, state, snapshots, remake, proven, auditTicks }
-    this.#health = new Health(health, {
+    this.#health = new Health(parts, {
       send: (to, rpc) => around.send(to, rpc),
       found: (reason) => this.#found(reason),
       stuck: (reason) => this.#say(`SKIFF_STORAGE: the state is lost, and ${reason}`),
       remade: (generation, same) => this.#remade(generation, same),
     })
-    if (raft.stateLost) parts.watchers.pause()
+    if (parts.raft.stateLost) parts.watchers.pause()
   }
 
   /** Nobody may read the state: it is wrong, or gone. */
@@ -90,6 +90,8 @@ export class Restoring {
     snapshots.stateReplaced()
     snapshots.installed(snapshot)
     if (wasLost) watchers.resume()
+    if (this.#wasWrong) watchers.endDamaged()
+    this.#wasWrong = false
     watchers.restored()
     this.#health.replaced()
     this.#announce(generation)
@@ -110,6 +112,7 @@ export class Restoring {
     const { watchers } = this.#parts
     this.#mending = false
     watchers.pause()
+    this.#wasWrong = generation === null
     if (generation === null) return
     watchers.resume()
     if (!same) watchers.endDamaged()

@@ -31,17 +31,10 @@ import {
 import { DiskSpace } from './disk-space.ts'
 import { mapFreeBytes, openLogEnvironment, openStateEnvironment } from './environment.ts'
 import type { Identity } from './log-store.ts'
-import {
-  assembleNode,
-  bootstrap,
-  type Dice,
-  type Home,
-  markClean,
-  type Opened,
-  openNode,
-} from './opening.ts'
+import { assembleNode, bootstrap, type Dice, type Home, type Opened, openNode } from './opening.ts'
 import { SnapshotFolder } from './snapshot-files.ts'
 import type { SnapshotFiles, Snapshots } from './snapshots.ts'
+import { markClean } from './state-origin.ts'
 import { Storage, type StoragePorts } from './storage.ts'
 
 /** What the actor is started with; plain data and ports. */

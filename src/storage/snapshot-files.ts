@@ -114,7 +114,8 @@ export class SnapshotFolder implements SnapshotFiles {
     const newest = Math.max(0, ...snapshots.map(({ index }) => index))
     if (this.#copied !== null && !kept.has(this.#copied)) this.#copied = null
     for (const name of this.#list()) {
-      const isOld = name.endsWith('.part') && indexOf(name) < newest
+      const isComing = kept.has(name.slice(0, -'.part'.length))
+      const isOld = name.endsWith('.part') && indexOf(name) < newest && !isComing
       const isOther = name.endsWith('.mdb') && !kept.has(name)
       const isLeft =
         (name === takingName && !this.#isTaking) || (name === copyName && this.#copied === null)

@@ -71,6 +71,8 @@ export class Snapshots implements SnapshotReader {
   #taking = false
   /** What is being copied was replaced meanwhile, perhaps because it was wrong. */
   #overtaken = false
+  /** The state is about to be another: nothing is to be made of the one that is here. */
+  #awaitsState = false
   #taken: TakenSnapshot | Error | null = null
   #ticksToWait = 0
   /** Who asked for one, and hears of the next that is begun from now on. */
@@ -98,8 +100,9 @@ export class Snapshots implements SnapshotReader {
     return this.#whole[0] ?? null
   }
 
-  chunk(snapshot: SnapshotMark, offset: number): Uint8Array {
-    return this.#options.files.read(snapshot, offset, this.#options.chunkBytes)
+  chunk(snapshot: SnapshotMark, offset: number): Uint8Array | null {
+    const { files, chunkBytes } = this.#options
+    return files.has(snapshot) ? files.read(snapshot, offset, chunkBytes) : null
   }
 
   /** So many bytes of entries have been applied. */
@@ -119,10 +122,12 @@ export class Snapshots implements SnapshotReader {
   /** Another state is about to take the place of the one that is being copied. */
   stateReplaced(): void {
     this.#overtaken = this.#taking
+    this.#awaitsState = true
   }
 
   /** Those that lead to a wrong state, which are no longer the log's; or all, if none leads to the right one. */
   forgetWrong(isStateLost: boolean): void {
+    this.#awaitsState = false
     const right = isStateLost ? [] : this.#options.log.snapshots
     this.#whole = this.#whole.filter((each) => right.some((kept) => isSameSnapshot(each, kept)))
   }
@@ -157,10 +162,7 @@ export class Snapshots implements SnapshotReader {
 
   /** The node stops: nobody waits any longer. */
   close(): void {
-    const error = new SkiffError('SKIFF_CLOSED', 'unknown', 'the node was closed meanwhile')
-    this.#answer([...this.#askedBefore, ...this.#asking], error)
-    this.#askedBefore = []
-    this.#asking = []
+    this.#refuse(new SkiffError('SKIFF_CLOSED', 'unknown', 'the node was closed meanwhile'))
   }
 
   // ── taking ────────────────────────────────────────────────────────────────────────────────────
@@ -168,14 +170,20 @@ export class Snapshots implements SnapshotReader {
   /** Records one that was taken, and begins one that is due. `inUse`: what others still need. */
   pump(inUse: readonly SnapshotMark[]): void {
     if (this.#taken !== null) this.#finish(this.#taken, inUse)
+    // Nobody knows when there will be, so whoever asks must not wait for it.
+    if (this.#isEmpty) this.#refuse(new Error('there is nothing here yet to take a snapshot of'))
     // The state that would be copied is about to be another.
     if (!this.#taking && this.#checked === null && this.#isDue) this.#begin()
   }
 
   get #isDue(): boolean {
-    if (this.#ticksToWait > 0 || this.#options.state.appliedIndex === 0) return false
+    if (this.#ticksToWait > 0 || this.#awaitsState || this.#isEmpty) return false
     if (this.#asking.length > 0 || this.#isShort) return true
     return this.#appliedBytes > Math.max(this.#options.logBytes, this.newest?.bytes ?? 0)
+  }
+
+  get #isEmpty(): boolean {
+    return this.#options.state.appliedIndex === 0
   }
 
   /** One that the log was cut for is damaged, and there is something to replace it by. */
@@ -212,16 +220,17 @@ export class Snapshots implements SnapshotReader {
   #finish(taken: TakenSnapshot | Error, inUse: readonly SnapshotMark[]): void {
     this.#taken = null
     this.#taking = false
-    const overtaken = this.#overtaken
+    const isVain = this.#overtaken && !(taken instanceof Error)
+    const outcome = isVain ? new Error('the state was replaced meanwhile') : taken
     this.#overtaken = false
-    if (taken instanceof Error || overtaken) {
-      this.#fail(taken instanceof Error ? taken : new Error('the state was replaced meanwhile'))
+    if (outcome instanceof Error) {
+      this.#fail(outcome)
       return
     }
     this.#takingBytes = 0
-    const snapshot = this.#record(taken, inUse)
+    const snapshot = this.#record(outcome, inUse)
     this.#keep(inUse)
-    this.#answer(this.#askedBefore, snapshot)
+    for (const answer of this.#askedBefore) answer(snapshot)
     this.#askedBefore = []
   }
 
@@ -245,10 +254,6 @@ export class Snapshots implements SnapshotReader {
     this.#options.files.keep([...this.#whole, ...inUse, ...coming, ...this.#held])
   }
 
-  #answer(askers: readonly Answer[], outcome: SnapshotMark | Error): void {
-    for (const answer of askers) answer(outcome)
-  }
-
   /** As far as nobody needs the log any more. Until there are two snapshots, that is nowhere. */
   #baseFor(kept: readonly SnapshotMark[], inUse: readonly SnapshotMark[]): LogPosition {
     const { base } = this.#options.log
@@ -263,7 +268,12 @@ export class Snapshots implements SnapshotReader {
     this.#ticksToWait = ticksToTryAgain
     this.#appliedBytes += this.#takingBytes
     this.#takingBytes = 0
-    this.#answer([...this.#askedBefore, ...this.#asking], error)
+    this.#refuse(error)
+  }
+
+  /** All who wait. */
+  #refuse(error: Error): void {
+    for (const answer of [...this.#askedBefore, ...this.#asking]) answer(error)
     this.#askedBefore = []
     this.#asking = []
   }
@@ -306,6 +316,7 @@ export class Snapshots implements SnapshotReader {
     this.#whole = this.#options.log.snapshots
     assert(this.newest !== null && isSameSnapshot(this.newest, snapshot), 'another was installed')
     this.#appliedBytes = 0
+    this.#awaitsState = false
     this.#keep([])
   }
 }

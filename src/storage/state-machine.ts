@@ -50,7 +50,7 @@ export interface ChangeListener {
 }
 
 /** Rows of revisions whose entries are gone that one transaction removes on the way. */
-const trimmedRowsMax = 256
+const trimmedRowsMax = 64
 /** Rows looked up in one go when all are removed. */
 const removedAtOnce = 10_000
 

@@ -23,58 +23,24 @@ import type {
 } from '../messages.ts'
 import { assert, unreachable } from '../raft/assert.ts'
 import { decodeConfiguration } from '../raft/membership.ts'
-import type { Raft } from '../raft/raft.ts'
 import type { Entry, NodeId, SnapshotMark } from '../raft/types.ts'
-import type { BoardWriter } from './board.ts'
-import type { ChangeResult, Changes } from './changes.ts'
-import { type DiskSpace, stateBytes } from './disk-space.ts'
-import { type HealthParts, isHealthRpc } from './health.ts'
-import type { LogStore } from './log-store.ts'
+import type { ChangeResult } from './changes.ts'
+import { stateBytes } from './disk-space.ts'
+import { isHealthRpc } from './health.ts'
 import { Outbox } from './outbox.ts'
-import type { Proposals, Route } from './proposals.ts'
-import type { Reads } from './reads.ts'
+import type { StorageParts } from './parts.ts'
+import type { Route } from './proposals.ts'
 import { answerLost, notSent, readTimeout, writeTimeout } from './refusals.ts'
 import { Restoring } from './restoring.ts'
-import type { Snapshots } from './snapshots.ts'
-import type { AppliedBatch, StateMachine } from './state-machine.ts'
-import type { Succession } from './succession.ts'
+import { slicesOf } from './slices.ts'
+import type { AppliedBatch } from './state-machine.ts'
 import { View } from './view.ts'
-import { buffersOf, type Watchers } from './watchers.ts'
+import { buffersOf } from './watchers.ts'
 
 export interface StoragePorts {
   readonly network: Port<StorageToNetwork, NetworkToStorage>
   /** Peers are spread over the codecs by their ids. */
   readonly codecs: readonly Port<StorageToCodec, CodecToStorage>[]
-}
-
-export interface StorageParts {
-  readonly raft: Raft
-  readonly log: LogStore
-  readonly state: StateMachine
-  readonly proposals: Proposals
-  readonly reads: Reads
-  readonly changes: Changes
-  readonly succession: Succession
-  readonly watchers: Watchers
-  readonly board: BoardWriter
-  readonly space: DiskSpace
-  /** Applied in one transaction; more wait for the next turn. */
-  readonly applyEntriesMax: number
-  readonly applyBytesMax: number
-  readonly snapshots: Snapshots
-  /** Of this start, as its batches carry it. */
-  readonly incarnation: number
-  /** Puts a snapshot in the place of log and state, durably. Returns the state's generation; `null`: it is damaged. */
-  readonly install: (snapshot: SnapshotMark) => number | null
-  readonly remake: HealthParts['remake']
-  readonly stateGeneration: () => number
-  readonly proven: () => void
-  /** The next start is to make the state anew: this one could not be written. */
-  readonly distrust: () => void
-  /** Between two comparisons of the members' states. */
-  readonly auditTicks: number
-  /** Calls back soon, but not before what has come meanwhile is in the ports. */
-  readonly schedule: (turn: () => void) => void
 }
 
 export class Storage {
@@ -201,12 +167,22 @@ export class Storage {
     this.#restoring.pump()
   }
 
+  /** In slices: callers hear of each, and may ask for more, while the next is applied. */
   #apply(entries: readonly Entry[]): void {
+    for (const slice of slicesOf(entries)) {
+      this.#applySlice(slice)
+      // An answer may be followed by a read here.
+      this.#publish()
+      this.#ports.network.flush()
+    }
+    this.#again ||= this.#parts.raft.hasCommitted
+  }
+
+  #applySlice(entries: readonly Entry[]): void {
     const { log, proposals, space, snapshots } = this.#parts
-    const last = entries.at(-1)
-    if (last === undefined) return
+    const last = entries.at(-1)?.index ?? 0
     // Asked of the disk itself: the core may be wrong about it.
-    assert(last.index <= log.lastIndex, `apply ${last.index}, the disk ends at ${log.lastIndex}`)
+    assert(last <= log.lastIndex, `apply ${last}, the disk ends at ${log.lastIndex}`)
     for (const entry of entries) {
       space.spend(stateBytes(entry))
       snapshots.applied(recordBytes(entry))
@@ -219,7 +195,6 @@ export class Storage {
           answer.revisions.buffer as ArrayBuffer,
         ])
     }
-    this.#again ||= this.#parts.raft.hasCommitted
   }
 
   #applyAll(entries: readonly Entry[]): readonly AppliedBatch[] {
@@ -261,13 +236,11 @@ export class Storage {
         for (const { batch, outcome } of proposals.refuse(rpc.reason))
           this.#refuse(batch, new SkiffError('SKIFF_STORAGE', outcome, rpc.reason))
         return
-      case 'change':
-        this.#outbox.post(from, {
-          type: 'changeReply',
-          id: rpc.id,
-          answer: changes.asked(from, rpc.change),
-        })
+      case 'change': {
+        const answer = changes.asked(from, rpc.change)
+        this.#outbox.post(from, { type: 'changeReply', id: rpc.id, answer })
         return
+      }
       case 'plan': {
         const answer = changes.forecast(rpc.change)
         this.#outbox.post(from, { type: 'changeReply', id: rpc.id, answer })
@@ -317,7 +290,9 @@ export class Storage {
         return
       case 'peer':
         raft.linkLost(message.id)
-        if (message.id === raft.status.leaderId) proposals.resend()
+        if (message.id !== raft.status.leaderId) return
+        proposals.resend()
+        reads.askAgain()
         return
       default:
         unreachable(message)

@@ -37,12 +37,12 @@ function add(from: Configuration, { member, address, role }: Add): Wish | string
 
 function remove(from: Configuration, member: NodeId): Wish | null {
   if (memberOf(from, member) === undefined) return null
-  return atOnce(
-    target(
-      from.members.filter(({ id }) => id !== member),
-      from.promotions,
-    ),
-  )
+  const others = from.members.filter(({ id }) => id !== member)
+  // Whoever was to take its place still comes, and nobody goes for it: not even the same server, if it is added again.
+  const promotions = from.promotions.map(({ id, inPlaceOf }) => {
+    return { id, inPlaceOf: inPlaceOf === member ? null : inPlaceOf }
+  })
+  return atOnce(target(others, promotions))
 }
 
 /** The newcomer gets the role of the one it replaces; a voter is swapped once the newcomer has caught up. */

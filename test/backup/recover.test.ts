@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -14,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { backup, type Cluster, checkBackup, recover, restore } from '../../src/index.ts'
+import { usedBytes } from '../../src/storage/database-file.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import {
   collect,
@@ -52,9 +54,10 @@ function traces(dir: string): string[] {
     })
 }
 
-/** Spoils an entry of the log, wherever it stands in the file. */
-function spoilLog(dir: string): void {
-  const path = join(dir, 'log', 'data.mdb')
+/** Spoils an entry of the log, or a row of the state, wherever it stands in the file. */
+function spoil(dir: string, name: 'log' | 'state-0'): void {
+  const path = join(dir, name, 'data.mdb')
+  truncateSync(path, usedBytes(join(dir, name)))
   const bytes = readFileSync(path)
   for (let at = bytes.indexOf('needle 5'); at >= 0; at = bytes.indexOf('needle 5', at + 1))
     bytes.writeUInt8(0x58, at)
@@ -113,9 +116,26 @@ test('of two survivors of three the better one is taken, and that they are a maj
   await holds(t, join(folder, 'new'), entries)
 })
 
+test('an old copy of a member counts for no majority: what it promised since is not in it', async (t) => {
+  const { folder, dir, dirs, ids, cluster } = await stopped(t)
+  const copy = join(folder, 'copy', 'node-2')
+  cpSync(at(dirs, 1), copy, { recursive: true })
+  await cluster.close()
+  const again = await openCluster(t, { dir, nodes: 3 })
+  await again.put('later', 1)
+  await settled(again)
+  await again.close()
+  const shown = await recover([at(dirs, 0), copy])
+  assert.equal(shown.hasQuorum, false)
+  assert.deepEqual(shown.missing.map(({ id }) => id).sort(), ids.slice(1).sort())
+  assert.match(shown.notes.join('\n'), /is a copy of node/)
+  assert.equal((await recover([at(dirs, 0), at(dirs, 1)])).hasQuorum, true)
+  assert.equal((await recover([at(dirs, 0), copy, at(dirs, 1)])).hasQuorum, true)
+})
+
 test('a damaged log is named and not used; where nothing else is left, nothing is written', async (t) => {
   const { folder, dir, dirs, entries } = await stopped(t)
-  spoilLog(at(dirs, 0))
+  spoil(at(dirs, 0), 'log')
   const shown = await recover([dir])
   assert.equal(shown.survivors.length, 3)
   assert.match(String(at(shown.survivors, 0).damage), /corrupt/)
@@ -242,6 +262,16 @@ test('a stopped cluster is backed up from its directory, which is only read', as
   const again = await backup(join(folder, 'new'), join(folder, 'two.skiff'))
   assert.equal(again.keys, 10)
   assert.notEqual(again.clusterId, made.clusterId)
+})
+
+test('a state whose rows are not those that were written is not backed up: nobody could restore it', async (t) => {
+  const { folder, dirs } = await stopped(t)
+  spoil(at(dirs, 0), 'state-0')
+  await assert.rejects(
+    backup(at(dirs, 0), join(folder, 'one.skiff')),
+    skiff('SKIFF_STORAGE', 'not-applied', /its state is damaged/),
+  )
+  assert.deepEqual(readdirSync(folder), ['old'])
 })
 
 test('of a cluster of one all of its log is in a backup, for it was synced before it was answered', async (t) => {

@@ -7,6 +7,7 @@
  * table at the end. Exit code 1 when a promise was broken. Goes on beyond N minutes until each kind of
  * fault has come up once.
  */
+import { renderTable } from '../../src/cli/report.ts'
 import { numberFrom, readArguments, wholeFrom } from '../support/arguments.ts'
 import { type CampaignReport, runCampaign } from './campaign.ts'
 import { faultKinds } from './faults.ts'
@@ -59,10 +60,12 @@ function print({
   watchesResumed,
   lost,
 }: CampaignReport): void {
-  console.log(`\n${'fault'.padEnd(14)} installed  skipped`)
-  for (const [kind, { installed, skipped }] of faults) {
-    console.log(`${kind.padEnd(14)} ${`${installed}`.padStart(9)} ${`${skipped}`.padStart(8)}`)
-  }
+  const rows = [...faults].map(([kind, { installed, skipped }]) => [
+    kind,
+    `${installed}`,
+    `${skipped}`,
+  ])
+  console.log(`\n${renderTable(['fault', 'installed', 'skipped'], rows)}`)
   const { ok, notApplied, unknown } = counts
   console.log(`operations: ${ok} ok, ${notApplied} not applied, ${unknown} unknown`)
   console.log(`terms: ${terms}, watches resumed: ${watchesResumed}`)

@@ -24,7 +24,7 @@ const unused = {
   state: {} as unknown as StateReader,
   probe: () => assert.fail('probed'),
   stateFound: () => undefined,
-  stateReplaced: () => undefined,
+  stateReplaced: () => true,
   peersChanged: () => undefined,
   failed: () => assert.fail('failed'),
 }

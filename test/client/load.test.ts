@@ -6,7 +6,7 @@ import { Reads } from '../../src/client/reads.ts'
 import { Writes } from '../../src/client/writes.ts'
 import { errorToData, SkiffError } from '../../src/errors.ts'
 import { type ClusterOptions, resolveOptions } from '../../src/options.ts'
-import { BoardReader, BoardWriter, createBoard } from '../../src/storage/board.ts'
+import { type Board, BoardReader, BoardWriter, createBoard } from '../../src/storage/board.ts'
 import type { StateReader } from '../../src/storage/reader.ts'
 import { nextTurn, openChannel } from '../support/channel.ts'
 import { skiff } from '../support/cluster.ts'
@@ -19,9 +19,11 @@ function openClient(t: TestContext, given: ClusterOptions = {}, leadsAlone = 0) 
   const state = { refresh: () => done.push('refresh') } as unknown as StateReader
   const memory = createBoard()
   const board = new BoardReader(memory)
-  new BoardWriter(memory).write({ ...board.read(), leadsAlone })
+  const show = (numbers: Partial<Board>) =>
+    new BoardWriter(memory).write({ ...board.read(), leadsAlone, stateBad: 0, ...numbers })
+  show({})
   const reads = new Reads({ port, options, load, board, state })
-  return { storage, load, reads, done, writes: new Writes(port, options, load) }
+  return { storage, board, show, load, reads, done, writes: new Writes(port, options, load) }
 }
 
 test('an answer takes off exactly what its writes had put on', async (t) => {
@@ -74,7 +76,7 @@ test('a refusal takes off exactly what was refused', async (t) => {
   }
   assert.deepEqual(load.pending, before)
   writes.applied(1, Float64Array.of(1))
-  assert.equal(await kept, 1)
+  assert.deepEqual(await kept, { revision: 1 })
   assert.deepEqual(load.pending, { requests: 0, bytes: 0 })
 })
 
@@ -88,6 +90,22 @@ test('a read that was confirmed sees the state as it is then, not as it was when
   reads.readable([1])
   await Promise.all(all)
   assert.deepEqual(done, ['refresh', 'a', 'b'])
+})
+
+test('a read that was confirmed of a state that is wrong, or another, by now is asked again', async (t) => {
+  const { reads, storage, board, show, done } = openClient(t)
+  const read = reads.read(undefined, () => done.push('read'))
+  await nextTurn()
+  storage.receive()
+  for (const bad of [{ stateBad: 1 }, { stateGeneration: 1 }]) {
+    show(bad)
+    reads.readable([1, 2])
+    assert.deepEqual([storage.receive(), done], [[{ type: 'read', id: 1 }], []])
+  }
+  board.reads(1)
+  reads.readable([1])
+  await read
+  assert.deepEqual(done, ['refresh', 'read'])
 })
 
 test('a sole voter reads at once; but what storage has told it must still arrive, so catching up asks', async (t) => {
@@ -120,7 +138,12 @@ test('writes and reads share one limit', async (t) => {
   assert.equal(load.pending.requests, 3)
   writes.applied(1, Float64Array.of(1, 0))
   writes.applied(2, Float64Array.of(2))
-  assert.deepEqual(await Promise.all([...waiting, late]), [1, 'read', 0, 2])
+  assert.deepEqual(await Promise.all([...waiting, late]), [
+    { revision: 1 },
+    'read',
+    false,
+    { revision: 2 },
+  ])
 })
 
 test('too many bytes of writes keep no read away', async (t) => {
@@ -131,7 +154,7 @@ test('too many bytes of writes keep no read away', async (t) => {
   await nextTurn()
   writes.applied(1, Float64Array.of(1))
   reads.readable([1])
-  assert.deepEqual(await Promise.all([put, read]), [1, 'read'])
+  assert.deepEqual(await Promise.all([put, read]), [{ revision: 1 }, 'read'])
 })
 
 test('an aborted read is not run any more, though others of its turn are', async (t) => {

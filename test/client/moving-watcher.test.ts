@@ -67,3 +67,16 @@ test('one that has seen nothing goes on where it began; one that has not begun, 
   while (early.nodes.length < 2) await Promise.resolve()
   assert.deepEqual(early.openings, [null, null])
 })
+
+test('one whose node found its state to be wrong ends, for what it has told may be; where the disk fails it moves', async (t) => {
+  const storage = (revision: number | null) =>
+    new SkiffError('SKIFF_STORAGE', 'not-applied', 'the state was wrong', { revision })
+  const wrong = openMoving(t)
+  wrong.nodes[0]?.failAll(storage(4))
+  await assert.rejects(wrong.watcher.next(), { code: 'SKIFF_STORAGE', revision: 4 })
+  assert.equal(wrong.nodes.length, 1)
+
+  const failed = openMoving(t)
+  failed.nodes[0]?.failAll(storage(null))
+  while (failed.nodes.length < 2) await Promise.resolve()
+})

@@ -92,7 +92,8 @@ test('writes of one turn and one deadline are one batch; another deadline makes 
   assert.equal(batches.length, 2)
   writes.applied(1, Float64Array.of(1, 0))
   writes.applied(2, Float64Array.of(2, 3))
-  assert.deepEqual(await Promise.all(answers), [1, 2, 0, 3])
+  const [a, b, c, d] = [{ revision: 1 }, { revision: 2 }, false, { revision: 3 }]
+  assert.deepEqual(await Promise.all(answers), [a, b, c, d])
 })
 
 test('who waits for a view hears of the first that fits, of the deadline, or of the end', async (t) => {

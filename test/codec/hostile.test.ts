@@ -14,7 +14,11 @@ function malformed(frame: Uint8Array, reason: RegExp): void {
 }
 
 function malformedHex(hex: string, reason: RegExp): void {
-  malformed(Buffer.from(hex.replaceAll(' ', ''), 'hex'), reason)
+  malformed(bytesOf(hex), reason)
+}
+
+function bytesOf(hex: string): Buffer {
+  return Buffer.from(hex.replaceAll(' ', ''), 'hex')
 }
 
 /** Refused as malformed, or a message that means the same when it is sent on. */
@@ -76,7 +80,7 @@ test('random changes, cuts and insertions are refused or sound', () => {
 test('random bytes behind the version are refused or sound', () => {
   const elements = fc.array(fc.nat(255), { maxLength: 60 })
   fc.assert(
-    fc.property(fc.nat(15), fc.integer({ min: 1, max: 18 }), elements, (length, code, rest) => {
+    fc.property(fc.nat(15), fc.integer({ min: 1, max: 23 }), elements, (length, code, rest) => {
       refusedOrSound(Buffer.from([1, 0x90 | length, code, ...rest]))
     }),
     { numRuns: 3_000 },
@@ -86,56 +90,60 @@ test('random bytes behind the version are refused or sound', () => {
 test('headers that announce what is not there are refused unread', () => {
   malformedHex('01 dd ffffffff', /no short array: 0xdd/)
   malformedHex('01 dc ffff', /no short array: 0xdc/)
-  malformedHex('01 92 0c c6 ffffffff', /ends within a field/)
-  malformedHex('01 92 0c c6 ff', /ends within a field/)
-  malformedHex('01 92 0c db ffffffff', /type 0xdb/)
-  malformedHex('01 93 12 01 da ffff', /text of 65535 bytes/)
+  malformedHex('01 92 0f c6 ffffffff', /ends within a field/)
+  malformedHex('01 92 0f c6 ff', /ends within a field/)
+  malformedHex('01 92 0f db ffffffff', /type 0xdb/)
+  malformedHex('01 92 10 da ffff', /text of 65535 bytes/)
   malformedHex('01 9f 01', /ends before its last field/)
 })
 
 test('whatever is not one flat array of plain elements is refused', () => {
   malformedHex('01 81 01 01', /no short array: 0x81/)
   malformedHex('01 90 01', /no short array: 0x90/)
-  malformedHex('01 92 0c 91 01', /type 0x91/)
-  malformedHex('01 92 0c 81 01 01', /type 0x81/)
-  malformedHex('01 92 0c df ffffffff', /type 0xdf/)
-  malformedHex('01 92 0c d4 72 40', /type 0xd4/)
-  malformedHex('01 92 0c c7 ff 73', /type 0xc7/)
-  malformedHex('01 92 0c c9 ffffffff', /type 0xc9/)
-  malformedHex('01 92 0c ca 00000000', /type 0xca/)
-  malformedHex('01 92 0c cf 0000000000000001', /type 0xcf/)
-  malformedHex('01 92 0c c1', /type 0xc1/)
+  malformedHex('01 92 0f 91 01', /type 0x91/)
+  malformedHex('01 92 0f 81 01 01', /type 0x81/)
+  malformedHex('01 92 0f df ffffffff', /type 0xdf/)
+  malformedHex('01 92 0f d4 72 40', /type 0xd4/)
+  malformedHex('01 92 0f c7 ff 73', /type 0xc7/)
+  malformedHex('01 92 0f c9 ffffffff', /type 0xc9/)
+  malformedHex('01 92 0f ca 00000000', /type 0xca/)
+  malformedHex('01 92 0f cf 0000000000000001', /type 0xcf/)
+  malformedHex('01 92 0f c1', /type 0xc1/)
   malformedHex('01 92 a1 61 01', /no small number: 0xa1/)
   malformed(Buffer.concat([Buffer.of(1), Buffer.alloc(100_000, 0x91)]), /no small number/)
 })
 
 test('another version, another type or another number of fields is refused by name', () => {
   malformed(new Uint8Array(), /version undefined/)
-  malformedHex('02 93 09 03 09', /version 2, this node speaks 1/)
+  malformedHex('02 93 08 03 09', /version 2, this node speaks 1/)
   malformedHex('01 91 00', /unknown type 0/)
   malformedHex('01 91 7f', /unknown type 127/)
-  malformedHex('01 92 09 03', /type 9 with 1 fields/)
-  malformedHex('01 94 09 03 09 09', /type 9 with 3 fields/)
+  malformedHex('01 92 08 03', /round: expected an unsigned integer/)
+  malformedHex('01 94 08 03 09 09', /1 fields too many/)
   malformed(new Uint8Array(frameBytesMax + 1), /frame of 8388609 bytes/)
 })
 
 test('every field is validated', () => {
   const integer = /round: expected an unsigned integer/
-  malformedHex('01 93 09 03 ff', integer)
-  malformedHex('01 93 09 03 d2 80000000', integer)
-  malformedHex('01 93 09 03 c0', integer)
-  malformedHex('01 93 09 03 c3', integer)
-  malformedHex('01 93 09 03 a1 31', integer)
-  malformedHex('01 93 09 03 cb 3ff8000000000000', integer)
-  malformedHex('01 93 09 03 cb 7ff8000000000000', integer)
-  malformedHex('01 93 09 03 cb 7ff0000000000000', integer)
-  malformedHex('01 93 09 03 cb 8000000000000000', integer)
-  malformedHex('01 93 09 03 cb 4340000000000000', integer)
+  malformedHex('01 93 08 03 ff', integer)
+  malformedHex('01 93 08 03 d2 80000000', integer)
+  malformedHex('01 93 08 03 c0', integer)
+  malformedHex('01 93 08 03 c3', integer)
+  malformedHex('01 93 08 03 a1 31', integer)
+  malformedHex('01 93 08 03 cb 3ff8000000000000', integer)
+  malformedHex('01 93 08 03 cb 7ff8000000000000', integer)
+  malformedHex('01 93 08 03 cb 7ff0000000000000', integer)
+  malformedHex('01 93 08 03 cb 8000000000000000', integer)
+  malformedHex('01 93 08 03 cb 4340000000000000', integer)
   malformedHex('01 93 04 04 01', /granted: expected a boolean/)
-  malformedHex('01 92 0c a1 61', /batch: expected bytes/)
-  malformedHex('01 93 0e 02 a1 61', /member: expected 16 hex digits/)
-  malformedHex('01 93 0e 02 b0 30313233343536373839414243444546', /member: expected 16 hex/)
-  malformedHex('01 93 11 01 c0', /reason: expected a text/)
+  malformedHex('01 92 0f a1 61', /batch: expected bytes/)
+  const remove = 'a6 72656d6f7665'
+  malformedHex(`01 94 11 02 ${remove} a1 61`, /member: expected 16 hex digits/)
+  malformedHex(
+    `01 94 11 02 ${remove} b0 30313233343536373839414243444546`,
+    /member: expected 16 hex/,
+  )
+  malformedHex('01 92 10 c0', /reason: expected a text/)
 })
 
 test('addresses and reasons have a form and a length', () => {
@@ -151,13 +159,28 @@ test('addresses and reasons have a form and a length', () => {
     malformed(add(bad), /address: expected host:port/)
   }
   const text = Buffer.alloc(1_001, 'x')
-  const long = Buffer.concat([Buffer.from('01931101da03e9', 'hex'), text])
+  const long = Buffer.concat([Buffer.from('019210da03e9', 'hex'), text])
   malformed(long, /reason: expected a text of at most 1000/)
 })
 
 test('a redirection names a whole leader or none', () => {
-  malformedHex('01 94 10 01 c0 a8 686f73743a373030', /partly absent/)
-  malformedHex('01 94 10 01 b0 30313233343536373839616263646566 c0', /leader.address: expected/)
+  const redirected = '13 01 aa 72656469726563746564'
+  malformedHex(`01 95 ${redirected} c0 a8 686f73743a373030`, /1 fields too many/)
+  const id = 'b0 30313233343536373839616263646566'
+  malformedHex(`01 94 ${redirected} ${id}`, /leader.address: expected/)
+  malformedHex(`01 95 ${redirected} ${id} c0`, /leader.address: expected/)
+})
+
+test('a change, a plan and an answer are of a kind that is known', () => {
+  const member = 'b0 30313233343536373839616263646566'
+  malformedHex(`01 94 11 02 a1 61 ${member}`, /kind: expected one of add, remove, replace, move, /)
+  malformedHex(`01 94 11 02 00 ${member}`, /kind: expected one of/)
+  const transfer = 'a8 7472616e73666572'
+  assert.equal(decodeFrame(bytesOf(`01 94 11 02 ${transfer} ${member}`)).type, 'change')
+  malformedHex(`01 94 12 02 ${transfer} ${member}`, /kind: expected one of add, remove, replace$/)
+  malformedHex('01 93 13 01 a1 61', /kind: expected one of accepted, redirected, /)
+  const add = `a3 616464 ${member} a3 683a31`
+  malformedHex(`01 96 11 02 ${add} a1 61`, /role: expected one of voter, learner/)
 })
 
 test('a forwarded batch is looked through', () => {

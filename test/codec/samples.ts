@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { BatchWriter, sealBatch } from '../../src/codec/command.ts'
 import { packEntries } from '../../src/codec/record.ts'
 import type { ChangeAnswer, MemberChange, MembershipChange, WireRpc } from '../../src/messages.ts'
+import { configurationOf } from '../../src/raft/membership.ts'
 import type { Member } from '../../src/raft/types.ts'
 
 const node = '0123456789abcdef'
@@ -18,6 +19,10 @@ export function sampleBatch(): Uint8Array {
 
 const entries = packEntries([{ index: 8, term: 3, type: 'noop', bytes: new Uint8Array() }])
 
+const member: Member = { id: node, address: address1, role: 'voter' }
+const membership = { ...configurationOf([member]), index: 7 }
+const snapshot = { index: 8, term: 3, membership, bytes: 3, hash: 'ab'.repeat(32) }
+
 function reply(answer: ChangeAnswer): WireRpc {
   return { type: 'changeReply', id: 1, answer }
 }
@@ -28,44 +33,44 @@ export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
   [{ type: 'preVoteReply', term: 4, granted: true }, '01930204c3'],
   [
     { type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3, isTransfer: false },
-    '01940304ce0001117003',
+    '01950304ce0001117003c2',
   ],
   [
     { type: 'vote', term: 4, lastIndex: 70_000, lastTerm: 3, isTransfer: true },
-    '01941704ce0001117003',
+    '01950304ce0001117003c3',
   ],
-  [{ type: 'timeoutNow', term: 4, lastIndex: 70_000 }, '01931504ce00011170'],
-  [{ type: 'timeoutNowDeclined', term: 4 }, '01921604'],
-  [{ type: 'forwardRefused', reason: 'full' }, '019218a466756c6c'],
+  [{ type: 'timeoutNow', term: 4, lastIndex: 70_000 }, '01930d04ce00011170'],
+  [{ type: 'timeoutNowDeclined', term: 4 }, '01920e04'],
+  [{ type: 'forwardRefused', reason: 'full' }, '019210a466756c6c'],
   [
     { type: 'change', id: 2, change: { type: 'transfer', member: node } },
-    '01931902b030313233343536373839616263646566',
+    '01941102a87472616e73666572b030313233343536373839616263646566',
   ],
   [
     { type: 'change', id: 2, change: { type: 'relieve', member: node } },
-    '01931a02b030313233343536373839616263646566',
+    '01941102a772656c69657665b030313233343536373839616263646566',
   ],
   [{ type: 'voteReply', term: 4, granted: false }, '01930404c2'],
   [
     { type: 'append', term: 3, prevIndex: 7, prevTerm: 2, commitIndex: 6, entryCount: 1, entries },
     '0197050307020601c419000000158612d21c0000000000000008000000000000000301',
   ],
-  [{ type: 'appendReply', term: 3, accepted: true, matchIndex: 8 }, '0193060308'],
+  [{ type: 'appendReply', term: 3, accepted: true, matchIndex: 8 }, '01940603c308'],
   [
     { type: 'appendReply', term: 3, accepted: false, rejectIndex: 7, hintIndex: 5, hintTerm: 1 },
-    '01950703070501',
+    '01960603c2070501',
   ],
-  [{ type: 'heartbeat', term: 3, commitIndex: 2 ** 32, round: 9 }, '01940803cb41f000000000000009'],
-  [{ type: 'heartbeatReply', term: 3, round: 9 }, '0193090309'],
-  [{ type: 'readIndex', term: 3, id: 1 }, '01930a0301'],
-  [{ type: 'readIndexReply', term: 3, id: 1, index: 8 }, '01940b030108'],
-  [{ type: 'audit', index: 8 }, '01922808'],
-  [{ type: 'auditReply', index: 8, digest: 2 ** 53 - 1 }, '01932908cb433fffffffffffff'],
-  [{ type: 'verdict', index: 8, digest: 5 }, '01932a0805'],
-  [{ type: 'stateWanted', base: 7 }, '01922b07'],
+  [{ type: 'heartbeat', term: 3, commitIndex: 2 ** 32, round: 9 }, '01940703cb41f000000000000009'],
+  [{ type: 'heartbeatReply', term: 3, round: 9 }, '0193080309'],
+  [{ type: 'readIndex', term: 3, id: 1 }, '0193090301'],
+  [{ type: 'readIndexReply', term: 3, id: 1, index: 8 }, '01940a030108'],
+  [{ type: 'audit', index: 8 }, '01921408'],
+  [{ type: 'auditReply', index: 8, digest: 2 ** 53 - 1 }, '01931508cb433fffffffffffff'],
+  [{ type: 'verdict', index: 8, digest: 5 }, '0193160805'],
+  [{ type: 'stateWanted', base: 7 }, '01921707'],
   [
     { type: 'forward', batch: sampleBatch() },
-    '01920cc426010123456789abcdef00000000000000010000000000000002000000010100016b00000001c3',
+    '01920fc426010123456789abcdef00000000000000010000000000000002000000010100016b00000001c3',
   ],
   [
     {
@@ -73,24 +78,41 @@ export const goldenFrames: readonly (readonly [rpc: WireRpc, hex: string])[] = [
       id: 1,
       change: { type: 'add', member: node, address: address1, role: 'voter' },
     },
-    '01940d01b030313233343536373839616263646566ad31302e302e302e313a37303030',
+    '01961101a3616464b030313233343536373839616263646566ad31302e302e302e313a37303030a5766f746572',
   ],
   [
     { type: 'change', id: 1, change: { type: 'move', member: node, address: address1 } },
-    '01942501b030313233343536373839616263646566ad31302e302e302e313a37303030',
+    '01951101a46d6f7665b030313233343536373839616263646566ad31302e302e302e313a37303030',
   ],
   [
     { type: 'change', id: 2, change: { type: 'remove', member: node } },
-    '01930e02b030313233343536373839616263646566',
+    '01941102a672656d6f7665b030313233343536373839616263646566',
   ],
-  [reply({ type: 'accepted' }), '01920f01'],
+  [
+    {
+      type: 'plan',
+      id: 2,
+      change: { type: 'replace', old: '00000000000000aa', member: node, address: address1 },
+    },
+    '01961202a77265706c616365b030303030303030303030303030306161b030313233343536373839616263646566ad31302e302e302e313a37303030',
+  ],
+  [reply({ type: 'accepted' }), '01931301a86163636570746564'],
   [
     reply({ type: 'redirected', leader: { id: node, address: address1 } }),
-    '01941001b030313233343536373839616263646566ad31302e302e302e313a37303030',
+    '01951301aa72656469726563746564b030313233343536373839616263646566ad31302e302e302e313a37303030',
   ],
-  [reply({ type: 'redirected', leader: null }), '01941001c0c0'],
-  [reply({ type: 'busy', reason: 'election' }), '01931101a8656c656374696f6e'],
-  [reply({ type: 'refused', reason: 'no' }), '01931201a26e6f'],
+  [reply({ type: 'redirected', leader: null }), '01941301aa72656469726563746564c0'],
+  [reply({ type: 'busy', reason: 'election' }), '01941301a462757379a8656c656374696f6e'],
+  [reply({ type: 'refused', reason: 'no' }), '01941301a772656675736564a26e6f'],
+  [
+    reply({ type: 'planned', forecast: { before: [member], after: [member], refused: 'no' } }),
+    '01961301a7706c616e6e6564c42e5b5b2230313233343536373839616263646566222c2231302e302e302e313a37303030222c22766f746572225d5dc42e5b5b2230313233343536373839616263646566222c2231302e302e302e313a37303030222c22766f746572225d5da26e6f',
+  ],
+  [
+    { type: 'snapshot', term: 4, snapshot, offset: 1, chunk: Buffer.of(1, 2) },
+    '019a0b04080307c42e5b5b2230313233343536373839616263646566222c2231302e302e302e313a37303030222c22766f746572225d5d03c420abababababababababababababababababababababababababababababababab01c4020102',
+  ],
+  [{ type: 'snapshotReply', term: 4, index: 8, heldBytes: 3 }, '01940c040803'],
 ]
 
 const number = fc.maxSafeNat()
@@ -217,5 +239,6 @@ export const anyRpc: fc.Arbitrary<WireRpc> = fc.oneof(
 /** With byte fields as plain arrays: a Buffer and a Uint8Array of the same bytes are equal here. */
 export function plain(rpc: WireRpc): object {
   if (rpc.type === 'append') return { ...rpc, entries: [...rpc.entries] }
+  if (rpc.type === 'snapshot') return { ...rpc, chunk: [...rpc.chunk] }
   return rpc.type === 'forward' ? { ...rpc, batch: [...rpc.batch] } : rpc
 }

@@ -286,6 +286,24 @@ for (const transport of transports) {
     assert.deepEqual(a.network.links(), [{ ...b.peer, up: true, reason: null }])
   })
 
+  test(`${transport}: a peer that has come back and links to us is dialled at once, not when its time has come`, async (t) => {
+    const a = await openNode(t, { transport })
+    const b = await openNode(t, { transport })
+    await link(b, a)
+    await b.network.close()
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    a.network.setPeers([b.peer])
+    await soon(() => failureOf(a).includes('ECONNREFUSED'), 'nobody there')
+    const again = await openNode(t, {
+      transport,
+      id: b.id,
+      incarnation: 2,
+      port: b.network.port,
+    })
+    again.network.setPeers([a.peer])
+    await soon(() => a.linked(again), 'the link')
+  })
+
   test(`${transport}: setPeers keeps links, drops those not wanted, follows addresses`, async (t) => {
     const a = await openNode(t, { transport })
     const b = await openNode(t, { transport })
@@ -365,4 +383,13 @@ for (const transport of transports) {
     })
     assert.deepEqual([a.network.links(), b.frames], [[], []])
   })
+}
+
+/** As `until`, where no timer fires. */
+async function soon(condition: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 20_000
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, `never happened: ${what}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }

@@ -1,26 +1,20 @@
 /** What a recorded cluster is asked: concurrent puts and deletes, each said before, and after it was acknowledged. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from '../../src/index.ts'
 import type { Random } from '../simulation/random.ts'
+import { until } from '../support/until.ts'
 import { type ClusterMarker, textOf } from './cluster-marker.ts'
 import { Markers, type Places } from './workload.ts'
 
 export const callers = 6
 const callsEach = 8
 const keys = 40
-/** Until all are voters. */
-const readyMsMax = 60_000
-const pollMs = 5
+/** All that is waited for takes its time here: each system call of the process is recorded. */
+export const waitMsMax = 60_000
 
 /** A learner does not count in a majority. */
 export async function allVote(cluster: Cluster, nodes: number): Promise<void> {
-  const deadline = performance.now() + readyMsMax
-  for (;;) {
-    const members = await cluster.members()
-    if (members.filter(({ role }) => role === 'voter').length === nodes) return
-    if (performance.now() > deadline) throw new Error('not all of the nodes became voters')
-    await sleep(pollMs)
-  }
+  const voters = async () => (await cluster.members()).filter(({ role }) => role === 'voter')
+  await until(async () => (await voters()).length === nodes, 'all nodes vote', waitMsMax)
 }
 
 export class Load {

@@ -63,8 +63,8 @@ export async function record(workload: WorkloadName, folder: string, seed: numbe
   const command = [process.execPath, program, folder, `${seed}`, `${workloads[workload]}`]
   await promisify(execFile)('strace', [...options, ...calls, ...command], {
     timeout: recordingMsMax,
-    // Else Node may write without a system call.
-    env: { ...process.env, UV_USE_IO_URING: '0' },
+    // Else Node may write without a system call, and LMDB would.
+    env: { ...process.env, UV_USE_IO_URING: '0', SKIFF_STATE_UNMAPPED: '1' },
     killSignal: 'SIGKILL',
   })
 }

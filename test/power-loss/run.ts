@@ -7,6 +7,7 @@
  * the image is kept; exit code 1.
  */
 import { rmSync } from 'node:fs'
+import { renderFacts } from '../../src/cli/report.ts'
 import { readArguments, wholeFrom } from '../support/arguments.ts'
 import { canTrace } from '../support/strace.ts'
 import { openImages, type Result, recordWorkloads } from './campaign.ts'
@@ -47,7 +48,8 @@ async function main(): Promise<number> {
 }
 
 function print({ counts, images, whole, entries, cuts }: Result, seconds: number): void {
-  for (const [what, count] of [...counts].sort()) console.log(`${what.padEnd(24)} ${count} images`)
+  const facts = [...counts].sort().map(([what, count]) => [what, `${count} images`] as const)
+  console.log(renderFacts(facts))
   console.log(
     `${images} images of ${cuts} cuts opened, ${whole} of them by a whole cluster; ${entries} entries checked; ${seconds.toFixed(1)} s`,
   )

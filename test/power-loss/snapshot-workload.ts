@@ -4,19 +4,17 @@
  * the keys, for of the entries themselves most are gone in the end.
  */
 import { appendFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, createCluster, type Node } from '../../src/index.ts'
 import { Random } from '../simulation/random.ts'
+import { until } from '../support/until.ts'
 import type { Happened } from './cluster-marker.ts'
-import { allVote, Load } from './load.ts'
+import { allVote, Load, waitMsMax } from './load.ts'
 import { markAsOfAnotherStart, placesIn } from './workload.ts'
 
 const nodes = 3
 const lives = 2
 const snapshotLogBytes = 6_000
 const callers = 3
-const waitMsMax = 60_000
-const pollMs = 5
 
 async function main(folder: string, seed: number): Promise<void> {
   const places = placesIn(folder)
@@ -68,15 +66,8 @@ async function leaderOf(cluster: Cluster): Promise<Node> {
 /** Until it has applied what the leader has by now. */
 async function level(leader: Node, follower: Node): Promise<void> {
   const { commitIndex } = leader.status()
-  await until(() => follower.status().appliedIndex >= commitIndex)
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  const deadline = performance.now() + waitMsMax
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error('it took too long')
-    await sleep(pollMs)
-  }
+  const isLevel = () => follower.status().appliedIndex >= commitIndex
+  await until(isLevel, 'the follower is level', waitMsMax)
 }
 
 const [, , folder = '', seed] = process.argv

@@ -190,8 +190,12 @@ export class TestSnapshots implements SnapshotReader {
   newest: SnapshotMark | null = null
   chunkBytes = 40
   readonly suspected: SnapshotMark[] = []
+  /** Their files are gone. */
+  readonly lost: SnapshotMark[] = []
 
-  chunk({ bytes }: SnapshotMark, offset: number): Uint8Array {
+  chunk(snapshot: SnapshotMark, offset: number): Uint8Array | null {
+    if (this.lost.includes(snapshot)) return null
+    const { bytes } = snapshot
     const length = Math.min(this.chunkBytes, bytes - offset)
     return Uint8Array.from({ length }, (_, n) => offset + n)
   }

@@ -34,6 +34,31 @@ describe('paper §5.3: a follower', () => {
     assert.deepEqual(server.terms, [1, 1, 3])
   })
 
+  test('tells its leader again what it told last, when the link to it is made anew, and nobody else', () => {
+    const server = new TestServer({ terms: [1, 1] }).step('b', append(1, 5, 1, [1]))
+    const answers = () => ofType(server.turn().late, 'appendReply')
+    const refused = answers()
+    assert.deepEqual(
+      refused.map(({ to, rpc }) => [to, rpc.accepted]),
+      [['b', false]],
+    )
+    server.raft.linkLost('b')
+    assert.deepEqual(answers(), refused)
+    server.step('b', append(1, 2, 1, [1]))
+    const accepted = answers()
+    assert.deepEqual(
+      accepted.map(({ rpc }) => rpc.accepted && rpc.matchIndex),
+      [3],
+    )
+    server.raft.linkLost('c')
+    assert.deepEqual(answers(), [])
+    server.raft.linkLost('b')
+    assert.deepEqual(answers(), accepted)
+    server.step('c', heartbeat(2)).turn()
+    for (const id of ['b', 'c']) server.raft.linkLost(id)
+    assert.deepEqual(answers(), [], 'the leader of this term has asked nothing yet')
+  })
+
   test('a late append does not truncate what came after it', () => {
     const server = new TestServer().step('b', append(1, 1, 1, [1, 1, 1]))
     server.turn()

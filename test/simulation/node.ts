@@ -19,10 +19,10 @@ import {
   bootstrap,
   type Dice,
   type Home,
-  markClean,
   type Opened,
   openNode,
 } from '../../src/storage/opening.ts'
+import { markClean } from '../../src/storage/state-origin.ts'
 import { Storage } from '../../src/storage/storage.ts'
 import { Disks } from './disks.ts'
 import { SimulatedMain } from './main.ts'

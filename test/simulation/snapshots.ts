@@ -94,7 +94,7 @@ export class MemorySnapshots {
         world.after(random.between(1, copyUnitsMax), () => done(this.#isWhole(snapshot)))
       },
       read: (snapshot, offset, bytesMax) => {
-        const file = this.#files.get(nameOf(snapshot)) ?? Buffer.alloc(0)
+        const file = this.#files.get(nameOf(snapshot)) ?? missing(snapshot)
         return Uint8Array.from(file.subarray(offset, offset + bytesMax))
       },
       receive: (snapshot, offset, chunk) => {
@@ -105,6 +105,7 @@ export class MemorySnapshots {
       },
       complete: (snapshot, done) => {
         world.after(random.between(1, copyUnitsMax), () => {
+          if (!this.#parts.has(nameOf(snapshot))) missing(snapshot)
           const isWhole = this.#complete(snapshot)
           sights.coming.delete(nameOf(snapshot))
           sights.saw(isWhole ? 'installs' : 'damagedOnArrival')
@@ -127,7 +128,10 @@ export class MemorySnapshots {
       },
       keep: (snapshots) => {
         const kept = new Set(snapshots.map(nameOf))
+        const newest = Math.max(0, ...snapshots.map(({ index }) => index))
         for (const name of [...this.#files.keys()]) if (!kept.has(name)) this.#files.delete(name)
+        for (const name of [...this.#parts.keys()])
+          if (indexOf(name) < newest && !kept.has(name)) this.#parts.delete(name)
       },
     }
   }
@@ -181,7 +185,16 @@ function nameOf({ index, hash }: Pick<SnapshotMark, 'index' | 'hash'>): string {
 }
 
 function byIndex([a]: NamedFile, [b]: NamedFile): number {
-  return Number.parseInt(a, 10) - Number.parseInt(b, 10)
+  return indexOf(a) - indexOf(b)
+}
+
+function indexOf(name: string): number {
+  return Number.parseInt(name, 10)
+}
+
+/** As a real disk says it. */
+function missing(snapshot: SnapshotMark): never {
+  throw new Error(`ENOENT: ${nameOf(snapshot)}`)
 }
 
 function isWhole([name, file]: NamedFile): boolean {

@@ -68,3 +68,34 @@ test('a state takes deletes while something reads an old moment of it for long',
   `,
   )
 })
+
+test('a state takes removals of every kind and size while something reads an old moment of it', async (t) => {
+  await survives(
+    t,
+    `
+    const prefixes = state.openTable('prefixes')
+    const reading = state.useReadTransaction()
+    for (const bytes of [10, 900, 1_300, 1_990, 2_100, 9_000])
+      for (let n = 0; n < 60; n++) {
+        state.transactionSync(() => {
+          for (let k = 0; k < 100; k++) {
+            const key = Buffer.from('size/' + bytes + '/' + random(400))
+            if (random(3) === 0) table.removeSync(key)
+            else table.putSync(key, Buffer.alloc(bytes, n))
+            if (random(9) === 0) prefixes.putSync(key, Buffer.alloc(8))
+            if (random(9) === 0) prefixes.removeSync(key)
+          }
+        })
+        // All there is, in some of them.
+        if (n % 20 === 19)
+          for (const each of [table, prefixes])
+            state.transactionSync(() => {
+              const keys = [...each.getKeys({ start: Buffer.of(0), limit: 2_000 })].map((key) => Buffer.from(key))
+              for (const key of keys) each.removeSync(key)
+            })
+      }
+    reading.done()
+    await state.close()
+  `,
+  )
+})

@@ -16,9 +16,9 @@ import {
   other,
   type Stage,
   self,
+  tick,
 } from './stage.ts'
 
-const tick: NetworkToStorage = { type: 'tick' }
 const last = 4
 
 /** And what follows of itself: entries that were left to be applied, answers that leave with the next turn. */
@@ -27,6 +27,14 @@ function turn(stage: Stage, came: readonly Came[], calls: readonly NetworkToStor
   for (let next = stage.scheduled.shift(); next !== undefined; next = stage.scheduled.shift())
     next()
   stage.turn([])
+}
+
+/** What takes a while, and what follows of it. */
+function finishCopies(stage: Stage): void {
+  for (let end = stage.later.shift(); end !== undefined; end = stage.later.shift()) {
+    end()
+    turn(stage, [])
+  }
 }
 
 /** It follows, and has applied three batches. */
@@ -198,10 +206,7 @@ test('a snapshot that leads to a wrong state is used no more: not here, not by o
   const { term, lastIndex } = stage.board.read()
   turn(stage, [[leader, { type: 'appendReply', term, accepted: true, matchIndex: lastIndex }]])
   turn(stage, [[other, { type: 'stateWanted', base: 0 }]])
-  for (let end = stage.later.shift(); end !== undefined; end = stage.later.shift()) {
-    end()
-    turn(stage, [])
-  }
+  finishCopies(stage)
   assert.equal(stage.board.read().snapshotIndex, lastIndex)
   const index = askedFor(stage)
   for (const from of [leader, other])
@@ -216,10 +221,7 @@ test('a leader hands out no snapshot before a majority has agreed with its state
   const open = (): Stage => {
     const stage = openLeader()
     turn(stage, [want])
-    for (let end = stage.later.shift(); end !== undefined; end = stage.later.shift()) {
-      end()
-      turn(stage, [])
-    }
+    finishCopies(stage)
     turn(stage, [want], [tick])
     assert.ok(stage.board.read().snapshotIndex > 0)
     assert.equal(count(stage, 'snapshot'), 0)

@@ -195,6 +195,7 @@ test('what has lost its state gets that of a snapshot, and keeps what is behind 
   }
   const behind = batchEntry(22, [['put', 'behind', 1]], { node: other, sequence: 21 })
   hear(append([...entries, behind], 22))
+  stage.turn([], [{ type: 'watch', id: 1, prefix: '', fromRevision: null, previous: false }])
   hear({ type: 'audit', index: 22 })
   const [reply] = stage.rpcs.filter(({ type }) => type === 'auditReply')
   assert.ok(reply?.type === 'auditReply' && reply.digest !== null, JSON.stringify(stage.rpcs))
@@ -203,6 +204,7 @@ test('what has lost its state gets that of a snapshot, and keeps what is behind 
   receiveAll(stage)
   stage.turn([])
   assert.ok(!stage.board.isStateBad)
+  assert.equal(endOf(stage, 1)?.code, 'SKIFF_STORAGE', 'what it was told may be wrong')
   const { appliedIndex, lastIndex, commitIndex } = stage.board.read()
   assert.deepEqual([appliedIndex, lastIndex, commitIndex], [22, 22, 22])
 })

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { packEntries } from '../../src/codec/record.ts'
-import { configurationOf, encodeConfiguration, noMembership } from '../../src/raft/membership.ts'
-import type { Entry, SnapshotMark } from '../../src/raft/types.ts'
+import { configurationOf, encodeConfiguration } from '../../src/raft/membership.ts'
+import type { Entry } from '../../src/raft/types.ts'
 import {
   keyNumber,
   numberKey,
@@ -14,6 +14,7 @@ import { LogStore } from '../../src/storage/log-store.ts'
 import { batchEntry, noop } from '../support/batches.ts'
 import { defer, temporaryDir } from '../support/cleanup.ts'
 import { skiff } from '../support/cluster.ts'
+import { markOf } from './snapshot-stage.ts'
 
 const nothing = { hardState: null, truncateFrom: null, entries: [] }
 
@@ -189,12 +190,6 @@ test('a term that goes back is found when the log is opened', async (t) => {
 
 // ── cut and replaced ────────────────────────────────────────────────────────────────────────────────
 
-const membership = { ...noMembership, index: 1 }
-
-function markOf(index: number, term = 1): SnapshotMark {
-  return { index, term, membership, bytes: 100, hash: `${index}`.padStart(64, '0') }
-}
-
 function entriesTo(first: number, last: number): Entry[] {
   return Array.from({ length: last + 1 - first }, (_, n) => noop(first + n))
 }
@@ -290,7 +285,7 @@ for (const index of [5, 50]) {
     const { log, path } = await openLog(t)
     append(log, entriesTo(1, 10))
     const state = { bootId: 'boot', clean: false, lost: false, unproven: 0, generation: 3 }
-    log.install(markOf(index, 7), state)
+    log.install({ ...markOf(index), term: 7 }, state)
     assert.deepEqual([log.base, log.lastIndex], [{ index, term: 7 }, index])
     append(log, [noop(index + 1, 7)])
     await log.close()
@@ -299,7 +294,7 @@ for (const index of [5, 50]) {
       [again.base.index, again.lastIndex, again.term(index + 1)],
       [index, index + 1, 7],
     )
-    assert.deepEqual([again.stateMark, again.snapshots], [state, [markOf(index, 7)]])
+    assert.deepEqual([again.stateMark, again.snapshots], [state, [{ ...markOf(index), term: 7 }]])
     for (let next = index + 2; next < index + 5; next++) append(again, [noop(next, 7)])
     await again.close()
     assert.deepEqual(

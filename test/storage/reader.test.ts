@@ -1,5 +1,6 @@
 /** Reads of the main thread, while another state takes the place of the one that is read. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openStateEnvironment } from '../../src/storage/environment.ts'
@@ -57,4 +58,15 @@ test('a scan under way goes on in the state it began in, until it is closed', as
   scan.close()
   scan.close()
   await reader.close()
+})
+
+test('a state that is gone again, for another has taken its place, is not opened; nor any behind the end', async (t) => {
+  const [before, after] = [await openState(t, ['a']), await openState(t, ['b'])]
+  const reader = new StateReader(before)
+  const gone = join(await temporaryDir(t), 'state-1')
+  assert.equal(reader.replace(gone), false)
+  assert.equal(existsSync(gone), false)
+  assert.deepEqual(reader.keys(Buffer.from('')), ['a'])
+  await reader.close()
+  assert.equal(reader.replace(after), false)
 })

@@ -11,7 +11,6 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { noMembership } from '../../src/raft/membership.ts'
 import type { SnapshotMark } from '../../src/raft/types.ts'
 import { type Directory, directoryAt } from '../../src/storage/directory.ts'
 import { openStateEnvironment } from '../../src/storage/environment.ts'
@@ -20,6 +19,7 @@ import type { TakenSnapshot } from '../../src/storage/snapshots.ts'
 import { StateMachine } from '../../src/storage/state-machine.ts'
 import { batchEntry } from '../support/batches.ts'
 import { defer, temporaryDir } from '../support/cleanup.ts'
+import { markOf } from './snapshot-stage.ts'
 
 interface Stage {
   readonly directory: Directory
@@ -105,10 +105,10 @@ test('a state made of a copy, in which no page is free, takes deletes of whole p
   const snapshot = await take(stage)
   stage.folder.restore(snapshot, 1)
   const restored = openState(t, stage.directory, 1)
-  const gone = Array.from({ length: 300 }, (_, n) => ['delete', `key/${n + 1}`] as const)
-  // Where pages are written through a map, LMDB ends the process here (environment.ts).
+  const gone = Array.from({ length: 250 }, (_, n) => ['delete', `key/${n + 1}`] as const)
+  // Without what is done about loose pages LMDB ends the process here (loose-pages.ts).
   restored.apply([batchEntry(snapshot.index + 1, gone)], null, snapshot.index + 1)
-  assert.equal(keysOf(restored).length, 100)
+  assert.equal(keysOf(restored).length, 150)
 })
 
 test('a copy that fails leaves nothing', async (t) => {
@@ -156,16 +156,11 @@ test('a chunk that begins elsewhere is not taken, and the answer says where to g
 
 test('a chunk that goes beyond the end is not taken', async (t) => {
   const { folder, directory } = await openStage(t)
-  const snapshot = { ...mark(5), bytes: 10 }
+  const snapshot = { ...markOf(5), bytes: 10 }
   assert.equal(folder.receive(snapshot, 0, new Uint8Array(11)), 0)
   assert.equal(folder.receive(snapshot, 0, new Uint8Array(10)), 10)
   assert.equal(readFileSync(join(directory.snapshots, `${nameOf(snapshot)}.part`)).length, 10)
 })
-
-function mark(index: number): SnapshotMark {
-  const membership = { ...noMembership, index: 1 }
-  return { index, term: 1, membership, bytes: 100, hash: `${index}`.padStart(64, '0') }
-}
 
 test('one that was damaged on its way is thrown away, and can come again', async (t) => {
   const [here, there] = [await openStage(t), await openStage(t)]
@@ -182,9 +177,9 @@ test('one that was damaged on its way is thrown away, and can come again', async
 
 test('another snapshot that begins to come takes the place of the one before', async (t) => {
   const stage = await openStage(t)
-  stage.folder.receive(mark(5), 0, new Uint8Array(10))
-  stage.folder.receive(mark(6), 0, new Uint8Array(10))
-  assert.deepEqual(files(stage), [`${nameOf(mark(6))}.part`])
+  stage.folder.receive(markOf(5), 0, new Uint8Array(10))
+  stage.folder.receive(markOf(6), 0, new Uint8Array(10))
+  assert.deepEqual(files(stage), [`${nameOf(markOf(6))}.part`])
 })
 
 const damages: readonly (readonly [string, (file: string) => void])[] = [
@@ -224,10 +219,10 @@ test('what a crash has left is thrown away at the next start; what is of use sta
   writeFileSync(join(stage.directory.snapshots, 'taking', 'data.mdb'), 'half')
   writeFileSync(join(stage.directory.snapshots, 'copy'), 'half')
   for (const index of [3, 99])
-    writeFileSync(join(stage.directory.snapshots, `${nameOf(mark(index))}.part`), 'half')
+    writeFileSync(join(stage.directory.snapshots, `${nameOf(markOf(index))}.part`), 'half')
   assert.equal(files(stage).length, 6)
   new SnapshotFolder(stage.directory, 0).keep([kept])
-  assert.deepEqual(files(stage), [nameOf(kept), `${nameOf(mark(99))}.part`].sort())
+  assert.deepEqual(files(stage), [nameOf(kept), `${nameOf(markOf(99))}.part`].sort())
   assert.equal(stage.folder.has(recordedNever), false)
 })
 
@@ -238,6 +233,16 @@ test('a copy under way is not what a crash has left', async (t) => {
   stage.folder.keep([])
   assert.deepEqual(files(stage), ['taking'])
   assert.equal((await taking).index, 300)
+})
+
+test('one that is being checked is not thrown away by a newer one, which was taken here meanwhile', async (t) => {
+  const [here, there] = [await openStage(t), await openStage(t)]
+  write(here.state, 100)
+  const snapshot = await take(here)
+  send(here.folder, there.folder, snapshot)
+  const completing = complete(there.folder, snapshot)
+  there.folder.keep([markOf(200), snapshot])
+  assert.equal(await completing, true)
 })
 
 test('a close waits for all that is under way', async (t) => {

@@ -192,6 +192,15 @@ test('one that a receiver found damaged is looked at: whole, it stays; damaged, 
   }
 })
 
+test('of one whose file is gone nothing is sent', () => {
+  const stage = new Stage()
+  stage.takeAnother()
+  const { newest } = stage.snapshots
+  assert.ok(newest !== null && stage.snapshots.chunk(newest, 0) !== null)
+  stage.files.lost.add(newest.index)
+  assert.equal(stage.snapshots.chunk(newest, 0), null)
+})
+
 test('a copy of a state that was replaced meanwhile is no snapshot; another is taken when asked for', () => {
   const stage = new Stage()
   stage.write(11)
@@ -201,6 +210,20 @@ test('a copy of a state that was replaced meanwhile is no snapshot; another is t
   assert.deepEqual(stage.indexes, [])
   stage.snapshots.ask(() => undefined)
   stage.pump()
+  assert.equal(stage.isTaking, false, 'the state is still the one that is to be replaced')
+  stage.snapshots.forgetWrong(false)
+  stage.pump()
   stage.finish()
   assert.deepEqual(stage.indexes, [11])
+})
+
+test('who asks a node that holds nothing is told so, and does not wait for what may never come', () => {
+  const stage = new Stage()
+  const outcomes: unknown[] = []
+  stage.snapshots.ask((outcome) => outcomes.push(outcome))
+  stage.pump()
+  assert.match(String(outcomes[0]), /nothing here yet/)
+  stage.write(1)
+  stage.pump()
+  assert.deepEqual([outcomes.length, stage.isTaking], [1, false])
 })

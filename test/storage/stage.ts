@@ -35,6 +35,7 @@ export const members: Membership = [self, leader, other].map((id, n) => ({
   role: 'voter',
 }))
 
+export const tick: NetworkToStorage = { type: 'tick' }
 export const spaceLow = 1_000_000
 
 function nothing(): void {}
@@ -99,7 +100,7 @@ export interface StageOptions {
 export function openStage(options: StageOptions = {}): Stage {
   const stage = openFreshStage(options)
   // No leader counts on it any more: it may vote.
-  for (let n = 0; n < limits.electionTicksMin; n++) stage.turn([], [{ type: 'tick' }])
+  for (let n = 0; n < limits.electionTicksMin; n++) stage.turn([], [tick])
   return stage
 }
 
@@ -179,7 +180,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
 
 /** Elected in term 2 by the others; its no-op is written and sent. */
 export function lead(stage: Stage): void {
-  for (let n = 0; n < limits.electionTicksMax; n++) stage.turn([], [{ type: 'tick' }])
+  for (let n = 0; n < limits.electionTicksMax; n++) stage.turn([], [tick])
   for (const type of ['preVoteReply', 'voteReply'] as const)
     stage.turn([
       [leader, { type, term: 2, granted: true }],

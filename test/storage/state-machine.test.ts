@@ -194,9 +194,9 @@ function idle(count: number): Change[] {
   return Array.from({ length: count }, (_, n) => ['delete', `none${n}`])
 }
 
-test('a batch of 4,096 commands and large values is applied whole', async (t) => {
+test('a full batch and large values are applied whole', async (t) => {
   const { state } = await openState(t)
-  const many: Change[] = Array.from({ length: 4_096 }, (_, n) => ['put', `k${n % 3_000}`, n])
+  const many: Change[] = Array.from({ length: 256 }, (_, n) => ['put', `k${n % 200}`, n])
   const revisions = revisionsOf(applyOne(state, batchEntry(1, many)))
   assert.deepEqual(
     revisions,
@@ -205,8 +205,8 @@ test('a batch of 4,096 commands and large values is applied whole', async (t) =>
   const large: Change[] = Array.from({ length: 3 }, (_, n) => ['put', `l${n}`, 'x'.repeat(300_000)])
   applyOne(state, batchEntry(2, large))
   const content = contentOf(state)
-  assert.equal(content.size, 3_003)
-  assert.equal(content.get('k5')?.value, 3_005)
+  assert.equal(content.size, 203)
+  assert.equal(content.get('k5')?.value, 205)
   assert.equal(content.get('l2')?.value, 'x'.repeat(300_000))
 })
 

@@ -18,9 +18,9 @@ import {
   type Stage,
   self,
   spaceLow,
+  tick,
 } from './stage.ts'
 
-const tick = { type: 'tick' } as const
 /** The disk is looked at so often. */
 const lookTicks = 40
 

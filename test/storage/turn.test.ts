@@ -18,9 +18,8 @@ import {
   type Stage,
   self,
   spaceLow,
+  tick,
 } from './stage.ts'
-
-const tick: NetworkToStorage = { type: 'tick' }
 
 test('however many ticks have waited, a turn counts one: a stall makes no campaign', () => {
   const stage = openStage()
@@ -143,6 +142,19 @@ test('a batch goes again when the link to the leader is made anew, not when anot
   assert.equal(sentOf(stage, 'forward').length, 1)
   stage.turn([], [link(leader)])
   assert.equal(sentOf(stage, 'forward').length, 2)
+})
+
+test('a read is asked for again when the link to the leader is made anew', () => {
+  const stage = openStage()
+  stage.turn([[leader, heartbeat(1)]])
+  stage.turn([], [{ type: 'read', id: 7 }])
+  const link = (id: string): NetworkToStorage => ({ type: 'peer', id, up: true })
+  stage.turn([], [link(other)])
+  assert.equal(sentOf(stage, 'readIndex').length, 1)
+  stage.turn([], [link(leader)])
+  const [first, second] = sentOf(stage, 'readIndex')
+  assert.ok(first !== undefined && second !== undefined)
+  assert.notEqual(first.id, second.id)
 })
 
 test('a read that a leader has confirmed times out as such, though no leader is known by then', () => {

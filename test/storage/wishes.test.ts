@@ -64,6 +64,13 @@ const cases: readonly [string, Configuration, MemberChange, string, string][] = 
   ],
   ['a member is elsewhere', trio, add('a', 'voter', 'x:1'), 'a b c', 'a b c'],
   ['a voter becomes a learner', trio, add('c', 'learner'), 'a b (c stays)', 'a b (c stays)'],
+  [
+    'a voter goes that was to be replaced: who was to take its place comes in nobody’s',
+    withLearner([{ id: 'd', inPlaceOf: 'b' }]),
+    { type: 'remove', member: 'b' },
+    'a c (d votes)',
+    'a c (d votes)',
+  ],
   ['a voter goes', trio, { type: 'remove', member: 'b' }, 'a c', 'a c'],
   [
     'a learner goes',

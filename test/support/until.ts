@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 
 /** Long enough for a machine under stress; nothing waits for it unless it fails. */
-const capMs = 20_000
+const defaultCapMs = 20_000
 
 /** Resolves with the first truthy answer; fails when there is none. */
 export async function until<T>(
   condition: () => T | Promise<T>,
   what: string,
+  capMs: number = defaultCapMs,
 ): Promise<Exclude<T, false | null | undefined>> {
   const deadline = performance.now() + capMs
   for (;;) {

@@ -21,6 +21,18 @@ export const backupBugs: readonly Mutant[] = [
   plant('recover.ts', 'any survivor is taken for a majority', '>= majority(voters.length)', '>= 1'),
   plant(
     'recover.ts',
+    'an old copy of a member counts for a majority',
+    '!outdated.includes(reader)',
+    'usable.includes(reader)',
+  ),
+  plant(
+    'offline.ts',
+    'a damaged state is backed up, and nobody can restore it',
+    'if (!(await isTrueCopy(openStateTables(state)))) throw',
+    'if (!(await isTrueCopy(openStateTables(state))) && index === 0) throw',
+  ),
+  plant(
+    'recover.ts',
     'a recovery takes the shorter log',
     'a.lastIndex > b.lastIndex ? best : next',
     'a.lastIndex < b.lastIndex ? best : next',

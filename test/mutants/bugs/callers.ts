@@ -49,7 +49,7 @@ export const callerBugs: readonly Mutant[] = [
   plant(
     'reads.ts',
     'a question that got lost is not asked again',
-    'if (this.#asked.ticks >= this.#retryTicks) this.#askAgain()',
+    'if (this.#asked.ticks >= this.#retryTicks) this.askAgain()',
     '',
   ),
   plant(
@@ -98,8 +98,14 @@ export const callerBugs: readonly Mutant[] = [
   plant(
     'storage.ts',
     'a link to the leader that is made anew sends nothing again',
-    'if (message.id === raft.status.leaderId) proposals.resend()',
-    "if (message.id === '') proposals.resend()",
+    'if (message.id !== raft.status.leaderId) return\n        proposals.resend()',
+    'if (message.id !== raft.status.leaderId) return',
+  ),
+  plant(
+    'storage.ts',
+    'a read that a broken link has lost waits for a timeout',
+    'proposals.resend()\n        reads.askAgain()',
+    'proposals.resend()',
   ),
   plant(
     'storage.ts',

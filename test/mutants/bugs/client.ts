@@ -24,6 +24,18 @@ export const clientBugs: readonly Mutant[] = [
   ),
   plant(
     'reads.ts',
+    'what was confirmed is read though the state was found to be wrong since',
+    'if (this.#board.isStateBad) {\n      this.#askAgain(ids)\n      return\n    }',
+    '',
+  ),
+  plant(
+    'moving-watcher.ts',
+    'nobody hears that a watch was told of what never was',
+    "if (error.code === 'SKIFF_STORAGE' && error.revision !== null) return false",
+    '',
+  ),
+  plant(
+    'reads.ts',
     'whoever catches up trusts the board',
     'this.#wait(timeoutMs, options?.signal, reject, () => resolve())',
     'if (this.#board.leadsAlone) resolve()\n      else this.#wait(timeoutMs, options?.signal, reject, () => resolve())',

@@ -192,6 +192,12 @@ export const jointBugs: readonly Mutant[] = [
   ),
   plantStorage(
     'wishes.ts',
+    'who was to take the place of one that is gone removes it when it is back',
+    'inPlaceOf: inPlaceOf === member ? null : inPlaceOf',
+    'inPlaceOf',
+  ),
+  plantStorage(
+    'wishes.ts',
     'a newcomer votes at once',
     "{ id: member, address, role: 'learner' }",
     "{ id: member, address, role: 'voter' }",

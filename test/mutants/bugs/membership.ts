@@ -43,8 +43,8 @@ export const membershipBugs: readonly Mutant[] = [
   plant(
     'leader.ts',
     'a removed leader goes on leading',
-    'return new Follower(this.#server, null)\n  }\n\n  #matchIndex',
-    'return this\n  }\n\n  #matchIndex',
+    'return new Follower(this.#server, null)\n  }\n\n  #releaseReads',
+    'return this\n  }\n\n  #releaseReads',
   ),
   plant(
     'leader.ts',

@@ -11,6 +11,12 @@ export const networkBugs: readonly Mutant[] = [
     'this.#options.changed(true)',
   ),
   plant(
+    'network.ts',
+    'a peer that is back where it was is dialled only when its time has come',
+    'this.#places.set(id, address)\n',
+    'if (this.#places.get(id) === address) return\n    this.#places.set(id, address)\n',
+  ),
+  plant(
     'link.ts',
     'what waits in the socket is not counted',
     'if (state.dial.bufferedBytes + frame.length > linkBytesMax)',

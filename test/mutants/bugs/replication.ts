@@ -7,8 +7,8 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'follower.ts',
     'entries are acknowledged before they are on disk',
-    "this.#server.sendLate([from], { type: 'appendReply', term, accepted: true, matchIndex })",
-    "this.#server.sendEarly([from], { type: 'appendReply', term, accepted: true, matchIndex })",
+    'this.#server.sendLate([leaderId], answer)',
+    'this.#server.sendEarly([leaderId], answer)',
   ),
   plant(
     'follower.ts',
@@ -44,7 +44,7 @@ export const replicationBugs: readonly Mutant[] = [
     name: 'a heartbeat commits what was never compared',
     edits: [
       {
-        file: 'src/raft/leader.ts',
+        file: 'src/raft/replication.ts',
         find: 'const known = Math.min(commitIndex, progress.matchIndex)',
         replace: 'const known = commitIndex',
       },
@@ -65,8 +65,8 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'leader.ts',
     'the leader counts what its disk does not hold',
-    'id === self ? log.durableIndex : this.#matchIndex(id)',
-    'id === self ? log.lastIndex : this.#matchIndex(id)',
+    'id === self ? log.durableIndex : this.#replication.heldIndex(id)',
+    'id === self ? log.lastIndex : this.#replication.heldIndex(id)',
   ),
   plant(
     'leader.ts',
@@ -117,7 +117,7 @@ export const replicationBugs: readonly Mutant[] = [
     'return this.#inFlight.length < 1e9 + appendsInFlightMax',
   ),
   plant(
-    'leader.ts',
+    'replication.ts',
     'a refused append is tried again as it was',
     'Math.max(progress.matchIndex, Math.min(meeting.index, rpc.rejectIndex - 1)) + 1',
     'Math.max(progress.matchIndex, rpc.rejectIndex) + 1',
@@ -129,7 +129,7 @@ export const replicationBugs: readonly Mutant[] = [
     '',
   ),
   plant(
-    'leader.ts',
+    'replication.ts',
     'followers hear of commits only with new entries',
     'const known = Math.min(commitIndex, progress.matchIndex)',
     'const known = 0',
@@ -170,5 +170,17 @@ export const replicationBugs: readonly Mutant[] = [
     'what a broken link has lost waits for a timeout',
     'this.#progress.get(peer)?.linkLost()',
     'this.#progress.get(peer)',
+  ),
+  plant(
+    'follower.ts',
+    'an answer that a broken link has lost is not given again',
+    'if (peer === this.#leaderId) this.#mustRepeat = true',
+    '',
+  ),
+  plant(
+    'follower.ts',
+    'an answer is given again whatever link is lost',
+    'if (peer === this.#leaderId) this.#mustRepeat = true',
+    'if (peer !== this.#server.id) this.#mustRepeat = true',
   ),
 ]

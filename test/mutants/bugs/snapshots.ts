@@ -43,6 +43,24 @@ const keptBugs: readonly Mutant[] = [
   ),
   storage(
     'snapshots.ts',
+    'a state that was found to be wrong is copied before it is made anew',
+    'if (this.#ticksToWait > 0 || this.#awaitsState || this.#isEmpty) return false',
+    'if (this.#ticksToWait > 0 || this.#isEmpty) return false',
+  ),
+  storage(
+    'snapshots.ts',
+    'who asks a node that holds nothing for a snapshot waits for ever',
+    'if (this.#isEmpty) this.#refuse(',
+    'if (this.#isEmpty && this.#taking) this.#refuse(',
+  ),
+  storage(
+    'snapshots.ts',
+    'a file that is gone is read, and stops the leader',
+    'return files.has(snapshot) ? files.read(snapshot, offset, chunkBytes) : null',
+    'return files.read(snapshot, offset, chunkBytes)',
+  ),
+  storage(
+    'snapshots.ts',
     'copies are made for a damaged one though nothing is new',
     'return isDamaged && state.appliedIndex > (this.newest?.index ?? 0)',
     'return isDamaged',
@@ -52,6 +70,12 @@ const keptBugs: readonly Mutant[] = [
     'a file that is gone is offered to others',
     'log.snapshots.filter((snapshot) => files.has(snapshot))',
     'log.snapshots',
+  ),
+  storage(
+    'snapshot-files.ts',
+    'one that is being checked is thrown away for a newer one of our own',
+    'indexOf(name) < newest && !isComing',
+    'indexOf(name) < newest && (!isComing || newest > 0)',
   ),
   storage(
     'snapshot-files.ts',
@@ -93,7 +117,7 @@ const cutBugs: readonly Mutant[] = [
     'withSnapshot(memberships, snapshots[0] ?? null)',
   ),
   storage(
-    'opening.ts',
+    'state-origin.ts',
     'the state that was installed is not the one that the next start trusts',
     'log.install(snapshot, opened.stateMark)',
     'log.install(snapshot, stateMark)',
@@ -127,6 +151,18 @@ const installBugs: readonly Mutant[] = [
   ),
   storage(
     'restoring.ts',
+    'who watches hears nothing of it that a wrong state was lost',
+    'if (this.#wasWrong) watchers.endDamaged()',
+    '',
+  ),
+  storage(
+    'reader.ts',
+    'a state that is gone again is opened, and ends the process',
+    "if (this.#isClosed || !existsSync(join(path, 'data.mdb'))) return false",
+    'if (this.#isClosed) return false',
+  ),
+  storage(
+    'restoring.ts',
     'main goes on to read the state that was replaced',
     "this.#around.network.post({ type: 'stateReplaced', generation })",
     'if (generation < 0) return',
@@ -141,7 +177,7 @@ const installBugs: readonly Mutant[] = [
 
 const sendingBugs: readonly Mutant[] = [
   raft(
-    'leader.ts',
+    'replication.ts',
     'a leader sends the entry its log begins behind',
     'if (progress.nextIndex <= log.base.index) {',
     'if (progress.nextIndex < log.base.index) {',
@@ -149,8 +185,8 @@ const sendingBugs: readonly Mutant[] = [
   raft(
     'progress.ts',
     'a chunk that was lost is never sent again',
-    "if (this.mode !== 'snapshot') this.probe(this.matchIndex + 1)\n    this.#inFlight = []",
-    "if (this.mode === 'snapshot') return\n    this.probe(this.matchIndex + 1)\n    this.#inFlight = []",
+    'if (this.#ticksChunkUnanswered >= ticksMax) this.#chunkIsSent = false',
+    '',
   ),
   raft(
     'progress.ts',
@@ -161,8 +197,32 @@ const sendingBugs: readonly Mutant[] = [
   raft(
     'progress.ts',
     'the log is not kept for one that has just been installed',
-    "if (this.mode !== 'snapshot' && this.matchIndex >= newestIndex) this.snapshot = null",
-    "if (this.mode !== 'snapshot' && newestIndex >= 0) this.snapshot = null",
+    'if (!this.sendsSnapshot && this.matchIndex >= newestIndex) this.snapshot = null',
+    'if (!this.sendsSnapshot && newestIndex >= 0) this.snapshot = null',
+  ),
+  raft(
+    'progress.ts',
+    'the acknowledgement of an entry ends the snapshot for one that has lost its state',
+    "return mode === 'snapshot' ? this.matchIndex >= snapshot.index : matchIndex === snapshot.index",
+    "return mode !== 'probe' && this.matchIndex >= snapshot.index",
+  ),
+  raft(
+    'progress.ts',
+    'one that has lost its state gets no entries while a snapshot comes, though it may be needed for commits',
+    'if (this.matchIndex < snapshot.index) {',
+    'if (snapshot.index > 0) {',
+  ),
+  raft(
+    'transfer.ts',
+    'leadership is handed to one that has lost its state',
+    "progress.mode === 'replicate' && !progress.sendsSnapshot && isClose",
+    "progress.mode === 'replicate' && isClose",
+  ),
+  raft(
+    'replication.ts',
+    'a snapshot whose file is gone is not looked at',
+    'snapshots.suspect(snapshot)\n        this.#beginSnapshot(progress)\n        continue',
+    'continue',
   ),
   raft(
     'progress.ts',

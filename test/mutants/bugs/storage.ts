@@ -5,6 +5,24 @@ const plant = mutantsOf('src/storage')
 
 export const turnBugs: readonly Mutant[] = [
   plant(
+    'loose-pages.ts',
+    'a removal pays for none of the pages that it may have emptied',
+    'if (this.#removals === 0) return',
+    'if (this.#removals >= 0) return',
+  ),
+  plant(
+    'slices.ts',
+    'what does not fit into the first slice is not applied',
+    '    if (commands >= batchCommandsMax) {\n      slices.push([])',
+    '    if (commands >= batchCommandsMax) {\n      if (slices.length > 0) return slices\n      slices.push([])',
+  ),
+  plant(
+    'storage.ts',
+    'a caller may hear of a write before the board shows it',
+    '      this.#applySlice(slice)\n      // An answer may be followed by a read here.\n      this.#publish()\n',
+    '      this.#applySlice(slice)\n',
+  ),
+  plant(
     'storage.ts',
     'others are told of a commit that readers here do not see yet',
     'const settled = raft.settle()\n    // What this write has committed is told to others before it is applied: no read here may miss it.\n    this.#publish()\n',
@@ -203,19 +221,19 @@ export const stateBugs: readonly Mutant[] = [
     '',
   ),
   plant(
-    'opening.ts',
+    'state-origin.ts',
     'a state is trusted after the loss of power',
     'mark !== null && (mark.clean || mark.bootId === bootId)',
     'mark !== null',
   ),
   plant(
-    'opening.ts',
+    'state-origin.ts',
     'the mark of a clean close stays while the state is in use',
     'log.saveStateMark(used)',
     '',
   ),
   plant(
-    'opening.ts',
+    'state-origin.ts',
     'a state is marked clean before it is synced',
     'home.syncState(stateMark.generation)\n',
     '',
