@@ -195,7 +195,7 @@ export class Http2Connection {
           this.#write(encodeFrame(type.ping, flag.acknowledged, 0, frame.payload))
         break
       case type.goAway:
-        this.#fail(new Error('the server ends the connection'))
+        this.#fail(new Error('the server has ended the connection'))
         break
       case type.windowUpdate:
         this.#takeWindow(frame)

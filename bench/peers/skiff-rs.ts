@@ -2,8 +2,9 @@
  * skiff-rs, the Rust crate that ours came from: one member or three, each a process around the crate
  * (skiff-rs/src/main.rs). Clients speak the gRPC that the crate itself serves, to the leader.
  *
- * What its numbers mean: the leader appends every 75 ms and stores nothing before it answers, and its log is in
- * memory, looked through entry by entry, so that it gets slower with every put.
+ * What its numbers mean: the leader appends every 75 ms and syncs nothing of its own before it answers, so that
+ * its puts are not durable there; its log is in memory, looked through entry by entry, so that it gets slower with
+ * every put. Under many callers three nodes elect again and again, and lose puts that were acknowledged.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -85,7 +85,7 @@ test('calls fail when the connection has ended', async (context) => {
   const client = await connectTo(context)
   const calls = Array.from({ length: 30 }, () => client.call('test/Vanish', Buffer.alloc(1)))
   for (const result of await Promise.allSettled(calls)) assert.equal(result.status, 'rejected')
-  await assert.rejects(client.call('test/Echo', Buffer.alloc(1)), /the connection has ended/)
+  await assert.rejects(client.call('test/Echo', Buffer.alloc(1)), /ended/)
 })
 
 const streamsMax = 10
