@@ -15,7 +15,7 @@ import {
   operationOf,
   type Workload,
 } from './ledger.ts'
-import { randomIntegers } from './load.ts'
+import { randomIntegers } from './load/random.ts'
 import type { Report } from './member.ts'
 
 const operationsPerRead = 8

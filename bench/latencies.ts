@@ -1,11 +1,13 @@
 /**
- * Latencies that can be added up over seconds and processes: counts per bucket, eight buckets to each
- * doubling, so that a percentile is at most a tenth too high.
+ * Latencies that can be added up over seconds and processes: counts per bucket, 64 buckets to each
+ * doubling, so that a percentile is at most a hundredth too high. Quicker than the histogram of Node.js, which matters
+ * where a read takes a microsecond.
  */
 
-const bucketsPerDoubling = 8
-/** From a microsecond to more than two minutes. */
-const doublings = 27
+const bucketsPerDoubling = 64
+const unitsPerMs = 16_000
+/** From a sixteenth of a microsecond to more than two minutes. */
+const doublings = 31
 const buckets = bucketsPerDoubling * doublings
 
 export type LatencyCounts = Uint32Array
@@ -15,7 +17,7 @@ export function noLatencies(): LatencyCounts {
 }
 
 export function recordLatency(counts: LatencyCounts, ms: number): void {
-  const at = Math.floor(bucketsPerDoubling * Math.log2(Math.max(1, ms * 1_000)))
+  const at = Math.floor(bucketsPerDoubling * Math.log2(Math.max(1, ms * unitsPerMs)))
   const bucket = Math.min(buckets - 1, at)
   counts[bucket] = (counts[bucket] ?? 0) + 1
 }
@@ -35,7 +37,7 @@ export function percentileOf(counts: LatencyCounts, percent: number): number {
   let seen = 0
   for (const [bucket, count] of counts.entries()) {
     seen += count
-    if (seen >= rank) return 2 ** ((bucket + 1) / bucketsPerDoubling) / 1_000
+    if (seen >= rank) return 2 ** ((bucket + 1) / bucketsPerDoubling) / unitsPerMs
   }
-  return 2 ** doublings / 1_000
+  return 2 ** doublings / unitsPerMs
 }

@@ -1,17 +1,8 @@
 /** Where the numbers were taken: without it they mean nothing. */
 import { execFileSync } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  fdatasyncSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { arch, cpus, release, totalmem, type } from 'node:os'
-import { join } from 'node:path'
-import { openHistogram, percentileMs, recordMs } from '../src/cli/report.ts'
+import { syncOf } from './limits/disk.ts'
 
 export interface Machine {
   readonly cpu: string
@@ -25,10 +16,8 @@ export interface Machine {
   readonly fdatasync: { readonly p50Ms: number; readonly p99Ms: number }
 }
 
-const syncs = 500
 const syncBytes = 4_096
-/** The writes go around in a file of this size, so that most of them need no new block. */
-const syncFilePages = 64
+const syncMs = 500
 
 export function describeMachine(dir: string): Machine {
   const processors = cpus()
@@ -75,20 +64,6 @@ function filesystemOf(dir: string): string {
 }
 
 function measureFdatasync(dir: string): Machine['fdatasync'] {
-  const path = join(dir, 'fdatasync')
-  const file = openSync(path, 'w')
-  const page = Buffer.alloc(syncBytes, 7)
-  const latencies = openHistogram()
-  try {
-    for (let count = 0; count < syncs; count++) {
-      const startMs = performance.now()
-      writeSync(file, page, 0, syncBytes, (count % syncFilePages) * syncBytes)
-      fdatasyncSync(file)
-      if (count >= syncFilePages) recordMs(latencies, performance.now() - startMs)
-    }
-  } finally {
-    closeSync(file)
-    rmSync(path)
-  }
-  return { p50Ms: percentileMs(latencies, 50), p99Ms: percentileMs(latencies, 99) }
+  const { p50Ms, p99Ms } = syncOf(dir, syncBytes, syncMs)
+  return { p50Ms, p99Ms }
 }

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { forEachConcurrently } from '../src/cli/concurrently.ts'
-import { messageOf } from '../src/errors.ts'
 import { type Cluster, createCluster } from '../src/index.ts'
 import type { ClusterOptions } from '../src/options.ts'
 import type { Entry, NodeStatus } from '../src/store.ts'
 import { Callers, reportNothing } from './callers.ts'
+import { answerCalls } from './child.ts'
 import {
   contentOf,
   emptyLedger,
@@ -17,7 +17,7 @@ import {
   prefixOf,
   type Workload,
 } from './ledger.ts'
-import type { CallMessage, Contents, MemberCalls, Memory } from './member.ts'
+import type { Contents, MemberCalls, Memory } from './member.ts'
 
 const fillCallers = 4_096
 const strangeMax = 10
@@ -125,16 +125,7 @@ function memoryOf(): Memory {
   return { rssBytes: rss, anonymousBytes: Number(kibibytes) * 1_024, heapBytes: heapUsed }
 }
 
-process.on('message', async ({ id, name, args }: CallMessage) => {
-  const call = calls[name] as (...args: readonly unknown[]) => unknown
-  try {
-    process.send?.({ id, value: await call(...args) })
-  } catch (error) {
-    process.send?.({ id, error: messageOf(error) })
-  }
-})
-
 // Told to close it has nothing left to do; otherwise whoever started it is gone.
-process.on('disconnect', () => {
+answerCalls(calls, () => {
   if (opened !== null && opened.status().role !== 'stopped') process.exit(1)
 })

@@ -2,11 +2,10 @@
  * A member as a process of its own that loads itself: the callers are in its process, as a program's would
  * be, so that no pipe is measured. Steered over IPC; what the process does is in member-child.ts.
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import type { ClusterOptions } from '../src/options.ts'
 import type { NodeStatus } from '../src/store.ts'
+import { Child } from './child.ts'
 import type { LatencyCounts } from './latencies.ts'
 import type { Ledger, Workload } from './ledger.ts'
 
@@ -69,98 +68,8 @@ export type MemberCalls = {
   close(): Promise<void>
 }
 
-export interface CallMessage {
-  readonly id: number
-  readonly name: keyof MemberCalls
-  readonly args: readonly unknown[]
-}
-
-export type AnswerMessage =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: string }
-
-type Answer<Name extends keyof MemberCalls> = Awaited<ReturnType<MemberCalls[Name]>>
-
-interface Waiting {
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: Error) => void
-}
-
-/** Its process has, though nobody told it to. */
-export class MemberEnded extends Error {
-  constructor(pid: number) {
-    super(`the process ${pid} of a member has ended`)
-  }
-}
-
-export class LoadedMember {
-  readonly #child: ChildProcess
-  readonly #waiting = new Map<number, Waiting>()
-  readonly #exited: Promise<unknown>
-  #calls = 0
-  #hasExited = false
-
-  private constructor(child: ChildProcess) {
-    this.#child = child
-    child.on('message', (answer: AnswerMessage) => this.#hear(answer))
-    this.#exited = once(child, 'exit').then(() => {
-      this.#hasExited = true
-      for (const { reject } of this.#waiting.values()) reject(new MemberEnded(this.pid))
-      this.#waiting.clear()
-    })
-  }
-
+export class LoadedMember extends Child<MemberCalls> {
   static start(): LoadedMember {
-    const program = join(import.meta.dirname, 'member-child.js')
-    // Arrays of numbers travel as such.
-    return new LoadedMember(fork(program, [], { serialization: 'advanced' }))
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? 0
-  }
-
-  get hasExited(): boolean {
-    return this.#hasExited
-  }
-
-  call<Name extends keyof MemberCalls>(
-    name: Name,
-    ...args: Parameters<MemberCalls[Name]>
-  ): Promise<Answer<Name>> {
-    return new Promise((resolve, reject) => {
-      if (this.#hasExited) throw new MemberEnded(this.pid)
-      const id = this.#calls++
-      this.#waiting.set(id, { resolve: (value) => resolve(value as Answer<Name>), reject })
-      const message: CallMessage = { id, name, args }
-      this.#child.send(message, (error) => {
-        if (error !== null) this.#take(id)?.reject(error)
-      })
-    })
-  }
-
-  /** Its node in good order, then its process. */
-  async close(): Promise<void> {
-    await this.call('close')
-    this.#child.disconnect()
-    await this.#exited
-  }
-
-  /** SIGKILL. */
-  async kill(): Promise<void> {
-    if (!this.#hasExited) this.#child.kill('SIGKILL')
-    await this.#exited
-  }
-
-  #hear(answer: AnswerMessage): void {
-    const waiting = this.#take(answer.id)
-    if ('error' in answer) waiting?.reject(new Error(answer.error))
-    else waiting?.resolve(answer.value)
-  }
-
-  #take(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    return waiting
+    return new LoadedMember(join(import.meta.dirname, 'member-child.js'))
   }
 }

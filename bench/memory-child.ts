@@ -1,6 +1,6 @@
 /** Entrance of a child of memory.ts: does one task, sends samples of its own memory. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { randomIntegers } from './load.ts'
+import { randomIntegers } from './load/random.ts'
 import type { GrowthSample, MemoryTask } from './memory.ts'
 
 /** For what runs after the start to come to rest. */

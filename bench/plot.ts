@@ -1,27 +1,42 @@
 /**
- * Curves over a common axis, as one HTML file with its drawing in it: nothing is loaded, and nothing runs. Panels
+ * Curves over a common axis, as one HTML file with its drawings in it: nothing is loaded, and nothing runs. Panels
  * stand below each other, so that what happens in one can be seen in the others; marks go through all.
  */
 
-export interface Plot {
+export interface Plot extends Drawing {
   readonly title: string
   /** Lines of text above the panels. */
   readonly facts: readonly string[]
-  readonly axis: string
+}
+
+export interface Drawing {
+  readonly axis: Axis
   readonly panels: readonly Panel[]
   readonly marks: readonly Mark[]
 }
+
+export interface Axis {
+  readonly title: string
+  /** Logarithmic: all of it is above 0. */
+  readonly scale: Scale
+  /** What is written below it; `null`: round numbers, or powers of ten. */
+  readonly ticks: readonly (readonly [x: number, label: string])[] | null
+}
+
+export type Scale = 'linear' | 'logarithmic'
 
 export interface Panel {
   readonly title: string
   readonly unit: string
   /** Logarithmic: what is 0 or less is left out. */
-  readonly scale: 'linear' | 'logarithmic'
+  readonly scale: Scale
   readonly curves: readonly Curve[]
 }
 
 export interface Curve {
   readonly name: string
+  /** Which of the colours; curves of one number look the same in every panel. */
+  readonly colour: number
   /** By x. `null`: nothing was measured there, and the line is interrupted. */
   readonly points: readonly (readonly [x: number, y: number | null])[]
 }
@@ -37,9 +52,23 @@ const right = 20
 const panelHeight = 170
 const panelGap = 62
 const markLabelHeight = 14
+const legendTop = 14
+const legendLineHeight = 16
 const ticksMax = 6
+/** Points of a curve that are each marked. */
+const markedMax = 40
+const drawingStyle = 'text { font: 12px sans-serif; fill: #222 }'
 /** Told apart also by those who see no red or no green. */
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000']
+const colours = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#e69f00',
+  '#56b4e9',
+  '#000000',
+  '#999999',
+]
 
 interface Span {
   readonly from: number
@@ -47,68 +76,117 @@ interface Span {
 }
 
 export function renderPlot(plot: Plot): string {
-  const xs = plot.panels.flatMap(({ curves }) =>
-    curves.flatMap(({ points }) => points.map(([x]) => x)),
-  )
-  const span = spanOf([...xs, ...plot.marks.map(({ x }) => x)])
-  const top = 20 + plot.marks.length * markLabelHeight
-  const height = top + plot.panels.length * (panelHeight + panelGap)
-  const panels = plot.panels.map((panel, n) =>
-    renderPanel(panel, span, top + n * (panelHeight + panelGap)),
-  )
-  const bottom = height - panelGap
-  const marks = plot.marks.map((mark, n) => renderMark(mark, n, span, bottom))
-  const facts = plot.facts.map((fact) => `<p>${escaped(fact)}</p>`).join('\n')
+  const facts = plot.facts.map((fact) => `<p>${escaped(fact)}</p>`)
+  return renderPage(plot.title, [...facts, renderDrawing(plot)])
+}
+
+/** One HTML file of these pieces of HTML. */
+export function renderPage(title: string, pieces: readonly string[]): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<title>${escaped(plot.title)}</title>
+<title>${escaped(title)}</title>
 <style>
 body { font: 14px sans-serif; margin: 24px; color: #222; background: #fff }
 p { margin: 2px 0 }
-text { font: 12px sans-serif; fill: #222 }
+table { border-collapse: collapse; margin: 12px 0 }
+th, td { padding: 2px 10px; text-align: right; border-bottom: 1px solid #ddd }
+th:first-child, td:first-child { text-align: left }
+${drawingStyle}
 </style>
-<h1>${escaped(plot.title)}</h1>
-${facts}
-<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
-${marks.join('\n')}
-${panels.join('\n')}
-<text x="${width - right}" y="${height - panelGap + 32}" text-anchor="end">${escaped(plot.axis)}</text>
-</svg>
+<h1>${escaped(title)}</h1>
+${pieces.join('\n')}
 </html>
 `
 }
 
-function renderPanel({ title, unit, scale, curves }: Panel, span: Span, top: number): string {
+/** A file of its own. */
+export function renderSvg(drawing: Drawing): string {
+  const background = '<rect width="100%" height="100%" fill="#fff"/>'
+  return renderDrawing(drawing)
+    .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
+    .replace('>', `>\n<style>${drawingStyle}</style>\n${background}`)
+    .concat('\n')
+}
+
+export function renderDrawing({ axis, panels, marks }: Drawing): string {
+  const xs = panels.flatMap(({ curves }) => curves.flatMap(({ points }) => points.map(([x]) => x)))
+  const all = [...xs, ...marks.map(({ x }) => x)]
+  const roundNumbers = axis.scale === 'linear' ? ticksOf(spanOf(all)) : decades(decadesOf(all))
+  const ticks = axis.ticks ?? roundNumbers.map((x) => [x, figures(x)] as const)
+  const span = spanOf([...all, ...ticks.map(([x]) => x)])
+  const place: Place = {
+    xAt: scaled(axis.scale, span, left, width - right),
+    ticks,
+  }
+  const legend = legendOf(panels)
+  const marksTop = legend.lines * legendLineHeight
+  const top = marksTop + 34 + marks.length * markLabelHeight
+  const height = top + panels.length * (panelHeight + panelGap)
+  const bottom = height - panelGap
+  const middle = (span.from + span.to) / 2
+  return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
+${legend.svg.join('\n')}
+${marks.map((mark, n) => renderMark(mark, marksTop + 14 + n * markLabelHeight, place.xAt(mark.x), mark.x > middle, bottom)).join('\n')}
+${panels.map((panel, n) => renderPanel(panel, place, top + n * (panelHeight + panelGap))).join('\n')}
+<text x="${width - right}" y="${bottom + 32}" text-anchor="end">${escaped(axis.title)}</text>
+</svg>`
+}
+
+/** The axis that all panels share. */
+interface Place {
+  xAt(x: number): number
+  readonly ticks: readonly (readonly [x: number, label: string])[]
+}
+
+function renderPanel({ title, unit, scale, curves }: Panel, place: Place, top: number): string {
   const isShown = (y: number | null): y is number => y !== null && (scale === 'linear' || y > 0)
   const ys = curves.flatMap(({ points }) => points.map(([, y]) => y).filter(isShown))
   const range = scale === 'linear' ? spanOf([0, ...ys]) : decadesOf(ys)
-  const ticks = scale === 'linear' ? ticksOf(range) : decades(range)
-  const xAt = placer(span, left, width - right)
-  const yAt = (y: number): number =>
-    scale === 'linear'
-      ? placer(range, top + panelHeight, top)(y)
-      : placer(logarithms(range), top + panelHeight, top)(Math.log10(y))
-  const lines = curves.map(({ name, points }, n) => {
-    const parts = points.map(([x, y]) => (isShown(y) ? `${round(xAt(x))},${round(yAt(y))}` : null))
-    return `<path d="${pathOf(parts)}" fill="none" stroke="${colourOf(n)}" stroke-width="1.3"><title>${escaped(name)}</title></path>`
+  const yAt = scaled(scale, range, top + panelHeight, top)
+  const yTicks = scale === 'linear' ? ticksOf(range) : decades(range)
+  const lines = curves.map(({ name, colour, points }) => {
+    const parts = points.map(([x, y]) =>
+      isShown(y) ? ([round(place.xAt(x)), round(yAt(y))] as const) : null,
+    )
+    return renderCurve(name, colourOf(colour), parts)
   })
   return [
     `<text x="${left}" y="${top - 8}" font-weight="bold">${escaped(`${title} (${unit})`)}</text>`,
-    ...legendOf(curves, top - 8),
-    ...ticks.map((y) => gridLine(yAt(y), figures(y))),
-    ...ticksOf(span).map((x) => axisLabel(xAt(x), top + panelHeight, figures(x))),
+    ...yTicks.map((y) => gridLine(yAt(y), figures(y))),
+    ...place.ticks.map(([x, label]) => axisLabel(place.xAt(x), top + panelHeight, label)),
     ...lines,
   ].join('\n')
 }
 
-function legendOf(curves: readonly Curve[], y: number): string[] {
-  let x = left + 330
-  return curves.map(({ name }, n) => {
-    const entry = `<text x="${x}" y="${y}" style="fill:${colourOf(n)}">■ ${escaped(name)}</text>`
-    x += 26 + 7 * name.length
+/** Where points are few each is marked. */
+function renderCurve(
+  name: string,
+  colour: string,
+  parts: readonly (readonly [x: number, y: number] | null)[],
+): string {
+  const path = pathOf(parts.map((part) => part?.join(',') ?? null))
+  const line = `<path d="${path}" fill="none" stroke="${colour}" stroke-width="1.3"><title>${escaped(name)}</title></path>`
+  if (parts.length > markedMax) return line
+  const dots = parts.flatMap((part) =>
+    part === null ? [] : `<circle cx="${part[0]}" cy="${part[1]}" r="2.5" fill="${colour}"/>`,
+  )
+  return [line, ...dots].join('')
+}
+
+/** Once for all panels: a curve of one name looks the same in each. As many lines as it takes. */
+function legendOf(panels: readonly Panel[]): { readonly svg: string[]; readonly lines: number } {
+  const names = new Map(panels.flatMap(({ curves }) => curves.map((curve) => [curve.name, curve])))
+  let [x, line] = [left, 0]
+  const svg = [...names.values()].map(({ name, colour }) => {
+    const length = 26 + 6.5 * name.length
+    if (x > left && x + length > width) [x, line] = [left, line + 1]
+    const y = legendTop + line * legendLineHeight
+    const entry = `<text x="${round(x)}" y="${y}" style="fill:${colourOf(colour)}">■ ${escaped(name)}</text>`
+    x += length
     return entry
   })
+  return { svg, lines: svg.length === 0 ? 0 : line + 1 }
 }
 
 function gridLine(y: number, label: string): string {
@@ -118,15 +196,19 @@ function gridLine(y: number, label: string): string {
 
 function axisLabel(x: number, bottom: number, label: string): string {
   const at = round(x)
-  return `<line x1="${at}" x2="${at}" y1="${bottom}" y2="${bottom + 4}" stroke="#888"/><text x="${at}" y="${bottom + 17}" text-anchor="middle">${label}</text>`
+  return `<line x1="${at}" x2="${at}" y1="${bottom}" y2="${bottom + 4}" stroke="#888"/><text x="${at}" y="${bottom + 17}" text-anchor="middle">${escaped(label)}</text>`
 }
 
 /** Each label on a line of its own, so that none covers another. */
-function renderMark({ x, label }: Mark, n: number, span: Span, bottom: number): string {
-  const at = round(placer(span, left, width - right)(x))
-  const isLate = x > (span.from + span.to) / 2
+function renderMark(
+  { label }: Mark,
+  y: number,
+  x: number,
+  isLate: boolean,
+  bottom: number,
+): string {
+  const at = round(x)
   const anchor = isLate ? 'end' : 'start'
-  const y = 14 + n * markLabelHeight
   return `<line x1="${at}" x2="${at}" y1="${y - 8}" y2="${bottom}" stroke="#999" stroke-dasharray="3 3"/><text x="${at + (isLate ? -4 : 4)}" y="${y}" text-anchor="${anchor}">${escaped(label)}</text>`
 }
 
@@ -141,8 +223,15 @@ function pathOf(parts: readonly (string | null)[]): string {
   return commands.join('')
 }
 
-function placer({ from, to }: Span, start: number, end: number): (value: number) => number {
-  return (value) => start + ((value - from) / (to - from)) * (end - start)
+function scaled(
+  scale: Scale,
+  { from, to }: Span,
+  start: number,
+  end: number,
+): (value: number) => number {
+  const along = scale === 'linear' ? (value: number) => value : Math.log10
+  return (value) =>
+    start + ((along(value) - along(from)) / (along(to) - along(from))) * (end - start)
 }
 
 /** Never empty. */
@@ -159,10 +248,6 @@ function decadesOf(values: readonly number[]): Span {
   const { from, to } = spanOf(values)
   const least = 10 ** Math.floor(Math.log10(from))
   return { from: least, to: Math.max(least * 10, 10 ** Math.ceil(Math.log10(to))) }
-}
-
-function logarithms({ from, to }: Span): Span {
-  return { from: Math.log10(from), to: Math.log10(to) }
 }
 
 function decades({ from, to }: Span): number[] {
@@ -193,6 +278,6 @@ function round(value: number): number {
   return Math.round(value * 10) / 10
 }
 
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
 }

@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const sources = list(['src', 'workers'])
 const all = list(['src', 'workers', 'bench', 'test'])
 
-/** Each dependency has one door. `bench` may open lmdb as the peer it measures against. */
+/** Each dependency has one door. What `bench` measures against it may open. */
 const doors: Record<string, readonly string[]> = {
   lmdb: ['src/storage/', 'bench/', 'test/'],
   msgpackr: ['src/codec/', 'test/codec/'],
@@ -17,6 +17,8 @@ const doors: Record<string, readonly string[]> = {
   ws: ['src/network/', 'test/'],
   piscina: ['src/actor/'],
   comlink: ['src/actor/'],
+  'lmdb-peer': ['bench/peers/'],
+  ioredis: ['bench/peers/'],
 }
 
 /**

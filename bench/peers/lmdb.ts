@@ -1,9 +1,10 @@
 /**
- * The peer: lmdb-js, used as its README says for durable writes. `put` resolves when the write is
- * visible, `flushed` when it is on the disk; a caller waits for both.
+ * lmdb-js, used as its README says for durable writes. `put` resolves when the write is visible,
+ * `flushed` when it is on the disk; a caller waits for both. Embedded, so that the program that makes the
+ * load opens it itself. Its newest version, whichever the store of ours is on.
  */
-import { open } from 'lmdb'
-import type { System } from '../put.ts'
+import { open } from 'lmdb-peer'
+import type { Peer, PeerClient } from './peer.ts'
 
 /** A commit promise of lmdb-js with `separateFlushed`; its types leave the property out. */
 type Commit = Promise<boolean> & { readonly flushed: Promise<unknown> }
@@ -21,7 +22,19 @@ const bestSetting = {
   encoding: 'binary',
 } as const
 
-export function openLmdbBest(dir: string): System {
+/** In the program that calls it: there is nothing to start. */
+export const lmdbBest: Peer = {
+  name: 'lmdb-js, best setting',
+  nodes: 1,
+  unavailable: () => null,
+  start: async (dir) => ({ target: dir, pids: [], stop: async () => undefined }),
+}
+
+export async function connect(dir: string): Promise<PeerClient> {
+  return openLmdbBest(dir)
+}
+
+export function openLmdbBest(dir: string): PeerClient {
   const database = open<Buffer, string>({ path: dir, ...bestSetting })
   return {
     async put(key, value) {
@@ -30,17 +43,19 @@ export function openLmdbBest(dir: string): System {
       // Of this commit. `database.flushed` would wait for those begun since.
       await committed.flushed
     },
+    get: async (key) => database.get(key),
     close: () => database.close(),
   }
 }
 
-export function openLmdbDefault(dir: string): System {
+export function openLmdbDefault(dir: string): PeerClient {
   const database = open<Buffer, string>({ path: dir })
   return {
     async put(key, value) {
       await database.put(key, value)
       await database.flushed
     },
+    get: async (key) => database.get(key),
     close: () => database.close(),
   }
 }

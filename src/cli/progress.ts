@@ -65,6 +65,11 @@ export class Progress {
     this.#output.write(this.#output.isTTY ? `${rewind}${text}\n` : `${text}\n`)
   }
 
+  /** Makes room for something that is written to the same terminal; the next state shows it again. */
+  hide(): void {
+    if (this.#output.isTTY) this.#output.write(rewind)
+  }
+
   /** The last state, left standing. */
   end(): void {
     if (this.#shownDone < this.#done || this.#done === 0 || this.#output.isTTY) this.#show()

@@ -4,53 +4,141 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { open } from 'lmdb'
-import { measure, randomIntegers } from '../../bench/load.ts'
-import { openLmdbBest, openLmdbDefault } from '../../bench/peers/lmdb.ts'
+import { percentileOf } from '../../bench/latencies.ts'
+import type { Client } from '../../bench/load/client.ts'
+import { Generator } from '../../bench/load/generator.ts'
+import { measureLoad } from '../../bench/load/measure.ts'
+import type { LoadProfile, Pace } from '../../bench/load/profile.ts'
+import { lmdbBest } from '../../bench/peers/lmdb.ts'
+import { moduleAt } from '../../bench/systems/system.ts'
 
-test('as many operations are under way as there are callers, and all end before the measurement does', async () => {
-  let underWay = 0
-  let most = 0
-  const operation = async () => {
-    most = Math.max(most, ++underWay)
+function profile(pace: Pace, putPercent: number): LoadProfile {
+  return {
+    pace,
+    putPercent,
+    keys: 100,
+    distribution: 'uniform',
+    valueBytes: 10,
+    warmUpMs: 10,
+    measureMs: 40,
+    seed: 1,
+    pids: [],
+  }
+}
+
+class FakeClient implements Client {
+  readonly puts: string[] = []
+  gets = 0
+  underWay = 0
+  most = 0
+  settled = 0
+
+  async put(key: string, value: Buffer): Promise<void> {
+    this.most = Math.max(this.most, ++this.underWay)
+    assert.equal(value.length, 10)
     await turn()
-    underWay--
+    this.puts.push(key)
+    this.underWay--
   }
-  const result = await measure(operation, { callers: 7, warmUpMs: 10, measureMs: 30 })
-  assert.equal(most, 7)
-  assert.equal(underWay, 0)
-  assert.ok(result.opsPerSecond > 0 && result.p50Ms > 0 && result.p99Ms >= result.p50Ms)
-  assert.ok(result.rssMiB > 0 && result.cpuSecondsPerMillion > 0)
+
+  async get(): Promise<undefined> {
+    this.gets++
+  }
+
+  async settle(): Promise<void> {
+    this.settled++
+  }
+
+  notes(): string[] {
+    return ['an election happened']
+  }
+
+  async close(): Promise<void> {}
+}
+
+test('in the closed loop as many puts are under way as there are callers, and all end before the result', async () => {
+  const client = new FakeClient()
+  const result = await measureLoad(client, profile({ type: 'closed', callers: 7 }, 100))
+  assert.equal(client.most, 7)
+  assert.equal(client.underWay, 0)
+  assert.equal(client.settled, 1)
+  assert.equal(result.operationsInAll, client.puts.length)
+  assert.ok(result.operations > 0 && result.operations <= result.operationsInAll)
+  assert.ok(percentileOf(result.latencies, 50) <= percentileOf(result.latencies, 99))
+  assert.ok(result.generator.rssMiB > 0)
+  assert.deepEqual(result.notes, ['an election happened'])
 })
 
-test('a failing operation ends the measurement with its error', async () => {
-  const operation = async () => {
+test('a store that answers without a turn of the event loop does not keep the measurement from its end', async () => {
+  const client = new FakeClient()
+  const result = await measureLoad(client, profile({ type: 'closed', callers: 3 }, 0))
+  assert.ok(result.operations > 0)
+  assert.equal(client.gets, result.operationsInAll)
+})
+
+test('a mixed load reads and puts', async () => {
+  const client = new FakeClient()
+  await measureLoad(client, profile({ type: 'closed', callers: 8 }, 50))
+  assert.ok(client.puts.length > 0 && client.gets > 0)
+})
+
+test('failures are counted by their code, and the first is told', async () => {
+  const client = new FakeClient()
+  client.put = async () => {
     await turn()
-    throw new Error('broken')
+    throw Object.assign(new Error('too much is waiting'), { code: 'SKIFF_OVERLOADED' })
   }
-  await assert.rejects(measure(operation, { callers: 3, warmUpMs: 1, measureMs: 5 }), /broken/)
+  const result = await measureLoad(client, profile({ type: 'closed', callers: 2 }, 100))
+  assert.equal(result.operations, 0)
+  assert.ok((result.failures.SKIFF_OVERLOADED ?? 0) > 0)
+  assert.equal(result.firstFailure, 'too much is waiting')
 })
 
-test('the same seed gives the same integers, all below the bound and spread over it', () => {
-  const draw = () => {
-    const random = randomIntegers(64)
-    return Array.from({ length: 10_000 }, () => random(1_000))
+test('in the open loop operations begin while others are unanswered, and latency counts from when they were due', async () => {
+  const client = new FakeClient()
+  const waiting: (() => void)[] = []
+  client.put = () => {
+    client.most = Math.max(client.most, waiting.length)
+    return new Promise((resolve) => waiting.push(resolve))
   }
-  assert.deepEqual(draw(), draw())
-  assert.ok(draw().every((integer) => integer >= 0 && integer < 1_000))
-  assert.ok(new Set(draw()).size > 990)
+  const measuring = measureLoad(client, profile({ type: 'open', perSecond: 1_000 }, 100))
+  let isOver = false
+  const over = measuring.finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    // Nobody is answered until ten wait.
+    if (waiting.length > 10 || waiting.length === 0 || client.most > 10)
+      for (const resolve of waiting.splice(0)) resolve()
+    await turn()
+  }
+  const result = await over
+  assert.ok(client.most >= 10)
+  assert.ok(result.operations > 0)
+  assert.ok(percentileOf(result.latencies, 50) >= percentileOf(result.callLatencies, 50) * 0.98)
 })
 
-test('both settings of lmdb-js keep what was put', async (context) => {
-  for (const openPeer of [openLmdbBest, openLmdbDefault]) {
-    const dir = await mkdtemp(join(tmpdir(), 'skiff-bench-'))
-    context.after(() => rm(dir, { recursive: true }))
-    const peer = openPeer(dir)
-    const keys = Array.from({ length: 100 }, (_, index) => `key/${index}`)
-    await Promise.all(keys.map((key) => peer.put(key, Buffer.from(key))))
-    await peer.close()
-    const reopened = open(dir, { readOnly: true })
-    assert.deepEqual([...reopened.getKeys()].sort(), keys.sort())
-    await reopened.close()
-  }
+test('the program that makes the load fills a store, loads it, and counts its own CPU', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'skiff-bench-'))
+  t.after(() => rm(dir, { recursive: true }))
+  const { target } = await lmdbBest.start(dir)
+  const generator = Generator.start()
+  t.after(() => generator.kill())
+  const module = moduleAt('../../bench/peers/lmdb.js', import.meta.url)
+  await generator.call('open', { module, target })
+  const filled = await generator.call('fill', 100, 10, 60_000)
+  assert.deepEqual(filled, { keys: 100, failure: null })
+  const put = await generator.call('measure', profile({ type: 'closed', callers: 4 }, 100))
+  const get = await generator.call('measure', profile({ type: 'open', perSecond: 2_000 }, 0))
+  assert.ok(put.operationsInAll > 0 && get.operationsInAll > 0)
+  assert.ok(put.generator.cpuSeconds >= 0 && put.others.cpuSeconds === 0)
+  await generator.close()
+})
+
+test('puts that are never answered do not keep the result, which tells of them', async () => {
+  const client = new FakeClient()
+  client.put = () => new Promise(() => undefined)
+  const result = await measureLoad(client, profile({ type: 'closed', callers: 3 }, 100), 10)
+  assert.equal(result.unanswered, 3)
+  assert.equal(result.operations, 0)
 })

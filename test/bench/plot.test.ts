@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Plot, renderPlot } from '../../bench/plot.ts'
+import { type Plot, renderPlot, renderSvg } from '../../bench/plot.ts'
 
 const plot: Plot = {
   title: 'Sizes & <more>',
   facts: ['seed 7'],
-  axis: 'seconds',
+  axis: { title: 'seconds', scale: 'linear', ticks: null },
   marks: [{ x: 5, label: 'stopped' }],
   panels: [
     {
@@ -15,6 +15,7 @@ const plot: Plot = {
       curves: [
         {
           name: 'member 1',
+          colour: 0,
           points: [
             [0, 0],
             [5, 100],
@@ -31,6 +32,7 @@ const plot: Plot = {
       curves: [
         {
           name: 'member 1',
+          colour: 0,
           points: [
             [0, 0],
             [5, 1],
@@ -79,4 +81,28 @@ test('a plot of nothing is a plot', () => {
     panels: [{ title: 'x', unit: 'y', scale: 'linear', curves: [] }],
   })
   assert.doesNotMatch(html, /NaN|Infinity/)
+})
+
+test('on a logarithmic axis ten times more is always as far, and a tick says what it is told to', () => {
+  const axis = { title: 'callers', scale: 'logarithmic', ticks: [[10, 'ten']] } as const
+  const points = [1, 10, 100].map((x) => [x, 1] as const)
+  const panel = {
+    title: 'x',
+    unit: 'y',
+    scale: 'linear',
+    curves: [{ name: 'a', colour: 0, points }],
+  } as const
+  const html = renderPlot({ ...plot, axis, marks: [], panels: [panel] })
+  const xs = (paths(html)[0] ?? '')
+    .split(/[ML]/)
+    .slice(1)
+    .map((point) => Number(point.split(',')[0]))
+  assert.deepEqual(xs, [90, 585, 1_080])
+  assert.match(html, />ten</)
+})
+
+test('a drawing alone is a file of its own', () => {
+  const svg = renderSvg(plot)
+  assert.ok(svg.startsWith('<svg xmlns="http://www.w3.org/2000/svg" viewBox='))
+  assert.match(svg, /<style>/)
 })

@@ -5,8 +5,9 @@
 
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { ChildEnded } from '../../bench/child.ts'
 import { offencesIn } from '../../bench/ledger.ts'
-import { type Contents, MemberEnded } from '../../bench/member.ts'
+import type { Contents } from '../../bench/member.ts'
 import type { Mark } from '../../bench/plot.ts'
 import { type Occupancy, occupancy, stateGeneration } from './files.ts'
 import { progressOf } from './report.ts'
@@ -75,7 +76,7 @@ export class Soak {
       await this.#course()
       await this.#checkEnding()
     } catch (error) {
-      if (!(error instanceof MemberEnded)) throw error
+      if (!(error instanceof ChildEnded)) throw error
       this.#broken.push(error.message)
     } finally {
       await Promise.all(this.#slots.map((slot) => slot.destroy()))

@@ -89,7 +89,7 @@ export function plotOf(title: string, facts: readonly string[], report: SoakRepo
   return {
     title,
     facts,
-    axis: 'seconds since the load began',
+    axis: { title: 'seconds since the load began', scale: 'linear', ticks: null },
     marks,
     panels: [
       panelOf('Writes', 'per second', samples, ({ writes, ms }) => (writes * 1_000) / ms),
@@ -156,7 +156,7 @@ function curveOf(
     const point = [x, numberOf(sample)] as const
     return isFirst ? [[x, null] as const, point] : [point]
   })
-  return { name: `member ${member + 1}`, points }
+  return { name: `member ${member + 1}`, colour: member, points }
 }
 
 /** Also those that came from the leader. */

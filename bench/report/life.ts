@@ -1,9 +1,9 @@
 /** The tables of the suites snapshot, failover and restart, in the terminal as in RESULTS.md. */
-import { renderCount } from '../src/cli/report.ts'
-import type { FailoverRow } from './failover.ts'
-import { type Column, figures, markdownTable } from './report.ts'
-import type { RestartRow } from './restart.ts'
-import type { SnapshotRow } from './snapshot.ts'
+import { renderCount } from '../../src/cli/report.ts'
+import type { FailoverRow } from '../failover.ts'
+import type { RestartRow } from '../restart.ts'
+import type { SnapshotRow } from '../snapshot.ts'
+import { type Column, figures, markdownTable, times } from './table.ts'
 
 export interface LifeReport {
   readonly snapshot: readonly SnapshotRow[]
@@ -85,8 +85,4 @@ From \`createCluster\` to the first linearizable read, one node, values of 100 B
 Made anew: the power failed too, and the state is made of the snapshot and of the log behind it.
 
 ${markdownTable(restartColumns, rows)}`
-}
-
-function times(ratio: number): string {
-  return `${ratio.toFixed(2)} ×`
 }
