@@ -44,7 +44,7 @@ export async function measureLimits(scratch: string): Promise<Limits> {
  * of many is bound by what one log takes in batches of so many.
  */
 export function limitOf(row: Row, limits: Limits): Row['limit'] {
-  if (!isOurs(row) || row.open !== null) return null
+  if (!isOurs(row) || row.open !== null || row.opsPerSecond === 0) return null
   const { commits, hop, socket } = limits
   const isAlike = ({ puts, valueBytes }: Commit) =>
     puts === row.callers && valueBytes === row.valueBytes

@@ -139,7 +139,8 @@ function renderLines(rows: readonly Row[]): string {
 
 function groupsOf(rows: readonly Row[], axis: Axis): ReadonlyMap<string, Row[]> {
   const groups = new Map<string, Row[]>()
-  for (const row of rows) {
+  // Where nothing ended there is no cost.
+  for (const row of rows.filter(({ opsPerSecond }) => opsPerSecond > 0)) {
     const id = `${nameOf(row)}, ${axis.load(row)}`
     groups.set(id, [...(groups.get(id) ?? []), row])
   }

@@ -111,7 +111,8 @@ const valueSizes: readonly number[] = [
   16 * kibibyte,
   64 * kibibyte,
   256 * kibibyte,
-  kibibyte ** 2 - 16,
+  // A packed value may have 1 MiB.
+  1_023 * kibibyte,
 ]
 /** Of all values under way, and of all that are there. */
 const underWayBytesMax = 16 * kibibyte ** 2
