@@ -18,6 +18,12 @@ export function parseAddress(address: unknown, name: string): { host: string; po
   return { host, port }
 }
 
+/** @throws TypeError that begins with `name` */
+export function parseHost(host: string, name: string): string {
+  if (isAddress(`${host}:0`)) return parseAddress(`${host}:0`, name).host
+  throw new TypeError(`${name}: expected a host, without a port, got ${JSON.stringify(host)}`)
+}
+
 export function isAddress(address: unknown): address is string {
   try {
     parseAddress(address, 'address')

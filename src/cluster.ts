@@ -70,7 +70,10 @@ class LocalCluster extends ForwardingStore implements Cluster {
   }
 
   async snapshot(): Promise<void> {
-    await Promise.all(this.#nodes.filter(({ isLive }) => isLive).map((node) => node.snapshot()))
+    const live = this.#nodes.filter(({ isLive }) => isLive)
+    // Of none the one that serves tells why there is none.
+    const taking = live.length > 0 ? live : [this.serving()]
+    await Promise.all(taking.map((node) => node.snapshot()))
   }
 
   async backup(file: string, options?: BackupOptions): Promise<Backup> {

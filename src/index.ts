@@ -23,6 +23,7 @@ export type {
   RecoverOptions,
   RestoreOptions,
   ScanRange,
+  Transport,
   WatchOptions,
   WriteOptions,
 } from './options.ts'
@@ -41,6 +42,7 @@ export type {
   MembershipSummary,
   Node,
   NodeStatus,
+  StateStatus,
   Store,
   WatchEvent,
   Watcher,

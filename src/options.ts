@@ -1,6 +1,6 @@
 /** Every option and every limit once: default, unit, meaning, check. */
 import { resolve } from 'node:path'
-import { bracketed, parseAddress } from './address.ts'
+import { bracketed, parseAddress, parseHost } from './address.ts'
 import { SkiffError } from './errors.ts'
 
 /** The server that listens: uWebSockets.js or ws. */
@@ -338,7 +338,7 @@ function resolveLimits({
 
 function advertisedHost(advertise: string | undefined, host: string): string {
   const named = advertise === undefined ? bracketed(host) : text(advertise, 'advertise')
-  const advertised = parseAddress(`${named}:0`, 'advertise').host
+  const advertised = parseHost(named, 'advertise')
   if (!['0.0.0.0', '::'].includes(advertised)) return advertised
   throw new SkiffError(
     'SKIFF_CONFIG',

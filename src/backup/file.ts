@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, lstatSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { messageOf, type SkiffError } from '../errors.ts'
-import type { BackupOptions, LongWorkOptions } from '../options.ts'
+import { type BackupOptions, type LongWorkOptions, text } from '../options.ts'
 import { readPart, syncPath } from '../storage/directory.ts'
 import { openStateCopy } from '../storage/environment.ts'
 import {
@@ -93,7 +93,7 @@ export function readTrailer(file: string): Backup {
  * @throws SkiffError `SKIFF_STORAGE` for a file that is no backup, or is damaged
  */
 export async function checkBackup(file: string, options: LongWorkOptions = {}): Promise<Backup> {
-  return readBackup(file, null, options)
+  return readBackup(text(file, 'file'), null, options)
 }
 
 /** As {@link checkBackup}, and copies what it holds to `to`, a new file. */

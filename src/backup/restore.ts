@@ -29,7 +29,8 @@ export interface Restored extends Founded {
  */
 export async function restore(file: string, options: RestoreOptions): Promise<Restored> {
   checkFields(options, 'options', restoreFields)
-  const dir = text(options.dir, 'dir')
+  // Plain JavaScript may leave them out.
+  const dir = text((options as RestoreOptions | undefined)?.dir, 'dir')
   const revisionBump = bumpOf(options.revisionBump)
   const path = text(file, 'file')
   const { signal, onProgress } = options

@@ -302,5 +302,6 @@ function damageOf(error: unknown): string {
 
 function checkNotRunning(dir: string): void {
   const holder = lockHolder(dir)
-  if (holder !== null) throw refused(`the data directory ${dir} is in use by ${holder}`)
+  if (holder !== null)
+    throw refused(`the data directory ${dir}, or the one it is a copy of, is in use by ${holder}`)
 }

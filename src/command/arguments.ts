@@ -105,7 +105,10 @@ function exactly<Names extends readonly string[]>(
   ...names: Names
 ): { readonly [Name in keyof Names]: string } {
   const isRight = words.length === names.length && words.every((word) => word !== '')
-  if (!isRight) throw new ArgumentError(`expected ${names.join(' ')}, got ${words.length} of them`)
+  if (!isRight) {
+    const got = words.map((word) => word || "''").join(' ') || 'nothing'
+    throw new ArgumentError(`expected ${names.join(' ')}, got ${got}`)
+  }
   return words as { readonly [Name in keyof Names]: string }
 }
 

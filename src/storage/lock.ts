@@ -179,10 +179,17 @@ function pidNamespace(): string {
   }
 }
 
-/** Field 22 of /proc/PID/stat; the name in field 2 may hold spaces. Elsewhere: alive or not. */
+/**
+ * Field 22 of /proc/PID/stat; the name in field 2 may hold spaces. Elsewhere: alive or not. A zombie whose threads have
+ * all ended is dead: its files are closed, and where nobody reaps it, it stays for as long as the container.
+ */
 function startedAt(pid: number): string | null {
   const stat = readText(`/proc/${pid}/stat`)
-  if (stat !== null) return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  if (stat !== null) {
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const isOver = /^[ZX]/.test(fields[0] ?? '') && Number(fields[17]) <= 1
+    return isOver ? null : (fields[19] ?? null)
+  }
   try {
     process.kill(pid, 0)
     return ''
@@ -211,7 +218,7 @@ function readText(path: string): string | null {
 }
 
 function held(directory: string, by: string): SkiffError {
-  return config(`the data directory ${directory} is in use by ${by}`)
+  return config(`the data directory ${directory}, or the one it is a copy of, is in use by ${by}`)
 }
 
 function config(message: string, cause?: unknown): SkiffError {

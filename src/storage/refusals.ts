@@ -15,7 +15,11 @@ export function readTimeout(leaderId: NodeId | null): SkiffError {
 /** It never left this node. */
 export function notSent(leaderId: NodeId | null): SkiffError {
   return leaderId === null
-    ? new SkiffError('SKIFF_NO_LEADER', 'not-applied', 'no leader is known, nothing was sent')
+    ? new SkiffError(
+        'SKIFF_NO_LEADER',
+        'not-applied',
+        'no leader is known, nothing was sent. Is a majority up, and is this node a member?',
+      )
     : new SkiffError(
         'SKIFF_OVERLOADED',
         'not-applied',

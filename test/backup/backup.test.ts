@@ -223,6 +223,10 @@ test('a backup takes the place of no file, unless asked to', async (t) => {
   await assert.rejects(cluster.backup(''), TypeError)
   // @ts-expect-error there is no such option
   await assert.rejects(cluster.backup(file, { overWrite: true }), TypeError)
+  // @ts-expect-error plain JavaScript may leave them out
+  await assert.rejects(restore(file), { name: 'TypeError', message: /^dir: / })
+  // @ts-expect-error it may leave that out, too
+  await assert.rejects(checkBackup(), { name: 'TypeError', message: /^file: / })
   assert.deepEqual(readdirSync(folder), ['one.skiff'])
 })
 

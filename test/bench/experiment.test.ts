@@ -28,7 +28,7 @@ async function told(t: TestContext): Promise<{ told: Told; options: ExperimentOp
     scratch,
     rounds: 2,
     warmUpMs: 10,
-    measureMs: 100,
+    measureMs: 1_000,
     onRow: (row) => told.rows.push(row),
     onRun: () => told.runs++,
     onNote: (note) => told.notes.push(note),
@@ -90,7 +90,7 @@ test('every watcher takes every put, and latency counts from the call of the put
     valueBytes: 16,
     distribution: 'uniform',
     warmUpMs: 0,
-    measureMs: 50,
+    measureMs: 500,
     seed: 1,
   })
   assert.ok(result.puts > 0 && result.events > 0)

@@ -20,7 +20,7 @@ function profile(pace: Pace, putPercent: number): LoadProfile {
     distribution: 'uniform',
     valueBytes: 10,
     warmUpMs: 10,
-    measureMs: 40,
+    measureMs: 400,
     seed: 1,
     pids: [],
   }

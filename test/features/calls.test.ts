@@ -78,7 +78,7 @@ test('an aborted write may still happen, and takes no other of its batch with it
 
 describe('deadlines', () => {
   test('each call has its own, and the option of the cluster is the default', async (t) => {
-    const cluster = await openCluster(t, { nodes: 2, timeoutMs: 300 })
+    const cluster = await openCluster(t, { nodes: 2, timeoutMs: 2_000 })
     const leader = await leaderOf(cluster)
     await (await followerOf(cluster)).kill()
     await until(() => leader.status().leaderId === null, 'the quorum is lost')
@@ -89,7 +89,7 @@ describe('deadlines', () => {
     }
     await Promise.all([
       call('default', leader.put('a', 1)),
-      call('long', leader.put('b', 1, { timeoutMs: 600 })),
+      call('long', leader.put('b', 1, { timeoutMs: 4_000 })),
       call('short', leader.put('c', 1, { timeoutMs: 50 })),
     ])
     assert.deepEqual(order, ['short', 'default', 'long'])

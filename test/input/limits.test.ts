@@ -23,6 +23,7 @@ test('calls after close are SKIFF_CLOSED and not applied, of the cluster and of 
       await assert.rejects(store.prefixes(), closed)
       await assert.rejects(store.members(), closed)
       await assert.rejects(store.waitForLeader(), closed)
+      await assert.rejects(store.snapshot(), closed)
       await assert.rejects(store.addServer('127.0.0.1:1'), closed)
       await assert.rejects(store.removeServer('0123456789abcdef'), closed)
       await assert.rejects(async () => collect(store.scan()), closed)

@@ -66,6 +66,11 @@ test('an election timeout below four heartbeats is SKIFF_CONFIG', async () => {
   }
 })
 
+test('a host that others are told has no port, and the message says so', async () => {
+  const message = 'advertise: expected a host, without a port, got "a:1"'
+  await assert.rejects(createCluster({ advertise: 'a:1' }), { name: 'TypeError', message })
+})
+
 test('a server id that is none is a TypeError', async (t) => {
   const cluster = await openCluster(t)
   for (const id of ['', 'node-1', 5, undefined, 'ABCDEF0123456789'] as string[]) {

@@ -94,7 +94,7 @@ export function sayMessage(message: StorageToNetwork): string {
 function sayChange(change: MembershipChange): string {
   const { type, member } = change
   if (type === 'add') return `add ${member} as ${change.role}`
-  return type === 'replace' ? `replace ${change.old} by ${member}` : `remove ${member}`
+  return type === 'replace' ? `replace ${change.old} by ${member}` : `${type} ${member}`
 }
 
 function sayEntries(entries: readonly Entry[]): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Directory,
   directoryAt,
@@ -41,6 +43,12 @@ function take({ path }: Directory): DirectoryLock {
 
 function lockOf({ path }: Directory): Holder {
   return JSON.parse(readFileSync(join(path, 'lock'), 'utf8'))
+}
+
+/** What Linux says of a process, from its state on. */
+function statOf(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }
 
 /** A directory that somebody has locked who differs from us in this. */
@@ -88,9 +96,17 @@ test('the lock of an earlier start of the machine is taken over', async (t) => {
 
 test('the lock of a live process is respected', async (t) => {
   const pid = process.ppid
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const startedAt = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  const startedAt = statOf(pid)[19] ?? ''
   assertHeld(await lockedBy(t, { pid, startedAt }), new RegExp(`in use by process ${pid}`))
+})
+
+test('the lock of a process that has ended is taken over, though nobody reaps it', async (t) => {
+  // The shell becomes a program that asks after no child.
+  const careless = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'])
+  t.after(() => careless.kill('SIGKILL'))
+  const pid = Number(String(await once(careless.stdout, 'data')))
+  while (statOf(pid)[0] !== 'Z') await delay(10)
+  assertTaken(await lockedBy(t, { pid, startedAt: statOf(pid)[19] ?? '' }))
 })
 
 test('the lock of another container is respected while it is refreshed, for its process ids mean nothing here', async (t) => {
