@@ -46,7 +46,7 @@ export class Contender {
     const { warmUpMs, onRun } = this.#options
     const measureMs = this.#options.measureMs * load.length
     const session = this.#session
-    if (session !== null) {
+    if (session !== null && !this.#isStuck()) {
       const seed = 1 + round
       const exact = this.#exact(pace, putPercent)
       const shape = { putPercent, distribution, keys, valueBytes, warmUpMs, measureMs, seed }
@@ -59,6 +59,12 @@ export class Contender {
       }
     }
     onRun()
+  }
+
+  /** It answered nothing the last time, for as long as anybody waited; it would not now. */
+  #isStuck(): boolean {
+    const last = this.#runs.at(-1)?.outcome.result
+    return last !== undefined && last.operations === 0 && last.unanswered > 0
   }
 
   /** The row of this load. */
