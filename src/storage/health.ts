@@ -25,6 +25,8 @@ import type { StateMachine } from './state-machine.ts'
 
 /** Rows looked at in one tick: of a million, all within two minutes, for about 1 % of a core. */
 const scrubbedRowsMax = 64
+/** Of large rows a tick looks at one. */
+const scrubbedBytesMax = 2 ** 14
 
 export interface HealthParts {
   readonly raft: Raft
@@ -139,7 +141,7 @@ export class Health {
 
   #scrubSome(): void {
     const { state } = this.#parts
-    if (!this.#scrub.step(scrubbedRowsMax)) return
+    if (!this.#scrub.step(scrubbedRowsMax, scrubbedBytesMax)) return
     const isTrue = this.#scrub.sum.equals(state.hash)
     this.#scrub = state.beginScrub()
     if (isTrue) this.#parts.proven()

@@ -29,17 +29,19 @@ export class Scrub implements RowObserver {
     this.#tables = tables
   }
 
-  /** Some more rows. True: these were the last. */
-  step(rowsMax: number): boolean {
+  /** Some more rows, of large ones fewer. True: these were the last. */
+  step(rowsMax: number, bytesMax: number): boolean {
     const name = hashedTables[this.#table]
     if (name === undefined) return true
-    let rows = 0
+    let [rows, bytes] = [0, 0]
     const exclusiveStart = this.#last !== null
     const range = { start: this.#last ?? lowest, end: highest, exclusiveStart, limit: rowsMax }
     for (const { key, value } of this.#tables[name].getRange(range)) {
       this.#last = Buffer.from(key)
       this.sum.add(name, key, value)
       rows++
+      bytes += value.length
+      if (bytes >= bytesMax) return false
     }
     if (rows < rowsMax) {
       this.#table++
@@ -65,7 +67,7 @@ export function isTrue(environment: Environment): boolean {
   // Within a transaction it is the newest that is read, and nothing is remembered of it.
   return environment.transactionSync(() => {
     const scrub = new Scrub(tables)
-    while (!scrub.step(rowsAtOnce));
+    while (!scrub.step(rowsAtOnce, bytesAtOnce));
     return scrub.sum.equals(readPosition(tables.meta.get(positionKey)).hash)
   })
 }
@@ -73,11 +75,12 @@ export function isTrue(environment: Environment): boolean {
 /** The same of a copy that nobody changes, a slice in each turn of the event loop. */
 export async function isTrueCopy(tables: StateTables): Promise<boolean> {
   const scrub = new Scrub(tables)
-  while (!scrub.step(rowsAtOnce)) await new Promise((resolve) => setImmediate(resolve))
+  while (!scrub.step(rowsAtOnce, bytesAtOnce)) await new Promise((resolve) => setImmediate(resolve))
   return scrub.sum.equals(readPosition(tables.meta.get(positionKey)).hash)
 }
 
 const rowsAtOnce = 1_000
+const bytesAtOnce = 2 ** 18
 
 /** For keys as short as ours this is faster than a call into C++. */
 function compare(a: Uint8Array, b: Uint8Array): number {

@@ -37,6 +37,12 @@ export const healthBugs: readonly Mutant[] = [
   ),
   plant(
     'scrub.ts',
+    'a slice that large rows have cut short is the end of its table',
+    'if (bytes >= bytesMax) return false',
+    'if (bytes >= bytesMax) break',
+  ),
+  plant(
+    'scrub.ts',
     'a scrub sees the last row of each slice twice',
     'const exclusiveStart = this.#last !== null',
     'const exclusiveStart = false',
