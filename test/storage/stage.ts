@@ -83,6 +83,8 @@ export interface Stage {
   /** What has left the turn so far, to peers and to callers. */
   readonly rpcs: WireRpc[]
   readonly reports: StorageToNetwork[]
+  /** Main hears of something, within the turn. */
+  readonly main: { hears: (message: StorageToNetwork) => void }
   /** The last entry applied. */
   readonly appliedIndex: () => number
   /** Runs a turn in which these messages have come. */
@@ -141,10 +143,12 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   const [rpcs, reports]: [WireRpc[], StorageToNetwork[]] = [[], []]
   const memory = createBoard()
   const board = new BoardReader(memory, opened.stateMark.generation)
+  const main: Stage['main'] = { hears: nothing }
   const network = new MemoryPort<StorageToNetwork, NetworkToStorage>((posted) => {
     for (const { message } of posted) {
       if (message.type === 'stateReplaced') board.reads(message.generation)
       reports.push(message)
+      main.hears(message)
     }
   })
   const codec = new MemoryPort<StorageToCodec, CodecToStorage>((posted) =>
@@ -168,7 +172,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   assert.deepEqual(failures, [])
   return {
     ...{ disk, failures, scheduled, later, rpcs, reports, disks },
-    board,
+    ...{ board, main },
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {
       for (const [from, rpc] of came) codec.deliver({ type: 'rpc', from, rpc })

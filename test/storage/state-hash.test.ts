@@ -63,7 +63,7 @@ test('rows that are looked at while they change add up, also to the damage among
   for (let n = 1; n <= 20; n++) state.apply([batchEntry(n, changes(n))], null)
   for (let n = 21; n <= 60; n++) {
     const scrub = state.beginScrub()
-    for (let index = n * 100; !scrub.step(5, 120); index++)
+    for (let index = n * 100; !scrub.step(5, 60); index++)
       state.apply([batchEntry(state.appliedIndex + 1, changes(index))], null)
     assert.ok(scrub.sum.equals(state.hash), `pass ${n}`)
     // lmdb renews what it reads at the end of the turn.

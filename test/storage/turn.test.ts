@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
+import { batchCommandsMax } from '../../src/options.ts'
 import { configurationOf, encodeConfiguration } from '../../src/raft/membership.ts'
 import type { Entry, Membership } from '../../src/raft/types.ts'
 import { limits } from '../raft/harness.ts'
@@ -210,6 +211,23 @@ test('a leader alone says that it is no more before the entry that makes it so i
   stage.turn([[other, { type: 'appendReply', term, accepted: true, matchIndex: lastIndex + 1 }]])
   assert.equal(stage.board.read().lastIndex, lastIndex + 2, 'it is made a voter')
   assert.deepEqual(seen, [false])
+})
+
+test('what callers hear of is on the board before: a read that follows looks anew', () => {
+  const stage = openStage({ first: members.filter(({ id }) => id === self) })
+  for (let n = 0; n < limits.electionTicksMax; n++) stage.turn([], [tick])
+  const before = stage.board.appliedIndex
+  const seen: number[] = []
+  stage.main.hears = ({ type }) => {
+    if (type === 'applied') seen.push(stage.board.appliedIndex - before)
+  }
+  const full = Array.from({ length: batchCommandsMax }, (_, n) => ['put', `k${n}`, n] as const)
+  const calls = [1, 2, 3].map(
+    (batch) => ({ type: 'propose', batch, bytes: batchBytes(full) }) as const,
+  )
+  stage.turn([], calls)
+  for (let n = 0; n < calls.length; n++) stage.turn([])
+  assert.deepEqual(seen, [1, 2, 3], 'one slice after the other')
 })
 
 test('members that were not committed are not shown as such after a restart', () => {
