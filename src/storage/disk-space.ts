@@ -15,8 +15,8 @@ const lookEveryTicks = 40
 /** The low mark of the maps. */
 const mapFreeBytesMin = 2 ** 30
 
-/** What one command may cost in the state beside its own bytes: a page of the tree. */
-const commandPageBytes = 4_096
+/** What one command may cost in the state beside its own bytes: a page of the tree, and two that a removal pays with. */
+const commandPageBytes = 3 * 4_096
 
 /** What an entry may cost in the state. */
 export function stateBytes({ type, bytes }: Entry): number {
