@@ -31,10 +31,6 @@ export const lmdbBest: Peer = {
 }
 
 export async function connect(dir: string): Promise<PeerClient> {
-  return openLmdbBest(dir)
-}
-
-export function openLmdbBest(dir: string): PeerClient {
   const database = open<Buffer, string>({ path: dir, ...bestSetting })
   return {
     async put(key, value) {
@@ -42,18 +38,6 @@ export function openLmdbBest(dir: string): PeerClient {
       await committed
       // Of this commit. `database.flushed` would wait for those begun since.
       await committed.flushed
-    },
-    get: async (key) => database.get(key),
-    close: () => database.close(),
-  }
-}
-
-export function openLmdbDefault(dir: string): PeerClient {
-  const database = open<Buffer, string>({ path: dir })
-  return {
-    async put(key, value) {
-      await database.put(key, value)
-      await database.flushed
     },
     get: async (key) => database.get(key),
     close: () => database.close(),

@@ -47,7 +47,7 @@ export class Writes {
       const draft = this.#open(options)
       const before = draft.content.byteLength
       draft.content.put(key, value)
-      this.#join(draft, new Putting(resolve, reject), before, options)
+      this.#join(draft, new Writing(resolve, reject, revisionMade), before, options)
     })
   }
 
@@ -56,7 +56,7 @@ export class Writes {
       const draft = this.#open(options)
       const before = draft.content.byteLength
       draft.content.delete(key)
-      this.#join(draft, new Deleting(resolve, reject), before, options)
+      this.#join(draft, new Writing(resolve, reject, hasExisted), before, options)
     })
   }
 
@@ -105,32 +105,32 @@ export class Writes {
 
 type WriteDraft = Draft<BatchWriter, number>
 
-// Classes: of these there are as many as calls that wait, and each is one object.
-
-class Putting implements Caller<number> {
-  readonly #settle: (answer: { revision: number }) => void
+/** Who waits. A class, for there are as many as calls that wait, and each is one object. */
+class Writing<Result> implements Caller<number> {
+  readonly #settle: (result: Result) => void
   readonly reject: (error: unknown) => void
+  readonly #resultOf: (revision: number) => Result
 
-  constructor(settle: (answer: { revision: number }) => void, reject: (error: unknown) => void) {
+  constructor(
+    settle: (result: Result) => void,
+    reject: (error: unknown) => void,
+    resultOf: (revision: number) => Result,
+  ) {
     this.#settle = settle
     this.reject = reject
+    this.#resultOf = resultOf
   }
 
   resolve(revision: number): void {
-    this.#settle({ revision })
+    this.#settle(this.#resultOf(revision))
   }
 }
 
-class Deleting implements Caller<number> {
-  readonly #settle: (existed: boolean) => void
-  readonly reject: (error: unknown) => void
+function revisionMade(revision: number): { revision: number } {
+  return { revision }
+}
 
-  constructor(settle: (existed: boolean) => void, reject: (error: unknown) => void) {
-    this.#settle = settle
-    this.reject = reject
-  }
-
-  resolve(revision: number): void {
-    this.#settle(revision > 0)
-  }
+/** What changed nothing made no revision. */
+function hasExisted(revision: number): boolean {
+  return revision > 0
 }

@@ -23,7 +23,7 @@ import type { Scrub } from './scrub.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { StateMachine } from './state-machine.ts'
 
-/** Rows looked at in one tick: of a million, all within two minutes, for about 1 % of a core. */
+/** Rows looked at in one tick: of a million, all within ten minutes, for less than 1 % of a core. */
 const scrubbedRowsMax = 64
 /** Of large rows a tick looks at one. */
 const scrubbedBytesMax = 2 ** 14

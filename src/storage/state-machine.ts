@@ -1,6 +1,6 @@
 /**
  * The state environment: what the log adds up to. Applies batches exactly once, in the order of the log,
- * in one relaxed transaction per turn that also moves the applied index, the session table and the hash of
+ * in relaxed transactions, each of which also moves the applied index, the session table and the hash of
  * what is there (state-hash.ts): after a crash all of it is there, or none.
  *
  * A batch is known by its owner (node, incarnation) and sequence. Only the next sequence is applied: an
@@ -49,8 +49,8 @@ export interface ChangeListener {
   changed(revision: number, command: Command, previous: Uint8Array | null): void
 }
 
-/** Rows of revisions whose entries are gone that one transaction removes on the way. */
-const trimmedRowsMax = 64
+/** Rows of revisions whose entries are gone that one transaction removes on the way, beside as many as it adds. */
+const trimmedRowsMin = 64
 /** Rows looked up in one go when all are removed. */
 const removedAtOnce = 10_000
 
@@ -154,7 +154,7 @@ export class StateMachine {
       return onDisk('applying the log', () =>
         this.#environment.transactionSync(() => {
           const applied = this.#applyAll(entries, listener)
-          this.#trim(logBegins)
+          this.#trim(logBegins, entries.length + trimmedRowsMin)
           return applied
         }),
       )
@@ -211,19 +211,16 @@ export class StateMachine {
   }
 
   /** Where a watch of the past finds its entries must not grow forever. */
-  #trim(logBegins: Index): void {
+  #trim(logBegins: Index, rowsMax: number): void {
     if (this.#trimmedTo >= logBegins) return
     const { revisions } = this.#tables
     const gone: Buffer[] = []
-    for (const { key, value } of revisions.getRange({
-      start: numberKey(0),
-      limit: trimmedRowsMax,
-    })) {
+    for (const { key, value } of revisions.getRange({ start: numberKey(0), limit: rowsMax })) {
       if (readRevisionRecord(value).index >= logBegins) break
       gone.push(Buffer.from(key))
     }
     for (const key of gone) revisions.removeSync(key)
-    if (gone.length < trimmedRowsMax) this.#trimmedTo = logBegins
+    if (gone.length < rowsMax) this.#trimmedTo = logBegins
   }
 
   #applyBatch(entry: Entry, listener: ChangeListener | null): AppliedBatch {

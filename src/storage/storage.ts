@@ -2,7 +2,7 @@
  * The storage actor: consensus, log and state of one node, in turns.
  *
  *     drain the ports → step the core → send early → ONE durable log transaction → send late
- *     → ONE relaxed state transaction → results and events to main
+ *     → relaxed state transactions, each with its results to main → events to main
  *
  * Whatever arrives while a turn writes is the next turn's batch: group commit without a timer. A turn runs
  * to its end without a pause, so what it asserts at its beginning holds.

@@ -12,7 +12,6 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Directory,
   directoryAt,
@@ -24,6 +23,7 @@ import { openLogEnvironment } from '../../src/storage/environment.ts'
 import { DirectoryLock } from '../../src/storage/lock.ts'
 import { temporaryDir } from '../support/cleanup.ts'
 import { skiff } from '../support/cluster.ts'
+import { until } from '../support/until.ts'
 
 async function freshDirectory(t: TestContext): Promise<Directory> {
   return directoryAt(join(await temporaryDir(t), 'a', 'b'))
@@ -105,7 +105,7 @@ test('the lock of a process that has ended is taken over, though nobody reaps it
   const careless = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'])
   t.after(() => careless.kill('SIGKILL'))
   const pid = Number(String(await once(careless.stdout, 'data')))
-  while (statOf(pid)[0] !== 'Z') await delay(10)
+  await until(() => statOf(pid)[0] === 'Z', 'it is a zombie')
   assertTaken(await lockedBy(t, { pid, startedAt: statOf(pid)[19] ?? '' }))
 })
 

@@ -210,6 +210,20 @@ test('a full batch and large values are applied whole', async (t) => {
   assert.equal(content.get('l2')?.value, 'x'.repeat(300_000))
 })
 
+test('where revisions are found goes with the log, also where an entry holds one change and many come at once', async (t) => {
+  const { state } = await openState(t)
+  const atOnce = 200
+  for (let round = 0; round < 10; round++) {
+    const first = state.appliedIndex + 1
+    const entries = Array.from({ length: atOnce }, (_, n) =>
+      batchEntry(first + n, [['put', 'k', n]]),
+    )
+    state.apply(entries, null, first)
+  }
+  const rows = [...state.tables.revisions.getKeys({ start: Buffer.of(0) })]
+  assert.ok(rows.length <= 2 * atOnce, `${rows.length} rows`)
+})
+
 // ── against a model ─────────────────────────────────────────────────────────────────────────────
 
 const keyOf = fc.constantFrom('a', 'b', 'n/a', 'n/b', 'n/m/x', 'ü', '😀', '～')

@@ -5,6 +5,12 @@ const plant = mutantsOf('src/storage')
 
 export const turnBugs: readonly Mutant[] = [
   plant(
+    'state-machine.ts',
+    'of where revisions are found less goes than comes',
+    'entries.length + trimmedRowsMin',
+    'trimmedRowsMin',
+  ),
+  plant(
     'loose-pages.ts',
     'a removal pays for none of the pages that it may have emptied',
     'if (this.#removals === 0) return',
