@@ -105,7 +105,7 @@ export function renderSvg(drawing: Drawing): string {
   const background = '<rect width="100%" height="100%" fill="#fff"/>'
   return renderDrawing(drawing)
     .replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ')
-    .replace('>', `>\n<style>${drawingStyle}</style>\n${background}`)
+    .replace('</title>', `</title>\n<style>${drawingStyle}</style>\n${background}`)
     .concat('\n')
 }
 
@@ -126,6 +126,7 @@ export function renderDrawing({ axis, panels, marks }: Drawing): string {
   const bottom = height - panelGap
   const middle = (span.from + span.to) / 2
   return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
+<title>${escaped(`${panels.map(({ title }) => title).join(', ')} by ${axis.title}`)}</title>
 ${legend.svg.join('\n')}
 ${marks.map((mark, n) => renderMark(mark, marksTop + 14 + n * markLabelHeight, place.xAt(mark.x), mark.x > middle, bottom)).join('\n')}
 ${panels.map((panel, n) => renderPanel(panel, place, top + n * (panelHeight + panelGap))).join('\n')}

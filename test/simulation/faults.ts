@@ -77,7 +77,8 @@ export class Faults {
     const node = this.#drawUp()
     if (node === null) return
     this.#moves++
-    const other = random.pick([...nodes.values()])
+    // Where a wiped one was, a stranger may live by now.
+    const other = random.pick([...nodes.values()].filter(({ wiped }) => !wiped))
     const taken = other.address
     if (random.chance(0.3)) other.address = `elsewhere-${this.#moves}:1`
     node.address = other.address === taken ? `host-${this.#moves}:2` : taken

@@ -41,6 +41,8 @@ export class SimulatedMain {
   readonly #reads = new Map<number, Question>()
   readonly #watches = new Map<number, WatchedPrefix>()
   readonly #changes = new Map<number, { change: MembershipChange; isOwn: boolean }>()
+  /** Since this start. */
+  #hasHadWrongState = false
   #batchIds = 0
   #ids = 0
 
@@ -223,6 +225,7 @@ export class SimulatedMain {
       case 'stateFound':
         if (this.#world.swarm.damageEvery === 0)
           this.#broken('a state is found wrong for a reason', message.reason)
+        this.#hasHadWrongState = true
         return
       case 'failed':
       // Nobody here plans.
@@ -300,13 +303,18 @@ export class SimulatedMain {
     this.#watches.delete(id)
     const isRemoved = code === 'SKIFF_MEMBERSHIP' && !(this.#isMember && watch.hasBegun)
     if (revision !== null && (code === 'SKIFF_SLOW_WATCHER' || isRemoved)) watch.ended(revision)
-    else if (revision === null || !this.#isGone(revision - 1))
+    else if (revision === null || !this.#mayBegin(code, revision))
       throw this.#broken('a watch ends for a reason', `${id}: ${code} ${revision}`)
     if (!isRemoved || this.#isMember) this.#watch(watch.prefix, revision)
   }
 
   get #isMember(): boolean {
     return this.members.some(({ id }) => id === this.#node.id)
+  }
+
+  /** Nothing before it can be told, or what was may be wrong. */
+  #mayBegin(code: string, revision: number): boolean {
+    return code === 'SKIFF_STORAGE' ? this.#hasHadWrongState : this.#isGone(revision - 1)
   }
 
   /** The entry that made this revision was cut from the log here, or there, from where the state has come. */
