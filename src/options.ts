@@ -1,6 +1,7 @@
 /** Every option and every limit once: default, unit, meaning, check. */
 import { resolve } from 'node:path'
 import { bracketed, parseAddress, parseHost } from './address.ts'
+import { checkFields, describe, integer, oneOf, text } from './checks.ts'
 import { SkiffError } from './errors.ts'
 
 /** The server that listens: uWebSockets.js or ws. */
@@ -47,6 +48,11 @@ export interface ClusterOptions {
   timeoutMs?: number
   /** Operations waiting for an answer, per node; beyond it `SKIFF_OVERLOADED`. Default 100000. */
   requestsMax?: number
+  /**
+   * How long what waits for an answer may need, at the pace at which answers come, in milliseconds; beyond it
+   * `SKIFF_OVERLOADED`, before all wait too long. A few thousand may always wait. Default 250.
+   */
+  backlogMs?: number
   /** Bytes of writes waiting for an answer, per node; beyond it `SKIFF_OVERLOADED`. Default 64 MiB. */
   requestBytesMax?: number
   /** Bytes of a value once packed; beyond it `SKIFF_TOO_LARGE`. Default 1 MiB, at most 4 MiB. */
@@ -159,6 +165,8 @@ export interface RecoverOptions {
 
 // ── Limits that are not options ─────────────────────────────────────────────────────────────────
 
+/** Requests that may wait whatever the pace: a thousand callers or two are no overload of anything. */
+export const backlogRequestsMin: number = 4_096
 /** Bytes of a key in UTF-8. LMDB takes 1,978; the rest is kept for what may be put around keys. */
 export const keyBytesMax: number = 1_024
 /** Bytes a value may ever have: one command must fit into a frame with all that surrounds it. */
@@ -218,6 +226,7 @@ export interface ResolvedOptions {
   readonly electionTicksMax: number
   readonly timeoutMs: number
   readonly requestsMax: number
+  readonly backlogMs: number
   readonly requestBytesMax: number
   readonly valueBytesMax: number
   readonly watchersMax: number
@@ -239,6 +248,7 @@ const clusterFields = [
   'electionTimeoutMs',
   'timeoutMs',
   'requestsMax',
+  'backlogMs',
   'requestBytesMax',
   'valueBytesMax',
   'watchersMax',
@@ -262,27 +272,6 @@ export const backupFields: readonly string[] = [
 export const offlineBackupFields: readonly string[] = [...longWorkFields, 'overwrite']
 export const restoreFields: readonly string[] = [...longWorkFields, 'dir', 'revisionBump']
 export const recoverFields: readonly string[] = ['signal', 'write', 'revisionBump']
-
-/**
- * An option that is misspelt would be one that is not there: refused, for what it would have asked for.
- * @throws TypeError
- */
-export function checkFields(
-  value: object | undefined,
-  name: string,
-  fields: readonly string[],
-): void {
-  if (value === undefined) return
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new TypeError(`${name}: expected an object, got ${describe(value)}`)
-  }
-  for (const field of Object.keys(value)) {
-    if (fields.includes(field)) continue
-    throw new TypeError(
-      `${name}: there is no ${JSON.stringify(field)}; known are ${fields.join(', ')}`,
-    )
-  }
-}
 
 /**
  * @throws TypeError for values of the wrong kind, also for null, and for options that do not exist
@@ -315,6 +304,7 @@ function resolveLimits({
   workers = 2,
   timeoutMs = 10_000,
   requestsMax = 100_000,
+  backlogMs = 250,
   requestBytesMax = 64 * 2 ** 20,
   valueBytesMax = 2 ** 20,
   watchersMax = 1_000,
@@ -327,6 +317,7 @@ function resolveLimits({
     workers: integer(workers, 'workers', 1, 16),
     timeoutMs: integer(timeoutMs, 'timeoutMs', 1, 2 ** 31 - 1),
     requestsMax: integer(requestsMax, 'requestsMax', 1, 10_000_000),
+    backlogMs: integer(backlogMs, 'backlogMs', 1, 2 ** 31 - 1),
     requestBytesMax: integer(requestBytesMax, 'requestBytesMax', 1, 2 ** 40),
     valueBytesMax: integer(valueBytesMax, 'valueBytesMax', 1, valueBytesCeiling),
     watchersMax: integer(watchersMax, 'watchersMax', 0, 1_000_000),
@@ -368,33 +359,10 @@ function electionRange(range: unknown, heartbeatMs: number): [number, number] {
   return [min, max]
 }
 
-export function text(value: unknown, name: string): string {
-  if (typeof value !== 'string' || value === '') {
-    throw new TypeError(`${name}: expected a non-empty string, got ${describe(value)}`)
-  }
-  return value
-}
-
 function addresses(value: unknown, name: string): readonly string[] {
   if (!Array.isArray(value)) {
     throw new TypeError(`${name}: expected an array of 'host:port', got ${describe(value)}`)
   }
   for (const address of value) parseAddress(address, name)
   return value
-}
-
-export function integer(value: unknown, name: string, min: number, max: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    throw new TypeError(`${name}: expected an integer in [${min}, ${max}], got ${describe(value)}`)
-  }
-  return value
-}
-
-export function oneOf<T extends string>(value: T, name: string, allowed: readonly T[]): T {
-  if (allowed.includes(value)) return value
-  throw new TypeError(`${name}: expected one of ${allowed.join(', ')}, got ${describe(value)}`)
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }

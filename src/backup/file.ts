@@ -11,8 +11,9 @@
 import { createHash } from 'node:crypto'
 import { appendFileSync, lstatSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { text } from '../checks.ts'
 import { messageOf, type SkiffError } from '../errors.ts'
-import { type BackupOptions, type LongWorkOptions, text } from '../options.ts'
+import type { BackupOptions, LongWorkOptions } from '../options.ts'
 import { readPart, syncPath } from '../storage/directory.ts'
 import { openStateCopy } from '../storage/environment.ts'
 import {

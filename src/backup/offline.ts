@@ -1,7 +1,8 @@
 /** A backup of a cluster that does not run, by way of the directory of one of its nodes. */
 import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type BackupOptions, checkFields, offlineBackupFields, text } from '../options.ts'
+import { checkFields, text } from '../checks.ts'
+import { type BackupOptions, offlineBackupFields } from '../options.ts'
 import { votersOf } from '../raft/membership.ts'
 import { openStateEnvironment } from '../storage/environment.ts'
 import { openStateTables } from '../storage/layout.ts'

@@ -4,15 +4,9 @@
  */
 import { join } from 'node:path'
 import type { Control } from '../actor/control.ts'
+import { checkFields, oneOf, text } from '../checks.ts'
 import type { SkiffError } from '../errors.ts'
-import {
-  type BackupOptions,
-  backupFields,
-  checkFields,
-  type LongWorkOptions,
-  oneOf,
-  text,
-} from '../options.ts'
+import { type BackupOptions, backupFields, type LongWorkOptions } from '../options.ts'
 import type { SnapshotMark } from '../raft/types.ts'
 import { directoryAt, freeBytes } from '../storage/directory.ts'
 import type { StorageControl } from '../storage/service.ts'

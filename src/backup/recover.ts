@@ -8,7 +8,8 @@
  * others held. All of it is kept, also what lies behind the last entry known to be committed: that may have been
  * acknowledged, or not, and losing it would be the worse mistake.
  */
-import { checkFields, type RecoverOptions, recoverFields, text } from '../options.ts'
+import { checkFields, text } from '../checks.ts'
+import { type RecoverOptions, recoverFields } from '../options.ts'
 import { votersOf } from '../raft/membership.ts'
 import { majority } from '../raft/quorum.ts'
 import type { Member } from '../raft/types.ts'

@@ -1,13 +1,7 @@
 /** From a backup to a directory in which a new cluster begins. */
 import { join, resolve } from 'node:path'
-import {
-  checkFields,
-  integer,
-  type RestoreOptions,
-  restoreFields,
-  revisionBumpDefault,
-  text,
-} from '../options.ts'
+import { checkFields, integer, text } from '../checks.ts'
+import { type RestoreOptions, restoreFields, revisionBumpDefault } from '../options.ts'
 import type { Backup } from '../store.ts'
 import { checkBackup, readBackup } from './file.ts'
 import { checkEmpty, type Founded, found } from './founding.ts'

@@ -3,6 +3,7 @@
  * parts (writes.ts, reads.ts, watchers.ts, changes.ts, view.ts) share one port and one clock.
  */
 import type { Port } from '../actor/port.ts'
+import { checkFields } from '../checks.ts'
 import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
 import type { Outcome, SkiffError, SkiffErrorData } from '../errors.ts'
@@ -13,7 +14,6 @@ import {
   type CallOptions,
   type ChangeOptions,
   changeFields,
-  checkFields,
   type ReadOptions,
   type ResolvedOptions,
   readFields,

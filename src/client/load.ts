@@ -2,17 +2,20 @@
 import { type Outcome, SkiffError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { assert } from '../raft/assert.ts'
+import { Backlog } from './backlog.ts'
 
 export class Load {
   readonly #requestsMax: number
   readonly #bytesMax: number
+  readonly #backlog: Backlog
   #requests = 0
   #bytes = 0
   #failure: ((outcome: Outcome) => SkiffError) | null = null
 
-  constructor({ requestsMax, requestBytesMax }: ResolvedOptions) {
+  constructor({ requestsMax, requestBytesMax, backlogMs }: ResolvedOptions) {
     this.#requestsMax = requestsMax
     this.#bytesMax = requestBytesMax
+    this.#backlog = new Backlog(backlogMs)
   }
 
   get pending(): { requests: number; bytes: number } {
@@ -27,14 +30,17 @@ export class Load {
   /** @throws SkiffError `SKIFF_OVERLOADED` */
   checkRead(): void {
     this.checkEnd()
-    if (this.#requests >= this.#requestsMax) throw this.#overloaded()
+    this.#checkRequests()
   }
 
   /** @throws SkiffError `SKIFF_OVERLOADED` */
   checkWrite(): void {
     this.checkEnd()
-    if (this.#requests >= this.#requestsMax || this.#bytes >= this.#bytesMax)
-      throw this.#overloaded()
+    this.#checkRequests()
+    if (this.#bytes >= this.#bytesMax) {
+      const limit = `\`requestBytesMax\` is ${this.#bytesMax}`
+      throw overloaded(`${this.#bytes} bytes of writes wait for an answer; ${limit}`)
+    }
   }
 
   /** The node has stopped. A step of a call that began before would wait for ever. */
@@ -55,13 +61,21 @@ export class Load {
       this.#requests >= 0 && this.#bytes >= 0,
       `${this.#requests} requests and ${this.#bytes} bytes wait`,
     )
+    this.#backlog.answered(requests, this.#requests)
   }
 
-  #overloaded(): SkiffError {
-    return new SkiffError(
-      'SKIFF_OVERLOADED',
-      'not-applied',
-      `${this.#requests} requests and ${this.#bytes} bytes of writes wait for an answer; the limits are ${this.#requestsMax} and ${this.#bytesMax}`,
-    )
+  #checkRequests(): void {
+    if (this.#requests >= this.#requestsMax) {
+      const limit = `\`requestsMax\` is ${this.#requestsMax}`
+      throw overloaded(`${this.#requests} requests wait for an answer; ${limit}`)
+    }
+    if (this.#backlog.isTooLong(this.#requests)) {
+      const limit = '`backlogMs`, at the pace at which answers come'
+      throw overloaded(`${this.#requests} requests wait for an answer, longer than ${limit}`)
+    }
   }
+}
+
+function overloaded(reason: string): SkiffError {
+  return new SkiffError('SKIFF_OVERLOADED', 'not-applied', reason)
 }

@@ -1,8 +1,10 @@
 /** Scans: one consistent snapshot, read page by page as the caller goes on. */
+
+import { checkFields } from '../checks.ts'
 import { keyBytes, prefixBytes } from '../codec/key.ts'
 import { unpackValue } from '../codec/value.ts'
 import { SkiffError } from '../errors.ts'
-import { checkFields, type ScanRange, scanAgeMsMax, scanFields, scansMax } from '../options.ts'
+import { type ScanRange, scanAgeMsMax, scanFields, scansMax } from '../options.ts'
 import {
   prefixBounds,
   type RangeBounds,

@@ -3,6 +3,7 @@
  * and answered when storage says so.
  */
 import type { Port } from '../actor/port.ts'
+import { checkFields } from '../checks.ts'
 import { BatchWriter } from '../codec/command.ts'
 import type { Outcome, SkiffError, SkiffErrorData } from '../errors.ts'
 import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
@@ -10,7 +11,6 @@ import {
   batchBytesMax,
   batchCommandsMax,
   callFields,
-  checkFields,
   type ResolvedOptions,
   type WriteOptions,
 } from '../options.ts'

@@ -126,7 +126,7 @@ test('writes and reads share one limit', async (t) => {
   const { writes, reads, load } = openClient(t, { requestsMax: 3 })
   const waiting = [writes.put('a', 1), reads.read(undefined, () => 'read'), writes.delete('b')]
   await nextTurn()
-  const full = skiff('SKIFF_OVERLOADED', 'not-applied', /3 requests.*limits are 3/)
+  const full = skiff('SKIFF_OVERLOADED', 'not-applied', /3 requests.*`requestsMax` is 3/)
   await assert.rejects(writes.put('c', 1), full)
   await assert.rejects(
     reads.read(undefined, () => 1),
