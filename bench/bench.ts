@@ -63,7 +63,7 @@ export class Bench {
     }
     this.#progress.hide()
     const ratios = ratiosOf(this.#rows)
-    const goals = reachedOf(this.#rows, ratios)
+    const goals = reachedOf(this.#rows, ratios, machine.cores)
     if (ratios.length > 0) console.log(`\n${renderRatios(ratios)}`)
     if (goals.length > 0) console.log(`\n${renderGoals(goals)}`)
     const root = packageRoot(import.meta.dirname)

@@ -1,4 +1,5 @@
 /** The goals of the design (§9), and what was measured of them. */
+import { type Bound, boundOf } from './bounds.ts'
 import { isOurs, type Metric, type Ratio, type Row } from './row.ts'
 
 export interface Goal {
@@ -19,6 +20,16 @@ export interface Reached {
   readonly system: string | null
   readonly ratio: number | null
   readonly isMet: boolean | null
+  /** `null`: not measured. */
+  readonly figures: Figures | null
+}
+
+/** The ratio's two sides, in the unit of the metric. */
+export interface Figures {
+  /** What the goal comes to, given theirs. */
+  readonly wanted: number
+  readonly measured: number
+  readonly bound: Bound | null
 }
 
 const lmdb = 'lmdb-js, best setting'
@@ -45,20 +56,48 @@ export const goals: readonly Goal[] = [
 ]
 
 /** One line per goal and way of ours; of what was not measured one line that says so. Of other suites none. */
-export function reachedOf(rows: readonly Row[], ratios: readonly Ratio[]): Reached[] {
+export function reachedOf(
+  rows: readonly Row[],
+  ratios: readonly Ratio[],
+  cores: number,
+): Reached[] {
   const suites = new Set(rows.map(({ suite }) => suite))
   return goals
     .filter(({ suite }) => suites.has(suite))
     .flatMap((goal): Reached[] => {
       const found = ratios.filter((ratio) => isAbout(goal, ratio))
-      if (found.length === 0) return [{ goal, system: null, ratio: null, isMet: null }]
-      return found.map(({ system, ratio }) => ({
+      if (found.length === 0)
+        return [{ goal, system: null, ratio: null, isMet: null, figures: null }]
+      return found.map((each) => ({
         goal,
-        system,
-        ratio,
-        isMet: isWithin(goal, ratio),
+        system: each.system,
+        ratio: each.ratio,
+        isMet: isWithin(goal, each.ratio),
+        figures: figuresOf(goal, each, rows, cores),
       }))
     })
+}
+
+function figuresOf(goal: Goal, ratio: Ratio, rows: readonly Row[], cores: number): Figures | null {
+  const rowNamed = (name: string) =>
+    rows.find((row) => isOfLoad(row, ratio) && row.system === name && row.open === null)
+  const [ours, theirs] = [rowNamed(ratio.system), rowNamed(ratio.against)]
+  if (ours === undefined || theirs === undefined) return null
+  const { metric, least, most } = goal
+  return {
+    wanted: (least ?? most ?? 1) * theirs[metric],
+    measured: ours[metric],
+    bound: boundOf(ours, metric, cores),
+  }
+}
+
+function isOfLoad(row: Row, { suite, callers, valueBytes, work }: Ratio): boolean {
+  return (
+    row.suite === suite &&
+    row.callers === callers &&
+    row.valueBytes === valueBytes &&
+    row.work === work
+  )
 }
 
 function atLeast(suite: string, callers: number, against: string, least: number): Goal {

@@ -1,6 +1,6 @@
 /** The table of goals: first in the terminal and in RESULTS.md. */
 import { renderCount } from '../../src/cli/report.ts'
-import type { Goal, Reached } from '../goals.ts'
+import type { Figures, Goal, Reached } from '../goals.ts'
 import type { Metric } from '../row.ts'
 import { type Column, figures, markdownTable, times } from './table.ts'
 
@@ -20,10 +20,20 @@ export const goalColumns: readonly Column<Reached>[] = [
   { title: 'goal', text: ({ goal }) => bound(goal) },
   { title: 'measured', text: ({ ratio }) => (ratio === null ? 'not measured' : times(ratio)) },
   { title: '', text: ({ isMet }) => verdict(isMet) },
+  { title: 'the goal is', text: (reached) => inUnits(reached, ({ wanted }) => wanted) },
+  { title: 'ours', text: (reached) => inUnits(reached, ({ measured }) => measured) },
+  { title: 'could be', text: (reached) => inUnits(reached, ({ bound }) => bound?.value ?? null) },
+  { title: 'bound by', text: ({ figures: sides }) => sides?.bound?.name ?? '' },
 ]
 
 export function renderGoals(reached: readonly Reached[]): string {
   return markdownTable(goalColumns, reached)
+}
+
+function inUnits({ goal, figures: sides }: Reached, of: (sides: Figures) => number | null): string {
+  const value = sides === null ? null : of(sides)
+  if (value === null) return ''
+  return `${figures(value)} ${goal.metric === 'opsPerSecond' ? '/s' : 'ms'}`
 }
 
 function callersOf({ callers }: Goal): string {

@@ -56,6 +56,10 @@ function goalsPart(report: BenchReport): string[] {
 
 Those of the design, ours divided by theirs. ${met} of ${measured} met.
 
+_Could be_: what ours would reach if it never waited, with the CPU that it spends on a call: no more calls a second than the busiest thread
+or all cores have time for, and no call faster than what it consists of, measured bare. A goal beyond that is not reached by waiting less.
+A ratio is the median over pairs of runs, the figures beside it are medians of their own.
+
 ${renderGoals(report.goals)}
 
 ${renderFacts(report)}`,

@@ -48,13 +48,21 @@ test('every goal of a suite that ran is told: met, not met, or not measured', ()
     row('skiff, 1 node', { callers: 64, opsPerSecond: [200] }),
     row('lmdb-js, best setting', { callers: 64, opsPerSecond: [100] }),
   ]
-  const reached = reachedOf(rows, ratiosOf(rows))
+  const reached = reachedOf(rows, ratiosOf(rows), 2)
   assert.deepEqual(
     reached.map(({ goal, system, isMet }) => [goal.callers, system, isMet]),
     [
       [1_000, 'skiff, 1 node', true],
       [64, 'skiff, 1 node', false],
       [1, null, null],
+    ],
+  )
+  assert.deepEqual(
+    reached.map(({ figures }) => figures),
+    [
+      { wanted: 400, measured: 500, bound: { name: 'CPU of 2 cores', value: 2e6 / 12.345 } },
+      { wanted: 300, measured: 200, bound: { name: 'CPU of 2 cores', value: 2e6 / 12.345 } },
+      null,
     ],
   )
   assert.ok(goals.every(({ suite }) => suite.startsWith('put') || suite.startsWith('read')))

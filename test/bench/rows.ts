@@ -15,6 +15,10 @@ interface Numbers {
   readonly p99Ms?: readonly number[]
   readonly notes?: readonly string[]
   readonly limit?: Row['limit']
+  readonly cpuSecondsPerMillion?: number
+  readonly generatorCpuSecondsPerMillion?: number
+  readonly mainCpuSecondsPerMillion?: number
+  readonly busiestOtherCpuSecondsPerMillion?: number
 }
 
 export function row(system: string, numbers: Numbers): Row {
