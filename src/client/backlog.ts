@@ -4,7 +4,6 @@
  * none come, as while there is no leader, nothing is known, and nobody is refused for it.
  */
 import { backlogRequestsMin } from '../options.ts'
-import { now } from './deadline.ts'
 
 /** Long enough that a slice of answers more or less does not matter. */
 const windowMs = 50
@@ -23,7 +22,7 @@ export class Backlog {
   #answers = 0
   #measuredAt = Number.NEGATIVE_INFINITY
 
-  constructor(waitMsMax: number, clock: () => number = now) {
+  constructor(waitMsMax: number, clock: () => number) {
     this.#waitMsMax = waitMsMax
     this.#now = clock
   }

@@ -3,19 +3,22 @@ import { type Outcome, SkiffError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import { Backlog } from './backlog.ts'
+import { now } from './deadline.ts'
 
 export class Load {
   readonly #requestsMax: number
   readonly #bytesMax: number
   readonly #backlog: Backlog
   #requests = 0
+  /** Of them, those of earlier turns: one turn may ask for as much as it likes. */
+  #earlier = 0
   #bytes = 0
   #failure: ((outcome: Outcome) => SkiffError) | null = null
 
-  constructor({ requestsMax, requestBytesMax, backlogMs }: ResolvedOptions) {
+  constructor({ requestsMax, requestBytesMax, backlogMs }: ResolvedOptions, clock = now) {
     this.#requestsMax = requestsMax
     this.#bytesMax = requestBytesMax
-    this.#backlog = new Backlog(backlogMs)
+    this.#backlog = new Backlog(backlogMs, clock)
   }
 
   get pending(): { requests: number; bytes: number } {
@@ -54,8 +57,14 @@ export class Load {
     this.#bytes += bytes
   }
 
+  /** What follows is asked for while this waits already. */
+  endTurn(): void {
+    this.#earlier = this.#requests
+  }
+
   remove(requests: number, bytes: number): void {
     this.#requests -= requests
+    this.#earlier = Math.max(0, this.#earlier - requests)
     this.#bytes -= bytes
     assert(
       this.#requests >= 0 && this.#bytes >= 0,
@@ -69,9 +78,9 @@ export class Load {
       const limit = `\`requestsMax\` is ${this.#requestsMax}`
       throw overloaded(`${this.#requests} requests wait for an answer; ${limit}`)
     }
-    if (this.#backlog.isTooLong(this.#requests)) {
+    if (this.#backlog.isTooLong(this.#earlier)) {
       const limit = '`backlogMs`, at the pace at which answers come'
-      throw overloaded(`${this.#requests} requests wait for an answer, longer than ${limit}`)
+      throw overloaded(`${this.#earlier} requests wait for an answer, longer than ${limit}`)
     }
   }
 }

@@ -75,7 +75,10 @@ export class Questions<Content, Answer> {
     draft.bytes += bytes
     if (this.#flushScheduled) return
     this.#flushScheduled = true
-    setImmediate(() => this.flush())
+    setImmediate(() => {
+      this.flush()
+      this.#load.endTurn()
+    })
   }
 
   flush(): void {

@@ -60,10 +60,6 @@ test('while no answer comes nobody is refused, nor for what had piled up meanwhi
   assert.equal(waiting.run(1_000, 20, 140), 0, 'there is one')
 })
 
-test('one turn may ask for as much as it likes', () => {
-  assert.equal(new Waiting().offer(90_000), 90_000)
-})
-
 test('what was measured is forgotten once few have waited for a while', () => {
   const waiting = new Waiting()
   waiting.run(1_000, 1_000, 50)

@@ -14,7 +14,11 @@ import { skiff } from '../support/cluster.ts'
 function openClient(t: TestContext, given: ClusterOptions = {}, leadsAlone = 0) {
   const { port, storage } = openChannel(t)
   const options = resolveOptions(given)
-  const load = new Load(options)
+  let nowMs = 1_000
+  const load = new Load(options, () => nowMs)
+  const passMs = (ms: number) => {
+    nowMs += ms
+  }
   const done: string[] = []
   const state = { refresh: () => done.push('refresh') } as unknown as StateReader
   const memory = createBoard()
@@ -23,7 +27,8 @@ function openClient(t: TestContext, given: ClusterOptions = {}, leadsAlone = 0) 
     new BoardWriter(memory).write({ ...board.read(), leadsAlone, stateBad: 0, ...numbers })
   show({})
   const reads = new Reads({ port, options, load, board, state })
-  return { storage, board, show, load, reads, done, writes: new Writes(port, options, load) }
+  const writes = new Writes(port, options, load)
+  return { storage, board, show, load, passMs, reads, done, writes }
 }
 
 test('an answer takes off exactly what its writes had put on', async (t) => {
@@ -144,6 +149,27 @@ test('writes and reads share one limit', async (t) => {
     false,
     { revision: 2 },
   ])
+})
+
+test('one turn may ask for as much as it likes, and the next must see what waits', async (t) => {
+  const { writes, load, passMs } = openClient(t, { backlogMs: 1 })
+  const all = (count: number) =>
+    Promise.allSettled(Array.from({ length: count }, (_, n) => writes.put(`${n}`, n)))
+  const settled: unknown[] = []
+  const keep = (results: readonly PromiseSettledResult<unknown>[]) => settled.push(...results)
+  void all(10_000).then(keep)
+  await nextTurn()
+  // One probe more, so that the pace is being measured; then answers come, far too slowly.
+  void all(1).then(keep)
+  await nextTurn()
+  passMs(60)
+  writes.applied(1, new Float64Array(256).fill(1))
+  await assert.rejects(
+    writes.put('late', 1),
+    skiff('SKIFF_OVERLOADED', 'not-applied', /9745 requests.*`backlogMs`/),
+  )
+  assert.equal(settled.length, 0, 'nobody before was refused')
+  assert.equal(load.pending.requests, 9_745)
 })
 
 test('too many bytes of writes keep no read away', async (t) => {
