@@ -15,7 +15,10 @@ export class Load {
   #bytes = 0
   #failure: ((outcome: Outcome) => SkiffError) | null = null
 
-  constructor({ requestsMax, requestBytesMax, backlogMs }: ResolvedOptions, clock = now) {
+  constructor(
+    { requestsMax, requestBytesMax, backlogMs }: ResolvedOptions,
+    clock: () => number = now,
+  ) {
     this.#requestsMax = requestsMax
     this.#bytesMax = requestBytesMax
     this.#backlog = new Backlog(backlogMs, clock)
