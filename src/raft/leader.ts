@@ -67,13 +67,14 @@ export class Leader implements Role {
     return this.#changes.leaving
   }
 
-  /** Adds an entry. False: too much is uncommitted already, or another is to lead; try again later. */
-  propose(bytes: Uint8Array): boolean {
+  /** Adds an entry of this server's. False: too much is uncommitted already, or another is to lead; try again later. */
+  propose(bytes: Uint8Array, from: NodeId): boolean {
     if (this.isTransferring) return false
     // We are to hand over as soon as we can: the less there is to catch up with, the sooner.
     if (this.#server.stateLost) return false
     if (this.#uncommittedBytes > this.#server.limits.uncommittedBytesMax) return false
     this.#append('batch', bytes)
+    this.#progress.get(from)?.awaits(this.#server.log.lastIndex)
     return true
   }
 
@@ -208,7 +209,7 @@ export class Leader implements Role {
   #leaveIfRemoved(): Role {
     const { membership, commitIndex } = this.#server
     if (this.#server.isVoter || membership.latest.index > commitIndex) return this
-    this.#replication.spreadCommit()
+    this.#replication.spreadCommit(true)
     return new Follower(this.#server, null)
   }
 
@@ -220,7 +221,10 @@ export class Leader implements Role {
     const { reads, index } = confirmed
     for (const { from, id } of reads) {
       if (from === self) this.#server.readyReads.push({ id, index })
-      else this.#server.sendEarly([from], { type: 'readIndexReply', term, id, index })
+      else {
+        this.#server.sendEarly([from], { type: 'readIndexReply', term, id, index })
+        this.#progress.get(from)?.awaits(index)
+      }
     }
     // Those who came while this round was on its way.
     if (this.#reads.begin(this.#server.commitIndex, self)) {

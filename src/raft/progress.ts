@@ -21,6 +21,7 @@ export class Progress {
   matchIndex: Index = 0
   /** The highest commit index it was told. */
   commitSent: Index = 0
+  #awaitedIndex: Index = 0
   /** Answered since the last check of the quorum. */
   active = true
   /** Since it was last heard; infinite before, and from the loss of the link to it until then. */
@@ -53,6 +54,16 @@ export class Progress {
 
   constructor(nextIndex: Index) {
     this.nextIndex = nextIndex
+  }
+
+  /** Somebody there waits until it knows that this is committed. */
+  awaits(index: Index): void {
+    this.#awaitedIndex = Math.max(this.#awaitedIndex, index)
+  }
+
+  /** Somebody waits for what it was not told yet. */
+  get isAwaiting(): boolean {
+    return this.#awaitedIndex > this.commitSent
   }
 
   /** It has answered, whatever. */

@@ -163,6 +163,8 @@ export class Reconfiguration {
       const ticksLeft = 2 * limits.electionTicksMax
       this.#leaving.set(id, { removedAt: log.lastIndex, address, ticksLeft })
     }
+    // Whoever asked for it, whoever enters and whoever leaves.
+    for (const each of progress.values()) each.awaits(log.lastIndex)
   }
 
   /** Lets a removed member go once it was told that its removal is committed, or has not listened. */

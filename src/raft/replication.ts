@@ -15,6 +15,8 @@ export class Replication {
   /** Of everyone it sends to; kept in step with the configuration by reconfiguration.ts. */
   readonly #progress: ReadonlyMap<NodeId, Progress>
   #ticksToHeartbeat = 0
+  /** Since the last tick. */
+  #hasSpreadCommit = false
 
   constructor(server: Server, progress: ReadonlyMap<NodeId, Progress>) {
     this.#server = server
@@ -44,6 +46,7 @@ export class Replication {
 
   tick(): void {
     this.#ticksToHeartbeat--
+    this.#hasSpreadCommit = false
     for (const progress of this.#progress.values())
       progress.tick(this.#server.limits.electionTicksMin)
   }
@@ -95,11 +98,15 @@ export class Replication {
     this.#sendChunks()
   }
 
-  /** Followers that get no append learn of a commit at once, not with the next heartbeat. */
-  spreadCommit(): void {
+  /**
+   * Followers that get no append learn of a commit by a message of its own, which costs them as much as one: at once
+   * where somebody waits for it; else once a tick, for while more is being written the next append brings it.
+   */
+  spreadCommit(isUrgent: boolean = !this.#hasSpreadCommit): void {
     const { commitIndex } = this.#server
-    const news = (progress: Progress) => Math.min(commitIndex, progress.matchIndex)
-    this.#tellCommit((progress) => news(progress) > progress.commitSent, 0)
+    const isWanted = ({ matchIndex, commitSent, isAwaiting }: Progress) =>
+      Math.min(commitIndex, matchIndex) > commitSent && (isUrgent || isAwaiting)
+    if (this.#tellCommit(isWanted, 0)) this.#hasSpreadCommit = true
   }
 
   /** To everyone, of this round of reads. */
@@ -189,7 +196,8 @@ export class Replication {
     }
   }
 
-  #tellCommit(wanted: (progress: Progress) => boolean, round: number): void {
+  /** True: there was somebody to tell. */
+  #tellCommit(wanted: (progress: Progress) => boolean, round: number): boolean {
     const { commitIndex, term } = this.#server
     const groups = new Map<Index, NodeId[]>()
     for (const [id, progress] of this.#progress) {
@@ -201,5 +209,6 @@ export class Replication {
     for (const [known, ids] of groups) {
       this.#server.sendEarly(ids, { type: 'heartbeat', term, commitIndex: known, round })
     }
+    return groups.size > 0
   }
 }

@@ -54,7 +54,7 @@ export class Succession {
   forward(from: NodeId, batch: Uint8Array): void {
     if (!this.#raft.isLeader) return
     const mustWait = this.#held.length > 0 || this.#raft.isTransferring
-    if (!mustWait && this.#space.trouble === null) this.#raft.propose(batch)
+    if (!mustWait && this.#space.trouble === null) this.#raft.propose(batch, from)
     else if (this.#heldBytes + batch.length <= heldBytesMax) {
       this.#held.push({ from, batch })
       this.#heldBytes += batch.length
@@ -67,7 +67,8 @@ export class Succession {
     if (this.#held.length === 0 || (this.#raft.isTransferring && !this.#isStuck)) return
     const trouble = this.#space.trouble ?? (this.#raft.stateLost ? stateIsLost : null)
     if (!this.#raft.isLeader) this.#takeHeld()
-    else if (trouble === null) for (const { batch } of this.#takeHeld()) this.#raft.propose(batch)
+    else if (trouble === null)
+      for (const { batch, from } of this.#takeHeld()) this.#raft.propose(batch, from)
     else if (this.#isStuck) {
       const reason = `the leader, ${this.#raft.id}, says: ${trouble}`
       for (const to of new Set(this.#takeHeld().map(({ from }) => from))) refuse(to, reason)

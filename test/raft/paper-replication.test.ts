@@ -280,6 +280,67 @@ describe('paper §5.3: a leader', () => {
     ])
   })
 
+  describe('while more is being written', () => {
+    const commitsTold = (server: TestServer) =>
+      ofType(server.sent(), 'heartbeat').map(({ to, rpc }) => [to, rpc.commitIndex])
+
+    /** A leader that has told of a commit since the last tick, and of which nobody waits for more. */
+    function busyLeader(): TestServer {
+      const server = new TestServer().lead('b').acknowledge(['b', 'c'])
+      server.turn()
+      return server
+    }
+
+    function commits(server: TestServer, index: number): void {
+      server.turn()
+      server.acknowledge(['b', 'c'], index)
+    }
+
+    test('a commit travels with the next append, and is told by itself once a tick', () => {
+      const server = busyLeader()
+      server.raft.propose(bytes)
+      commits(server, 3)
+      assert.equal(server.raft.status.commitIndex, 3)
+      assert.deepEqual(commitsTold(server), [])
+      server.raft.propose(bytes)
+      const [append] = ofType(server.turn().early, 'append')
+      assert.equal(append?.rpc.commitIndex, 3)
+      server.acknowledge(['b', 'c'], 4)
+      assert.deepEqual(commitsTold(server), [])
+      server.tick()
+      assert.deepEqual(commitsTold(server), [
+        ['b', 4],
+        ['c', 4],
+      ])
+    })
+
+    test('a server whose callers wait for it is told at once', () => {
+      const server = busyLeader()
+      server.raft.propose(bytes, 'c')
+      server.raft.propose(bytes)
+      commits(server, 3)
+      assert.deepEqual(commitsTold(server), [['c', 3]])
+      server.acknowledge(['b', 'c'], 4)
+      assert.deepEqual(commitsTold(server), [], 'what came after was nobody’s there')
+    })
+
+    test('so is one that lacked what its callers are to read', () => {
+      const server = busyLeader()
+      server.raft.propose(bytes)
+      server.turn()
+      server.acknowledge(['b'], 3).step('c', { type: 'readIndex', term: 2, id: 7 })
+      const [asked] = ofType(server.turn().early, 'heartbeat')
+      assert.deepEqual(asked?.rpc.commitIndex, 3)
+      server.step('b', { type: 'heartbeatReply', term: 2, round: asked?.rpc.round ?? 0 })
+      assert.deepEqual(
+        ofType(server.sent(), 'readIndexReply').map(({ to, rpc }) => [to, rpc.index]),
+        [['c', 3]],
+      )
+      server.acknowledge(['c'], 3)
+      assert.deepEqual(commitsTold(server), [['c', 3]])
+    })
+  })
+
   test('a heartbeat tells no more of the commit index than the follower has acknowledged', () => {
     const server = new TestServer().lead('b').acknowledge(['b'])
     server.turn()

@@ -183,4 +183,34 @@ export const replicationBugs: readonly Mutant[] = [
     'if (peer === this.#leaderId) this.#mustRepeat = true',
     'if (peer !== this.#server.id) this.#mustRepeat = true',
   ),
+  plant(
+    'replication.ts',
+    'a commit is told only with an append',
+    'spreadCommit(isUrgent: boolean = !this.#hasSpreadCommit): void {',
+    'spreadCommit(isUrgent: boolean = false): void {',
+  ),
+  plant(
+    'replication.ts',
+    'once told, commits are told only with an append',
+    '    this.#hasSpreadCommit = false\n    for',
+    '    for',
+  ),
+  plant(
+    'leader.ts',
+    'callers of other servers wait for the next tick',
+    '    this.#progress.get(from)?.awaits(this.#server.log.lastIndex)\n',
+    '',
+  ),
+  plant(
+    'leader.ts',
+    'readers on other servers wait for the next tick',
+    '        this.#progress.get(from)?.awaits(index)\n',
+    '',
+  ),
+  plant(
+    'reconfiguration.ts',
+    'whoever leaves hears of it with the next tick',
+    '    for (const each of progress.values()) each.awaits(log.lastIndex)\n',
+    '',
+  ),
 ]
