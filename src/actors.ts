@@ -3,13 +3,9 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Control } from './actor/control.ts'
 import { ActorHost } from './actor/host.ts'
 import { openPort, type Port, pick } from './actor/port.ts'
+import { type FrameListener, NetworkLane } from './codec/lane.ts'
 import { hostCodec } from './codec/service.ts'
-import type {
-  CodecToNetwork,
-  NetworkToCodec,
-  NetworkToStorage,
-  StorageToNetwork,
-} from './messages.ts'
+import type { NetworkToStorage, StorageToNetwork } from './messages.ts'
 import {
   appendBytesMax,
   appendEntriesMax,
@@ -25,7 +21,7 @@ export class Actors {
   readonly storage: Port<NetworkToStorage, StorageToNetwork>
   readonly control: Control<StorageControl>
   readonly board: SharedArrayBuffer = createBoard()
-  readonly #codecs: readonly Port<NetworkToCodec, CodecToNetwork>[]
+  readonly #lanes: readonly NetworkLane[]
   readonly #host: ActorHost
   /** Every actor's end. */
   readonly #ends: readonly Promise<void>[]
@@ -40,46 +36,48 @@ export class Actors {
     this.#host = new ActorHost(options.workers)
     this.storage = openPort(storage.port1)
     this.control = new Control(control.port1)
-    this.#codecs = codecs.map(({ toNetwork }) => openPort(toNetwork.port1))
+    this.#lanes = codecs.map(
+      ({ toNetwork, direct }) => new NetworkLane(openPort(toNetwork.port1), openPort(direct.port1)),
+    )
 
     const init: StorageInit = {
       ...storageSettings(dir, options),
       board: this.board,
       network: storage.port2,
-      codecs: codecs.map(({ toStorage }) => toStorage.port1),
+      codecs: codecs.map(({ toStorage, direct }) => ({
+        codec: toStorage.port1,
+        direct: direct.port2,
+      })),
       control: control.port2,
     }
-    const ports = [storage.port2, control.port2, ...init.codecs]
+    const lanes = init.codecs.flatMap(({ codec, direct }) => [codec, direct])
+    const ports = [storage.port2, control.port2, ...lanes]
     const tasks = [this.#host.run({ entrance: 'storage', init, ports })]
     for (const channels of codecs) tasks.push(this.#startCodec(channels, codecThreads > 0))
     this.#ends = tasks.map((task) => task.catch(died))
   }
 
-  /** A frame of this peer, for its codec. Those of one event-loop turn go together; the bytes are moved. */
+  /** A frame of this peer, to be decoded. Those of one event-loop turn go together; the bytes are moved. */
   decode(from: NodeId, bytes: Uint8Array): void {
-    pick(this.#codecs, from).post({ type: 'frame', from, bytes }, [bytes.buffer as ArrayBuffer])
+    pick(this.#lanes, from).post(from, bytes)
     if (this.#flushScheduled) return
     this.#flushScheduled = true
     setImmediate(() => {
       this.#flushScheduled = false
-      for (const codec of this.#codecs) codec.flush()
+      for (const lane of this.#lanes) lane.flush()
     })
   }
 
-  /** From now on `hear` is told what the codecs say. */
-  hearCodecs(hear: (message: CodecToNetwork) => void): void {
-    for (const codec of this.#codecs) {
-      codec.onWaiting(() => {
-        for (const message of codec.receive()) hear(message)
-      })
-    }
+  /** From now on `listener` is told what is to be sent. */
+  hearFrames(listener: FrameListener): void {
+    for (const lane of this.#lanes) lane.hear(listener)
   }
 
   /** After storage was closed by way of `control`, or has died. */
   async close(): Promise<void> {
     this.control.close()
     this.storage.close()
-    for (const codec of this.#codecs) codec.close()
+    for (const lane of this.#lanes) lane.close()
     await Promise.all(this.#ends)
     await this.#host.close()
   }
@@ -94,6 +92,8 @@ export class Actors {
 class CodecChannels {
   readonly toNetwork: { port1: MessagePort; port2: MessagePort } = new MessageChannel()
   readonly toStorage: { port1: MessagePort; port2: MessagePort } = new MessageChannel()
+  /** Past the codec, from network to storage. */
+  readonly direct: { port1: MessagePort; port2: MessagePort } = new MessageChannel()
 }
 
 function storageSettings(dir: string, options: ResolvedOptions) {

@@ -1,10 +1,13 @@
 /**
- * The wiring diagram: who may say what to whom. Three actors, three channels, six unions, each named
- * after its two ends. A port carries arrays of these, one array per flush.
+ * The wiring diagram: who may say what to whom. Three actors, and unions each named after its two ends. A port
+ * carries arrays of these, one array per flush.
  *
  *            network (main thread)
  *             ↑↓             ↑↓
  *           codec  ←——————→  storage
+ *
+ * Short frames go past the codec, for a thread more costs more than it takes off: storage codes them itself, and speaks
+ * to the network as a codec does (codec/lane.ts).
  *
  * Bytes are moved when the sender is done with them, copied when it keeps them. Absent on purpose is
  * `null`; there are no optional fields.
@@ -28,24 +31,44 @@ import type {
 } from './raft/rpc.ts'
 import type { Index, Member, MemberRole, NodeId, RoleName, Term } from './raft/types.ts'
 
+/** A frame's place among those from, or to, one peer, by whichever way it goes; the first has number 1. */
+export interface Place {
+  readonly peer: NodeId
+  readonly number: number
+}
+
 // ── codec ↔ network: frames, unread ─────────────────────────────────────────────────────────────
 
-/** A frame that came over the authenticated link of `from`. */
+/** A frame that came over the authenticated link of this peer. */
 export type NetworkToCodec = {
   readonly type: 'frame'
-  readonly from: NodeId
+  readonly from: Place
   readonly bytes: Uint8Array
 }
 
 export type CodecToNetwork =
-  | { readonly type: 'frame'; readonly to: readonly NodeId[]; readonly bytes: Uint8Array }
+  | { readonly type: 'frame'; readonly to: readonly Place[]; readonly bytes: Uint8Array }
   /** `from` sent something that is no frame of ours: drop its link. */
   | { readonly type: 'malformed'; readonly from: NodeId; readonly reason: string }
 
 // ── codec ↔ storage: RPCs, decoded and validated ────────────────────────────────────────────────
 
-export type CodecToStorage = { readonly type: 'rpc'; readonly from: NodeId; readonly rpc: WireRpc }
+export type CodecToStorage = {
+  readonly type: 'rpc'
+  readonly from: Place
+  /** `null`: what stood there was malformed. */
+  readonly rpc: WireRpc | null
+}
 export type StorageToCodec = {
+  readonly type: 'rpc'
+  readonly to: readonly Place[]
+  readonly rpc: WireRpc
+}
+
+// ── storage ↔ peers: the same, whoever codes it ─────────────────────────────────────────────────
+
+export type PeersToStorage = { readonly type: 'rpc'; readonly from: NodeId; readonly rpc: WireRpc }
+export type StorageToPeers = {
   readonly type: 'rpc'
   readonly to: readonly NodeId[]
   readonly rpc: WireRpc

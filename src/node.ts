@@ -11,7 +11,7 @@ import { Client } from './client/client.ts'
 import { ForwardingStore } from './client/forwarding.ts'
 import { neverStarted, type Outcome, type SkiffError } from './errors.ts'
 import { Life } from './life.ts'
-import type { CodecToNetwork, PeerAddress } from './messages.ts'
+import type { PeerAddress } from './messages.ts'
 import { type Clock, startClock } from './network/clock.ts'
 import {
   type LocalIdentity,
@@ -21,7 +21,6 @@ import {
 } from './network/network.ts'
 import { checkBelonging, findSeed } from './network/seed.ts'
 import { type BackupOptions, type ResolvedOptions, tickMs } from './options.ts'
-import { unreachable } from './raft/assert.ts'
 import { BoardReader } from './storage/board.ts'
 import { checkIsFinished, directoryAt, makeDirectory } from './storage/directory.ts'
 import { DirectoryLock } from './storage/lock.ts'
@@ -244,7 +243,10 @@ export class LocalNode extends ForwardingStore implements Node {
       },
       failed: (error) => this.#life.failed(error),
     })
-    this.#actors.hearCodecs((message) => this.#hearCodec(message))
+    this.#actors.hearFrames({
+      send: (to, bytes) => this.#network?.send(to, bytes),
+      malformed: (from, reason) => this.#network?.disconnect(from, reason),
+    })
     return this.#client
   }
 
@@ -277,19 +279,6 @@ export class LocalNode extends ForwardingStore implements Node {
         const failed = (): void => this.#life.failed(error)
         this.#disown(error).then(failed, failed)
       },
-    }
-  }
-
-  #hearCodec(message: CodecToNetwork): void {
-    switch (message.type) {
-      case 'frame':
-        for (const id of message.to) this.#network?.send(id, message.bytes)
-        return
-      case 'malformed':
-        this.#network?.disconnect(message.from, message.reason)
-        return
-      default:
-        unreachable(message)
     }
   }
 

@@ -185,6 +185,8 @@ export const snapshotChunkBytes: number = 512 * 1_024
 export const appendsInFlightMax: number = 4
 /** Bytes of one frame, whatever is in it; the listener closes links that exceed it. */
 export const frameBytesMax: number = 8 * 2 ** 20
+/** Bytes of a frame that storage codes itself, rather than wake a codec thread for it (codec/lane.ts). */
+export const shortFrameBytesMax: number = 32 * 1_024
 /** Bytes waiting in one link's socket; beyond it the link is dropped, and Raft sends again. */
 export const linkBytesMax: number = 64 * 2 ** 20
 /** Connections accepted at once from those who know the secret: links and probes. */

@@ -61,6 +61,7 @@ const directions: Record<string, readonly string[]> = {
   'src/life.ts': ['src/errors.ts'],
   'src/actors.ts': [
     'src/actor',
+    'src/codec/lane.ts',
     'src/codec/service.ts',
     'src/storage/board.ts',
     'src/storage/service.ts',
@@ -70,7 +71,8 @@ const directions: Record<string, readonly string[]> = {
   ],
   'src/store.ts': ['src/network/link.ts', 'src/options.ts', 'src/raft/types.ts'],
   'src/messages.ts': ['src/errors.ts', 'src/raft/rpc.ts', 'src/raft/types.ts'],
-  'src/options.ts': ['src/address.ts', 'src/errors.ts'],
+  'src/options.ts': ['src/address.ts', 'src/checks.ts', 'src/errors.ts'],
+  'src/checks.ts': [],
   'src/address.ts': [],
   'src/errors.ts': [],
   'src/cli': [
@@ -87,6 +89,7 @@ const directions: Record<string, readonly string[]> = {
     'src/raft',
     'src/actor/control.ts',
     'src/store.ts',
+    'src/checks.ts',
     'src/options.ts',
     'src/errors.ts',
   ],
@@ -102,6 +105,7 @@ const directions: Record<string, readonly string[]> = {
     'src/raft/membership.ts',
     'src/raft/quorum.ts',
     'src/messages.ts',
+    'src/checks.ts',
     'src/options.ts',
     'src/errors.ts',
     'src/store.ts',

@@ -54,7 +54,8 @@ export function runCodec({ network, storage }: CodecPorts, failed: (error: unkno
       storage.post({ type: 'rpc', from, rpc }, carriesBytes(rpc) ? [frame.buffer] : [])
     } catch (error) {
       if (!(error instanceof MalformedFrame)) throw error
-      network.post({ type: 'malformed', from, reason: error.message })
+      storage.post({ type: 'rpc', from, rpc: null })
+      network.post({ type: 'malformed', from: from.peer, reason: error.message })
     }
   }
 }

@@ -1,11 +1,11 @@
 /** How RPCs reach the codecs: to the one that serves the peer, encoded once for all on the same. */
 import { type Port, pick } from '../actor/port.ts'
 import { packEntries } from '../codec/record.ts'
-import type { CodecToStorage, StorageToCodec, WireRpc } from '../messages.ts'
+import type { PeersToStorage, StorageToPeers, WireRpc } from '../messages.ts'
 import type { Outgoing, Rpc } from '../raft/rpc.ts'
 import type { NodeId } from '../raft/types.ts'
 
-type CodecPort = Port<StorageToCodec, CodecToStorage>
+type CodecPort = Port<StorageToPeers, PeersToStorage>
 
 export class Outbox {
   readonly #codecs: readonly CodecPort[]

@@ -6,13 +6,9 @@ import { randomBytes, randomInt } from 'node:crypto'
 import type { MessagePort } from 'node:worker_threads'
 import { serveControl } from '../actor/control.ts'
 import { openPort } from '../actor/port.ts'
+import { StorageLane } from '../codec/lane.ts'
 import { SkiffError, type SkiffErrorData } from '../errors.ts'
-import type {
-  CodecToStorage,
-  NetworkToStorage,
-  StorageToCodec,
-  StorageToNetwork,
-} from '../messages.ts'
+import type { NetworkToStorage, StorageToNetwork } from '../messages.ts'
 import { snapshotChunkBytes } from '../options.ts'
 import { assert } from '../raft/assert.ts'
 import { everyone, type MembershipAt } from '../raft/membership.ts'
@@ -46,7 +42,7 @@ export interface StorageInit {
   readonly diskFreeBytesMin: number
   readonly snapshotLogBytes: number
   readonly network: MessagePort
-  readonly codecs: readonly MessagePort[]
+  readonly codecs: readonly CodecPorts[]
   readonly control: MessagePort
 }
 
@@ -68,6 +64,12 @@ export interface OpenedNode {
   readonly isRestored: boolean
   /** Which of its directories the state is in. */
   readonly stateGeneration: number
+}
+
+/** One codec, and the way past it. */
+export interface CodecPorts {
+  readonly codec: MessagePort
+  readonly direct: MessagePort
 }
 
 /** A type, not an interface: only types fit an index signature (control.ts). */
@@ -137,7 +139,9 @@ class StorageService {
     this.#crashed = crashed
     this.#ports = {
       network: openPort<StorageToNetwork, NetworkToStorage>(init.network),
-      codecs: init.codecs.map((port) => openPort<StorageToCodec, CodecToStorage>(port)),
+      codecs: init.codecs.map(
+        ({ codec, direct }) => new StorageLane(openPort(codec), openPort(direct)),
+      ),
     }
   }
 

@@ -15,10 +15,10 @@ import { batchOwner } from '../codec/command.ts'
 import { packEntries, recordBytes, unpackEntries } from '../codec/record.ts'
 import { errorToData, SkiffError, type SkiffErrorData } from '../errors.ts'
 import type {
-  CodecToStorage,
   NetworkToStorage,
-  StorageToCodec,
+  PeersToStorage,
   StorageToNetwork,
+  StorageToPeers,
   WireRpc,
 } from '../messages.ts'
 import { assert, unreachable } from '../raft/assert.ts'
@@ -40,7 +40,7 @@ import { buffersOf } from './watchers.ts'
 export interface StoragePorts {
   readonly network: Port<StorageToNetwork, NetworkToStorage>
   /** Peers are spread over the codecs by their ids. */
-  readonly codecs: readonly Port<StorageToCodec, CodecToStorage>[]
+  readonly codecs: readonly Port<StorageToPeers, PeersToStorage>[]
 }
 
 export class Storage {

@@ -12,9 +12,10 @@ import type {
   StorageToCodec,
   WireRpc,
 } from '../../src/messages.ts'
+import { ScriptedPort } from '../support/scripted-port.ts'
 import { goldenFrames, plain, sampleBatch } from './samples.ts'
 
-const from = 'aaaaaaaaaaaaaaaa'
+const from = { peer: 'aaaaaaaaaaaaaaaa', number: 1 }
 
 interface Ends extends Disposable {
   readonly network: Port<NetworkToCodec, CodecToNetwork>
@@ -51,6 +52,11 @@ function take<In>(port: Port<never, In>, count: number): Promise<In[]> {
   })
 }
 
+function asRpc(rpc: WireRpc | null): WireRpc {
+  assert(rpc !== null)
+  return rpc
+}
+
 function frameOf(rpc: WireRpc): NetworkToCodec {
   return { type: 'frame', from, bytes: encodeFrame(rpc) }
 }
@@ -61,14 +67,17 @@ test('every kind of frame reaches storage as its message, in order', async () =>
   ends.network.flush()
   const received = await take(ends.storage, goldenFrames.length)
   assert.deepStrictEqual(
-    received.map((message) => ({ ...message, rpc: plain(message.rpc) })),
+    received.map((message) => ({ ...message, rpc: plain(asRpc(message.rpc)) })),
     goldenFrames.map(([rpc]) => ({ type: 'rpc', from, rpc: plain(rpc) })),
   )
 })
 
 test('every kind of message reaches the network as one frame for all it goes to', async () => {
   using ends = startCodec()
-  const to = ['bbbbbbbbbbbbbbbb', 'cccccccccccccccc']
+  const to = [
+    { peer: 'bbbbbbbbbbbbbbbb', number: 1 },
+    { peer: 'cccccccccccccccc', number: 7 },
+  ]
   for (const [rpc] of goldenFrames) ends.storage.post({ type: 'rpc', to, rpc })
   ends.storage.flush()
   const received = await take(ends.network, goldenFrames.length)
@@ -84,18 +93,19 @@ test('every kind of message reaches the network as one frame for all it goes to'
 test('a malformed frame is reported with its sender, and what waits behind it goes on', async () => {
   using ends = startCodec()
   const heartbeat: WireRpc = { type: 'heartbeat', term: 1, commitIndex: 2, round: 3 }
-  const villain = 'ffffffffffffffff'
+  const villain = { peer: 'ffffffffffffffff', number: 3 }
   ends.network.post(frameOf(heartbeat))
   ends.network.post({ type: 'frame', from: villain, bytes: Buffer.from('01ddffffffff', 'hex') })
   ends.network.post(frameOf(heartbeat))
   ends.network.flush()
-  const [decoded, reported] = await Promise.all([take(ends.storage, 2), take(ends.network, 1)])
+  const [decoded, reported] = await Promise.all([take(ends.storage, 3), take(ends.network, 1)])
   assert.deepEqual(decoded, [
     { type: 'rpc', from, rpc: heartbeat },
+    { type: 'rpc', from: villain, rpc: null },
     { type: 'rpc', from, rpc: heartbeat },
   ])
   assert.deepEqual(reported, [
-    { type: 'malformed', from: villain, reason: 'frame is no short array: 0xdd' },
+    { type: 'malformed', from: villain.peer, reason: 'frame is no short array: 0xdd' },
   ])
 })
 
@@ -112,34 +122,6 @@ test('what waited together leaves together', async () => {
   })
   assert.deepEqual(sizes, [goldenFrames.length])
 })
-
-/** A port without a thread: delivers what it is told to, and records what is posted. */
-class ScriptedPort<Out, In> implements Port<Out, In> {
-  readonly posted: { message: Out; move: readonly ArrayBuffer[] }[] = []
-  #wake: () => void = () => assert.fail('nobody listens')
-  #waiting: readonly In[] = []
-
-  deliver(waiting: readonly In[]): void {
-    this.#waiting = waiting
-    this.#wake()
-  }
-
-  post(message: Out, move: readonly ArrayBuffer[] = []): void {
-    this.posted.push({ message, move })
-  }
-
-  onWaiting(wake: () => void): void {
-    this.#wake = wake
-  }
-
-  receive(): readonly In[] {
-    return this.#waiting
-  }
-
-  flush(): void {}
-  onClosed(): void {}
-  close(): void {}
-}
 
 function startScripted(): {
   network: ScriptedPort<CodecToNetwork, NetworkToCodec>
@@ -161,7 +143,7 @@ test('a frame that owns its memory moves on with its message', () => {
   network.deliver([{ type: 'frame', from, bytes }])
   const [sent] = storage.posted
   assert.deepEqual(sent?.move, [bytes.buffer])
-  assert(sent?.message.rpc.type === 'forward')
+  assert(sent?.message.rpc?.type === 'forward')
   assert.equal(sent.message.rpc.batch.buffer, bytes.buffer)
 })
 
@@ -176,7 +158,7 @@ test('a frame in shared memory is copied, and only the copy moves', () => {
   assert.equal(sent?.move.length, 1)
   assert.equal(sent?.move[0]?.byteLength, frame.length)
   pool.fill(0)
-  assert(sent?.message.rpc.type === 'forward')
+  assert(sent?.message.rpc?.type === 'forward')
   assert.deepEqual(Buffer.from(sent.message.rpc.batch), Buffer.from(sampleBatch()))
 })
 

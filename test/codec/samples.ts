@@ -9,9 +9,9 @@ import type { Member } from '../../src/raft/types.ts'
 const node = '0123456789abcdef'
 const address1 = '10.0.0.1:7000'
 
-export function sampleBatch(): Uint8Array {
-  const writer = new BatchWriter({ valueBytesMax: 100 })
-  writer.put('k', true)
+export function sampleBatch(value: unknown = true): Uint8Array {
+  const writer = new BatchWriter({ valueBytesMax: 2 ** 20 })
+  writer.put('k', value)
   const batch = writer.finish()
   sealBatch(batch, { node, incarnation: 1, sequence: 2 })
   return batch

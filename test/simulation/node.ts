@@ -6,8 +6,8 @@
 import type {
   NetworkToStorage,
   PeerAddress,
-  StorageToCodec,
   StorageToNetwork,
+  StorageToPeers,
   WireRpc,
 } from '../../src/messages.ts'
 import { assert } from '../../src/raft/assert.ts'
@@ -135,7 +135,7 @@ export class SimulatedNode {
     this.#step('reported')
   }
 
-  #flushRpcs(posted: readonly Posted<StorageToCodec>[]): void {
+  #flushRpcs(posted: readonly Posted<StorageToPeers>[]): void {
     for (const { message } of posted) this.#send(message)
     this.#step('send')
   }
@@ -322,7 +322,7 @@ export class SimulatedNode {
     this.#after(this.#lag, () => this.life?.main.hear(message))
   }
 
-  #send({ to, rpc }: StorageToCodec): void {
+  #send({ to, rpc }: StorageToPeers): void {
     for (const peer of to) {
       this.#guard(() => this.#world.onSend(this, peer, rpc))
       if (this.#hasLink(peer)) this.#world.send(this.id, peer, rpc, this.#lag)

@@ -1,9 +1,9 @@
 /** What a simulated node is made of while it lives, and what it may do to the world around it. */
 import type {
-  CodecToStorage,
   NetworkToStorage,
-  StorageToCodec,
+  PeersToStorage,
   StorageToNetwork,
+  StorageToPeers,
   WireRpc,
 } from '../../src/messages.ts'
 import type { Raft } from '../../src/raft/raft.ts'
@@ -48,7 +48,7 @@ export interface Life {
   readonly state: StateMachine
   readonly storage: Storage
   readonly network: MemoryPort<StorageToNetwork, NetworkToStorage>
-  readonly codecs: readonly MemoryPort<StorageToCodec, CodecToStorage>[]
+  readonly codecs: readonly MemoryPort<StorageToPeers, PeersToStorage>[]
   readonly board: BoardReader
   readonly main: SimulatedMain
 }

@@ -6,10 +6,10 @@ import assert from 'node:assert/strict'
 import { packEntries } from '../../src/codec/record.ts'
 import type { SkiffErrorData } from '../../src/errors.ts'
 import type {
-  CodecToStorage,
   NetworkToStorage,
-  StorageToCodec,
+  PeersToStorage,
   StorageToNetwork,
+  StorageToPeers,
   WireRpc,
 } from '../../src/messages.ts'
 import type { Entry, Membership } from '../../src/raft/types.ts'
@@ -151,7 +151,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
       main.hears(message)
     }
   })
-  const codec = new MemoryPort<StorageToCodec, CodecToStorage>((posted) =>
+  const codec = new MemoryPort<StorageToPeers, PeersToStorage>((posted) =>
     rpcs.push(...posted.map(({ message }) => message.rpc)),
   )
   const space = new DiskSpace(

@@ -83,4 +83,28 @@ export const clientBugs: readonly Mutant[] = [
     'fromRevision: watcher.revision + 1',
     'fromRevision: watcher.revision',
   ),
+  plant(
+    'backlog.ts',
+    'nobody is refused for a backlog',
+    'return requests > this.#pace * this.#waitMsMax',
+    'return requests > Number.POSITIVE_INFINITY',
+  ),
+  plant(
+    'backlog.ts',
+    'a pause is taken for a pace',
+    '    if (tookMs < pauseMs) {',
+    '    if (tookMs >= 0) {',
+  ),
+  plant(
+    'backlog.ts',
+    'an old pace holds for ever',
+    '    if (nowMs > this.#measuredAt + memoryMs) this.#pace = Number.POSITIVE_INFINITY\n',
+    '',
+  ),
+  plant(
+    'load.ts',
+    'what one turn asks for counts against itself',
+    'isTooLong(this.#earlier)',
+    'isTooLong(this.#requests)',
+  ),
 ]

@@ -2,6 +2,7 @@
 import { type Mutant, mutantsOf } from '../mutant.ts'
 
 const plant = mutantsOf('src/network')
+const plantCodec = mutantsOf('src/codec')
 
 export const networkBugs: readonly Mutant[] = [
   plant(
@@ -88,5 +89,35 @@ export const networkBugs: readonly Mutant[] = [
     'a peer that is none any more keeps its link',
     'if (wanted.get(id)?.address === link.peer.address) continue',
     'if ((wanted.get(id) ?? link.peer).address === link.peer.address) continue',
+  ),
+  plantCodec(
+    'places.ts',
+    'what is quick overtakes what is slow',
+    '    early.set(number, item)\n',
+    '    if (number > known.next) return [item]\n    early.set(number, item)\n',
+  ),
+  plantCodec(
+    'places.ts',
+    'what has waited is forgotten',
+    'each = early.get(known.next)) {',
+    'each = undefined) {',
+  ),
+  plantCodec(
+    'lane.ts',
+    'a malformed short frame holds up all behind it',
+    "      return { type: 'rpc', from, rpc: null }\n",
+    '      throw error\n',
+  ),
+  plantCodec(
+    'lane.ts',
+    'a malformed short frame is not reported',
+    "      this.#direct.post({ type: 'malformed', from: from.peer, reason: error.message })\n",
+    '',
+  ),
+  plantCodec(
+    'codec.ts',
+    'a malformed long frame holds up all behind it',
+    "      storage.post({ type: 'rpc', from, rpc: null })\n",
+    '',
   ),
 ]
