@@ -170,6 +170,12 @@ test('one turn may ask for as much as it likes, and the next must see what waits
   )
   assert.equal(settled.length, 0, 'nobody before was refused')
   assert.equal(load.pending.requests, 9_745)
+  for (let batch = 2; load.pending.requests > 0; batch++)
+    writes.applied(batch, new Float64Array(256).fill(1))
+  await nextTurn()
+  void all(10_000).then(keep)
+  await nextTurn()
+  assert.equal(load.pending.requests, 10_000, 'though the pace is still known')
 })
 
 test('too many bytes of writes keep no read away', async (t) => {
