@@ -20,7 +20,7 @@ export function boundOf(row: Row, metric: Metric, cores: number): Bound | null {
   }
   const [busiest] = ceilingsOf(row, cores).toSorted((a, b) => a.value - b.value)
   if (busiest === undefined || metric === 'opsPerSecond') return busiest ?? null
-  // Little's law: so many calls are under way all the time.
+  // Little's law: so many calls are under way all the time. It gives the mean, and no p99 is below it.
   return { name: busiest.name, value: (callers * 1_000) / busiest.value }
 }
 

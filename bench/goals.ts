@@ -1,6 +1,6 @@
 /** The goals of the design (§9), and what was measured of them. */
 import { type Bound, boundOf } from './bounds.ts'
-import { isOurs, type Metric, type Ratio, type Row } from './row.ts'
+import { isOurs, isSameLoad, type Metric, type Ratio, type Row } from './row.ts'
 
 export interface Goal {
   readonly suite: string
@@ -21,11 +21,11 @@ export interface Reached {
   readonly ratio: number | null
   readonly isMet: boolean | null
   /** `null`: not measured. */
-  readonly figures: Figures | null
+  readonly sides: Sides | null
 }
 
 /** The ratio's two sides, in the unit of the metric. */
-export interface Figures {
+export interface Sides {
   /** What the goal comes to, given theirs. */
   readonly wanted: number
   readonly measured: number
@@ -66,23 +66,22 @@ export function reachedOf(
     .filter(({ suite }) => suites.has(suite))
     .flatMap((goal): Reached[] => {
       const found = ratios.filter((ratio) => isAbout(goal, ratio))
-      if (found.length === 0)
-        return [{ goal, system: null, ratio: null, isMet: null, figures: null }]
+      if (found.length === 0) return [{ goal, system: null, ratio: null, isMet: null, sides: null }]
       return found.map((each) => ({
         goal,
         system: each.system,
         ratio: each.ratio,
         isMet: isWithin(goal, each.ratio),
-        figures: figuresOf(goal, each, rows, cores),
+        sides: sidesOf(goal, each, rows, cores),
       }))
     })
 }
 
-function figuresOf(goal: Goal, ratio: Ratio, rows: readonly Row[], cores: number): Figures | null {
-  const rowNamed = (name: string) =>
-    rows.find((row) => isOfLoad(row, ratio) && row.system === name && row.open === null)
-  const [ours, theirs] = [rowNamed(ratio.system), rowNamed(ratio.against)]
-  if (ours === undefined || theirs === undefined) return null
+function sidesOf(goal: Goal, ratio: Ratio, rows: readonly Row[], cores: number): Sides | null {
+  const ours = rows.find((row) => row.system === ratio.system && isOfLoad(row, ratio))
+  if (ours === undefined) return null
+  const theirs = rows.find((row) => row.system === ratio.against && isSameLoad(row, ours))
+  if (theirs === undefined) return null
   const { metric, least, most } = goal
   return {
     wanted: (least ?? most ?? 1) * theirs[metric],

@@ -97,7 +97,7 @@ export function ratiosOf(rows: readonly Row[]): Ratio[] {
     )
 }
 
-function isSameLoad(a: Row, b: Row): boolean {
+export function isSameLoad(a: Row, b: Row): boolean {
   return (
     a.suite === b.suite &&
     a.work === b.work &&

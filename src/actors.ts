@@ -1,4 +1,4 @@
-/** The three actors of one node, and the triangle of channels between them. */
+/** The three actors of one node, and the channels between them. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Control } from './actor/control.ts'
 import { ActorHost } from './actor/host.ts'
@@ -30,13 +30,13 @@ export class Actors {
   /** `died` hears of an actor that failed; never of one that was told to end. */
   constructor(dir: string, options: ResolvedOptions, died: (error: unknown) => void) {
     const codecThreads = options.workers - 1
-    const codecs = Array.from({ length: Math.max(1, codecThreads) }, () => new CodecChannels())
+    const channels = Array.from({ length: Math.max(1, codecThreads) }, () => new LaneChannels())
     const storage = new MessageChannel()
     const control = new MessageChannel()
     this.#host = new ActorHost(options.workers)
     this.storage = openPort(storage.port1)
     this.control = new Control(control.port1)
-    this.#lanes = codecs.map(
+    this.#lanes = channels.map(
       ({ toNetwork, direct }) => new NetworkLane(openPort(toNetwork.port1), openPort(direct.port1)),
     )
 
@@ -44,16 +44,16 @@ export class Actors {
       ...storageSettings(dir, options),
       board: this.board,
       network: storage.port2,
-      codecs: codecs.map(({ toStorage, direct }) => ({
+      lanes: channels.map(({ toStorage, direct }) => ({
         codec: toStorage.port1,
         direct: direct.port2,
       })),
       control: control.port2,
     }
-    const lanes = init.codecs.flatMap(({ codec, direct }) => [codec, direct])
-    const ports = [storage.port2, control.port2, ...lanes]
+    const lanePorts = init.lanes.flatMap(({ codec, direct }) => [codec, direct])
+    const ports = [storage.port2, control.port2, ...lanePorts]
     const tasks = [this.#host.run({ entrance: 'storage', init, ports })]
-    for (const channels of codecs) tasks.push(this.#startCodec(channels, codecThreads > 0))
+    for (const each of channels) tasks.push(this.#startCodec(each, codecThreads > 0))
     this.#ends = tasks.map((task) => task.catch(died))
   }
 
@@ -68,7 +68,7 @@ export class Actors {
     })
   }
 
-  /** From now on `listener` is told what is to be sent. */
+  /** From now on `listener` is told what is to be sent, and who sent what is no frame. */
   hearFrames(listener: FrameListener): void {
     for (const lane of this.#lanes) lane.hear(listener)
   }
@@ -82,14 +82,14 @@ export class Actors {
     await this.#host.close()
   }
 
-  #startCodec({ toNetwork, toStorage }: CodecChannels, ownThread: boolean): Promise<void> {
+  #startCodec({ toNetwork, toStorage }: LaneChannels, ownThread: boolean): Promise<void> {
     const init = { network: toNetwork.port2, storage: toStorage.port2 }
     if (!ownThread) return hostCodec(init)
     return this.#host.run({ entrance: 'codec', init, ports: [init.network, init.storage] })
   }
 }
 
-class CodecChannels {
+class LaneChannels {
   readonly toNetwork: { port1: MessagePort; port2: MessagePort } = new MessageChannel()
   readonly toStorage: { port1: MessagePort; port2: MessagePort } = new MessageChannel()
   /** Past the codec, from network to storage. */

@@ -13,8 +13,8 @@ export interface ClusterOptions {
   /** Members started in this process: 1 (default), or e.g. 3 for a whole cluster in one program. */
   nodes?: number
   /**
-   * Worker threads per node. 2 (default): one for log and state machine, one for the RPC codec. 1: the
-   * codec runs on the main thread. n: n - 1 codec threads, peers spread over them.
+   * Worker threads per node. 2 (default): one for log and state machine, which codes short frames too, and one
+   * that codes long ones. 1: long ones are coded on the main thread. n: n - 1 codec threads, peers spread over them.
    */
   workers?: number
   /**
@@ -52,7 +52,7 @@ export interface ClusterOptions {
    * How long what waits for an answer may need, at the pace at which answers come, in milliseconds; beyond it
    * `SKIFF_OVERLOADED`, before all wait too long. A few thousand may always wait. Default 250.
    */
-  backlogMs?: number
+  backlogMsMax?: number
   /** Bytes of writes waiting for an answer, per node; beyond it `SKIFF_OVERLOADED`. Default 64 MiB. */
   requestBytesMax?: number
   /** Bytes of a value once packed; beyond it `SKIFF_TOO_LARGE`. Default 1 MiB, at most 4 MiB. */
@@ -228,7 +228,7 @@ export interface ResolvedOptions {
   readonly electionTicksMax: number
   readonly timeoutMs: number
   readonly requestsMax: number
-  readonly backlogMs: number
+  readonly backlogMsMax: number
   readonly requestBytesMax: number
   readonly valueBytesMax: number
   readonly watchersMax: number
@@ -250,7 +250,7 @@ const clusterFields = [
   'electionTimeoutMs',
   'timeoutMs',
   'requestsMax',
-  'backlogMs',
+  'backlogMsMax',
   'requestBytesMax',
   'valueBytesMax',
   'watchersMax',
@@ -306,7 +306,7 @@ function resolveLimits({
   workers = 2,
   timeoutMs = 10_000,
   requestsMax = 100_000,
-  backlogMs = 250,
+  backlogMsMax = 250,
   requestBytesMax = 64 * 2 ** 20,
   valueBytesMax = 2 ** 20,
   watchersMax = 1_000,
@@ -319,7 +319,7 @@ function resolveLimits({
     workers: integer(workers, 'workers', 1, 16),
     timeoutMs: integer(timeoutMs, 'timeoutMs', 1, 2 ** 31 - 1),
     requestsMax: integer(requestsMax, 'requestsMax', 1, 10_000_000),
-    backlogMs: integer(backlogMs, 'backlogMs', 1, 2 ** 31 - 1),
+    backlogMsMax: integer(backlogMsMax, 'backlogMsMax', 1, 2 ** 31 - 1),
     requestBytesMax: integer(requestBytesMax, 'requestBytesMax', 1, 2 ** 40),
     valueBytesMax: integer(valueBytesMax, 'valueBytesMax', 1, valueBytesCeiling),
     watchersMax: integer(watchersMax, 'watchersMax', 0, 1_000_000),

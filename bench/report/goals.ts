@@ -1,6 +1,6 @@
 /** The table of goals: first in the terminal and in RESULTS.md. */
 import { renderCount } from '../../src/cli/report.ts'
-import type { Figures, Goal, Reached } from '../goals.ts'
+import type { Goal, Reached, Sides } from '../goals.ts'
 import type { Metric } from '../row.ts'
 import { type Column, figures, markdownTable, times } from './table.ts'
 
@@ -17,20 +17,20 @@ export const goalColumns: readonly Column<Reached>[] = [
   },
   { title: 'ours', text: ({ system }) => system ?? '' },
   { title: 'against', text: ({ goal }) => goal.against },
-  { title: 'goal', text: ({ goal }) => bound(goal) },
+  { title: 'goal', text: ({ goal }) => goalText(goal) },
   { title: 'measured', text: ({ ratio }) => (ratio === null ? 'not measured' : times(ratio)) },
   { title: '', text: ({ isMet }) => verdict(isMet) },
-  { title: 'the goal is', text: (reached) => inUnits(reached, ({ wanted }) => wanted) },
-  { title: 'ours', text: (reached) => inUnits(reached, ({ measured }) => measured) },
+  { title: 'wanted', text: (reached) => inUnits(reached, ({ wanted }) => wanted) },
+  { title: 'reached', text: (reached) => inUnits(reached, ({ measured }) => measured) },
   { title: 'could be', text: (reached) => inUnits(reached, ({ bound }) => bound?.value ?? null) },
-  { title: 'bound by', text: ({ figures: sides }) => sides?.bound?.name ?? '' },
+  { title: 'bound by', text: ({ sides }) => sides?.bound?.name ?? '' },
 ]
 
 export function renderGoals(reached: readonly Reached[]): string {
   return markdownTable(goalColumns, reached)
 }
 
-function inUnits({ goal, figures: sides }: Reached, of: (sides: Figures) => number | null): string {
+function inUnits({ goal, sides }: Reached, of: (sides: Sides) => number | null): string {
   const value = sides === null ? null : of(sides)
   if (value === null) return ''
   return `${figures(value)} ${goal.metric === 'opsPerSecond' ? '/s' : 'ms'}`
@@ -40,7 +40,7 @@ function callersOf({ callers }: Goal): string {
   return callers === 1 ? '1 caller' : `${renderCount(callers)} callers`
 }
 
-function bound({ least, most }: Goal): string {
+function goalText({ least, most }: Goal): string {
   return least === null ? `≤ ${figures(most ?? 0)} ×` : `≥ ${figures(least)} ×`
 }
 

@@ -15,43 +15,59 @@ const memoryMs = 1_000
 export class Backlog {
   readonly #waitMsMax: number
   readonly #now: () => number
-  /** Answers per millisecond, as last measured. */
-  #pace = Number.POSITIVE_INFINITY
-  /** Of the window in which it is being measured; `null`: not so many wait. */
-  #windowSince: number | null = null
+  /** Many wait: when an answer came last, or else when they became many. `null`: few wait. */
+  #heardMs: number | null = null
+  /** Began with an answer, which it does not count: they come in bursts, and the first says nothing of those behind it. */
+  #windowStartMs: number | null = null
   #answers = 0
-  #measuredAt = Number.NEGATIVE_INFINITY
+  /** Answers per millisecond of the last two windows, newest first. */
+  #paces: readonly number[] = []
+  #measuredAtMs = Number.NEGATIVE_INFINITY
 
   constructor(waitMsMax: number, clock: () => number) {
     this.#waitMsMax = waitMsMax
     this.#now = clock
   }
 
-  /** One more request, before which so many wait, would wait too long. */
+  /** One more request, before which so many wait, would wait too long. Where many wait, the pace is measured from then on. */
   isTooLong(requests: number): boolean {
     if (requests < backlogRequestsMin) return false
-    this.#windowSince ??= this.#measureFrom(this.#now())
-    return requests > this.#pace * this.#waitMsMax
+    const nowMs = this.#now()
+    this.#heardMs ??= this.#measureFrom(nowMs)
+    if (nowMs - this.#heardMs > pauseMs || this.#paces.length === 0) return false
+    // One that was cut short by a pause is followed by one with what had piled up.
+    return requests > Math.max(...this.#paces) * this.#waitMsMax
   }
 
   /** How many were answered, and how many are left. */
   answered(count: number, left: number): void {
-    if (this.#windowSince === null) return
+    if (this.#heardMs === null) return
     const nowMs = this.#now()
-    this.#answers += count
-    const tookMs = nowMs - this.#windowSince
-    if (tookMs < windowMs) return
-    if (tookMs < pauseMs) {
-      this.#pace = this.#answers / tookMs
-      this.#measuredAt = nowMs
-    }
-    this.#answers = 0
-    this.#windowSince = left < backlogRequestsMin ? null : nowMs
+    const isPause = nowMs - this.#heardMs > pauseMs
+    // Of few, what comes is what is asked, not what can be answered.
+    this.#heardMs = left < backlogRequestsMin ? null : nowMs
+    if (isPause) this.#paces = []
+    if (this.#windowStartMs === null || isPause) this.#openWindow(nowMs)
+    else this.#count(count, nowMs - this.#windowStartMs, nowMs)
   }
 
   #measureFrom(nowMs: number): number {
-    this.#answers = 0
-    if (nowMs > this.#measuredAt + memoryMs) this.#pace = Number.POSITIVE_INFINITY
+    if (nowMs > this.#measuredAtMs + memoryMs) this.#paces = []
+    this.#windowStartMs = null
     return nowMs
+  }
+
+  #count(answers: number, tookMs: number, nowMs: number): void {
+    this.#answers += answers
+    // One that ends with few is thrown away.
+    if (tookMs < windowMs || this.#heardMs === null) return
+    this.#paces = [this.#answers / tookMs, ...this.#paces.slice(0, 1)]
+    this.#measuredAtMs = nowMs
+    this.#openWindow(nowMs)
+  }
+
+  #openWindow(nowMs: number): void {
+    this.#windowStartMs = nowMs
+    this.#answers = 0
   }
 }

@@ -8,6 +8,7 @@ import { now } from './deadline.ts'
 export class Load {
   readonly #requestsMax: number
   readonly #bytesMax: number
+  readonly #backlogMsMax: number
   readonly #backlog: Backlog
   #requests = 0
   /** Of them, those of earlier turns: one turn may ask for as much as it likes. */
@@ -16,12 +17,13 @@ export class Load {
   #failure: ((outcome: Outcome) => SkiffError) | null = null
 
   constructor(
-    { requestsMax, requestBytesMax, backlogMs }: ResolvedOptions,
+    { requestsMax, requestBytesMax, backlogMsMax }: ResolvedOptions,
     clock: () => number = now,
   ) {
     this.#requestsMax = requestsMax
     this.#bytesMax = requestBytesMax
-    this.#backlog = new Backlog(backlogMs, clock)
+    this.#backlogMsMax = backlogMsMax
+    this.#backlog = new Backlog(backlogMsMax, clock)
   }
 
   get pending(): { requests: number; bytes: number } {
@@ -43,10 +45,8 @@ export class Load {
   checkWrite(): void {
     this.checkEnd()
     this.#checkRequests()
-    if (this.#bytes >= this.#bytesMax) {
-      const limit = `\`requestBytesMax\` is ${this.#bytesMax}`
-      throw overloaded(`${this.#bytes} bytes of writes wait for an answer; ${limit}`)
-    }
+    this.#checkBytes()
+    this.#checkBacklog()
   }
 
   /** The node has stopped. A step of a call that began before would wait for ever. */
@@ -77,14 +77,23 @@ export class Load {
   }
 
   #checkRequests(): void {
-    if (this.#requests >= this.#requestsMax) {
-      const limit = `\`requestsMax\` is ${this.#requestsMax}`
-      throw overloaded(`${this.#requests} requests wait for an answer; ${limit}`)
-    }
-    if (this.#backlog.isTooLong(this.#earlier)) {
-      const limit = '`backlogMs`, at the pace at which answers come'
-      throw overloaded(`${this.#earlier} requests wait for an answer, longer than ${limit}`)
-    }
+    if (this.#requests < this.#requestsMax) return
+    const limit = `\`requestsMax\` is ${this.#requestsMax}`
+    throw overloaded(`${this.#requests} requests wait for an answer; ${limit}`)
+  }
+
+  /** Not of reads: a round of heartbeats confirms all that wait. */
+  #checkBacklog(): void {
+    if (!this.#backlog.isTooLong(this.#earlier)) return
+    const limit = `\`backlogMsMax\` is ${this.#backlogMsMax}`
+    const reason = `${this.#earlier} requests wait for an answer, too many for the pace of the answers`
+    throw overloaded(`${reason}; ${limit}`)
+  }
+
+  #checkBytes(): void {
+    if (this.#bytes < this.#bytesMax) return
+    const limit = `\`requestBytesMax\` is ${this.#bytesMax}`
+    throw overloaded(`${this.#bytes} bytes of writes wait for an answer; ${limit}`)
   }
 }
 

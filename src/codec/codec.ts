@@ -4,16 +4,9 @@
  * link; any other error is ours, and ends the actor.
  */
 import type { Port } from '../actor/port.ts'
-import type {
-  CodecToNetwork,
-  CodecToStorage,
-  NetworkToCodec,
-  StorageToCodec,
-  WireRpc,
-} from '../messages.ts'
+import type { CodecToNetwork, CodecToStorage, NetworkToCodec, StorageToCodec } from '../messages.ts'
 import { exact } from './bytes.ts'
-import { decodeFrame, encodeFrame } from './frame.ts'
-import { MalformedFrame } from './malformed.ts'
+import { bulkOf, encodeFrame, tryDecodeFrame } from './frame.ts'
 
 export interface CodecPorts {
   readonly network: Port<CodecToNetwork, NetworkToCodec>
@@ -49,18 +42,10 @@ export function runCodec({ network, storage }: CodecPorts, failed: (error: unkno
   function decode({ from, bytes }: NetworkToCodec): void {
     // Cloning a view would clone all of the memory it looks at; what shares its memory is copied once.
     const frame = exact(bytes)
-    try {
-      const rpc = decodeFrame(frame)
-      storage.post({ type: 'rpc', from, rpc }, carriesBytes(rpc) ? [frame.buffer] : [])
-    } catch (error) {
-      if (!(error instanceof MalformedFrame)) throw error
-      storage.post({ type: 'rpc', from, rpc: null })
-      network.post({ type: 'malformed', from: from.peer, reason: error.message })
-    }
+    const rpc = tryDecodeFrame(frame, (reason) => {
+      network.post({ type: 'malformed', from: from.peer, reason })
+    })
+    const isCarrier = rpc !== null && bulkOf(rpc) !== null
+    storage.post({ type: 'rpc', from, rpc }, isCarrier ? [frame.buffer] : [])
   }
-}
-
-/** Is part of it a view into its frame, so that the frame has to come along? */
-function carriesBytes(rpc: WireRpc): boolean {
-  return rpc.type === 'append' || rpc.type === 'forward'
 }

@@ -162,6 +162,34 @@ export function decodeFrame(frame: Uint8Array): WireRpc {
   return rpc
 }
 
+/** `null`: it is malformed, and `report` hears why. Any other error is ours. */
+export function tryDecodeFrame(
+  frame: Uint8Array,
+  report: (reason: string) => void,
+): WireRpc | null {
+  try {
+    return decodeFrame(frame)
+  } catch (error) {
+    if (!(error instanceof MalformedFrame)) throw error
+    report(error.message)
+    return null
+  }
+}
+
+/** What it carries as bytes; of a decoded one a view into its frame, which has to come along. `null`: nothing. */
+export function bulkOf(rpc: WireRpc): Uint8Array | null {
+  switch (rpc.type) {
+    case 'append':
+      return rpc.entries
+    case 'forward':
+      return rpc.batch
+    case 'snapshot':
+      return rpc.chunk
+    default:
+      return null
+  }
+}
+
 /** Each takes the fields in the order in which they are encoded. */
 const readers: { readonly [T in Type]: Read<T> } = {
   preVote: (from) => ({ type: 'preVote', ...candidacy(from) }),

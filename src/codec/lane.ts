@@ -15,8 +15,7 @@ import type {
 } from '../messages.ts'
 import { shortFrameBytesMax } from '../options.ts'
 import type { NodeId } from '../raft/types.ts'
-import { decodeFrame, encodeFrame } from './frame.ts'
-import { MalformedFrame } from './malformed.ts'
+import { bulkOf, encodeFrame, tryDecodeFrame } from './frame.ts'
 import { InOrder, Places } from './places.ts'
 
 /** Storage's end: RPCs, whoever codes them. */
@@ -36,7 +35,7 @@ export class StorageLane implements Port<StorageToPeers, PeersToStorage> {
 
   post({ to: peers, rpc }: StorageToPeers, move?: readonly ArrayBuffer[]): void {
     const to = peers.map((peer) => this.#places.next(peer))
-    if (bulkOf(rpc) > shortFrameBytesMax) {
+    if ((bulkOf(rpc)?.length ?? 0) > shortFrameBytesMax) {
       this.#codec.post({ type: 'rpc', to, rpc }, move)
       return
     }
@@ -75,28 +74,12 @@ export class StorageLane implements Port<StorageToPeers, PeersToStorage> {
   }
 
   #decode({ from, bytes }: NetworkToCodec): CodecToStorage {
-    try {
-      return { type: 'rpc', from, rpc: decodeFrame(bytes) }
-    } catch (error) {
-      if (!(error instanceof MalformedFrame)) throw error
-      this.#direct.post({ type: 'malformed', from: from.peer, reason: error.message })
+    const rpc = tryDecodeFrame(bytes, (reason) => {
+      this.#direct.post({ type: 'malformed', from: from.peer, reason })
+      // A turn in which nothing else is sent would not.
       this.#direct.flush()
-      return { type: 'rpc', from, rpc: null }
-    }
-  }
-}
-
-/** What there is to do for each byte of it. */
-function bulkOf(rpc: WireRpc): number {
-  switch (rpc.type) {
-    case 'append':
-      return rpc.entries.length
-    case 'forward':
-      return rpc.batch.length
-    case 'snapshot':
-      return rpc.chunk.length
-    default:
-      return 0
+    })
+    return { type: 'rpc', from, rpc }
   }
 }
 
@@ -130,7 +113,9 @@ export class NetworkLane {
   hear(listener: FrameListener): void {
     for (const port of [this.#direct, this.#codec])
       port.onWaiting(() => {
-        for (const message of port.receive()) this.#tell(message, listener)
+        // All have their places before any is sent: whatever became of that, none would be missed for ever.
+        const due = port.receive().flatMap((message) => this.#take(message, listener))
+        for (const { peer, bytes } of due) listener.send(peer, bytes)
       })
   }
 
@@ -139,14 +124,22 @@ export class NetworkLane {
     this.#codec.close()
   }
 
-  #tell(message: CodecToNetwork, { send, malformed }: FrameListener): void {
+  #take(message: CodecToNetwork, { malformed }: FrameListener): readonly Due[] {
     if (message.type === 'malformed') {
       malformed(message.from, message.reason)
-      return
+      return []
     }
-    for (const place of message.to)
-      for (const bytes of this.#inOrder.arrived(place, message.bytes)) send(place.peer, bytes)
+    return message.to.flatMap((place) =>
+      this.#inOrder
+        .arrived(place, message.bytes)
+        .map((bytes): Due => ({ peer: place.peer, bytes })),
+    )
   }
+}
+
+interface Due {
+  readonly peer: NodeId
+  readonly bytes: Uint8Array
 }
 
 export interface FrameListener {

@@ -67,7 +67,7 @@ export class Leader implements Role {
     return this.#changes.leaving
   }
 
-  /** Adds an entry of this server's. False: too much is uncommitted already, or another is to lead; try again later. */
+  /** Adds an entry that callers of `from` wait for. False: too much is uncommitted, or another is to lead; try later. */
   propose(bytes: Uint8Array, from: NodeId): boolean {
     if (this.isTransferring) return false
     // We are to hand over as soon as we can: the less there is to catch up with, the sooner.
@@ -209,7 +209,7 @@ export class Leader implements Role {
   #leaveIfRemoved(): Role {
     const { membership, commitIndex } = this.#server
     if (this.#server.isVoter || membership.latest.index > commitIndex) return this
-    this.#replication.spreadCommit(true)
+    this.#replication.spreadCommit()
     return new Follower(this.#server, null)
   }
 

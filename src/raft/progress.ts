@@ -21,6 +21,7 @@ export class Progress {
   matchIndex: Index = 0
   /** The highest commit index it was told. */
   commitSent: Index = 0
+  /** The newest entry that somebody there waits for; 0: none. Every commit up to it is told at once. */
   #awaitedIndex: Index = 0
   /** Answered since the last check of the quorum. */
   active = true

@@ -115,7 +115,7 @@ export class Raft {
     this.#role = this.#role.tick()
   }
 
-  /** Appends a batch of this server's. False when we do not lead, or too much is uncommitted. */
+  /** Appends a batch that callers of `from` wait for. False when we do not lead, or too much is uncommitted. */
   propose(batch: Uint8Array, from: NodeId = this.id): boolean {
     return this.#role instanceof Leader && this.#role.propose(batch, from)
   }

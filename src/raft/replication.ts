@@ -15,7 +15,7 @@ export class Replication {
   /** Of everyone it sends to; kept in step with the configuration by reconfiguration.ts. */
   readonly #progress: ReadonlyMap<NodeId, Progress>
   #ticksToHeartbeat = 0
-  /** Since the last tick. */
+  /** A commit was told by a message of its own since the last tick. */
   #hasSpreadCommit = false
 
   constructor(server: Server, progress: ReadonlyMap<NodeId, Progress>) {
@@ -99,13 +99,13 @@ export class Replication {
   }
 
   /**
-   * Followers that get no append learn of a commit by a message of its own, which costs them as much as one: at once
-   * where somebody waits for it; else once a tick, for while more is being written the next append brings it.
+   * Followers that get no append learn of a commit by a message of its own, which costs them as much as an append: at
+   * once where somebody waits for it, else once a tick, for while more is being written the next append brings it.
    */
-  spreadCommit(isUrgent: boolean = !this.#hasSpreadCommit): void {
+  spreadCommit(): void {
     const { commitIndex } = this.#server
     const isWanted = ({ matchIndex, commitSent, isAwaiting }: Progress) =>
-      Math.min(commitIndex, matchIndex) > commitSent && (isUrgent || isAwaiting)
+      Math.min(commitIndex, matchIndex) > commitSent && (isAwaiting || !this.#hasSpreadCommit)
     if (this.#tellCommit(isWanted, 0)) this.#hasSpreadCommit = true
   }
 

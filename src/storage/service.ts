@@ -42,7 +42,7 @@ export interface StorageInit {
   readonly diskFreeBytesMin: number
   readonly snapshotLogBytes: number
   readonly network: MessagePort
-  readonly codecs: readonly CodecPorts[]
+  readonly lanes: readonly LanePorts[]
   readonly control: MessagePort
 }
 
@@ -67,7 +67,7 @@ export interface OpenedNode {
 }
 
 /** One codec, and the way past it. */
-export interface CodecPorts {
+export interface LanePorts {
   readonly codec: MessagePort
   readonly direct: MessagePort
 }
@@ -139,7 +139,7 @@ class StorageService {
     this.#crashed = crashed
     this.#ports = {
       network: openPort<StorageToNetwork, NetworkToStorage>(init.network),
-      codecs: init.codecs.map(
+      lanes: init.lanes.map(
         ({ codec, direct }) => new StorageLane(openPort(codec), openPort(direct)),
       ),
     }
@@ -274,7 +274,7 @@ class StorageService {
 
   #end(): void {
     this.#ports.network.close()
-    for (const codec of this.#ports.codecs) codec.close()
+    for (const lane of this.#ports.lanes) lane.close()
     this.#init.control.close()
     this.#ended()
   }

@@ -39,8 +39,8 @@ import { buffersOf } from './watchers.ts'
 
 export interface StoragePorts {
   readonly network: Port<StorageToNetwork, NetworkToStorage>
-  /** Peers are spread over the codecs by their ids. */
-  readonly codecs: readonly Port<StorageToPeers, PeersToStorage>[]
+  /** Peers are spread over them by their ids. */
+  readonly lanes: readonly Port<StorageToPeers, PeersToStorage>[]
 }
 
 export class Storage {
@@ -58,7 +58,7 @@ export class Storage {
   constructor(ports: StoragePorts, parts: StorageParts) {
     this.#ports = ports
     this.#parts = parts
-    this.#outbox = new Outbox(ports.codecs)
+    this.#outbox = new Outbox(ports.lanes)
     this.#view = new View(parts)
     this.#restoring = new Restoring(parts, {
       network: ports.network,
@@ -74,7 +74,7 @@ export class Storage {
     this.#running = true
     this.#failed = failed
     this.#ports.network.onWaiting(this.#wake)
-    for (const codec of this.#ports.codecs) codec.onWaiting(this.#wake)
+    for (const lane of this.#ports.lanes) lane.onWaiting(this.#wake)
     this.#wake()
   }
 
@@ -116,8 +116,8 @@ export class Storage {
     const { raft } = this.#parts
     this.#again = false
     this.#restoring.pumpSnapshots()
-    for (const codec of this.#ports.codecs)
-      for (const { from, rpc } of codec.receive()) this.#step(from, rpc)
+    for (const lane of this.#ports.lanes)
+      for (const { from, rpc } of lane.receive()) this.#step(from, rpc)
     let ticked = false
     for (const message of this.#ports.network.receive()) {
       if (message.type === 'tick') ticked = true

@@ -58,7 +58,7 @@ test('every goal of a suite that ran is told: met, not met, or not measured', ()
     ],
   )
   assert.deepEqual(
-    reached.map(({ figures }) => figures),
+    reached.map(({ sides }) => sides),
     [
       { wanted: 400, measured: 500, bound: { name: 'CPU of 2 cores', value: 2e6 / 12.345 } },
       { wanted: 300, measured: 200, bound: { name: 'CPU of 2 cores', value: 2e6 / 12.345 } },

@@ -60,6 +60,13 @@ test('while no answer comes nobody is refused, nor for what had piled up meanwhi
   assert.equal(waiting.run(1_000, 20, 140), 0, 'there is one')
 })
 
+test('nor where the pace was known before', () => {
+  const waiting = new Waiting()
+  waiting.run(1_000, 1_000, 100)
+  waiting.run(300, 0, 0)
+  assert.equal(waiting.run(100, 10, 0), 0)
+})
+
 test('what was measured is forgotten once few have waited for a while', () => {
   const waiting = new Waiting()
   waiting.run(1_000, 1_000, 50)

@@ -35,6 +35,7 @@ const wrongKinds: Record<string, readonly unknown[]> = {
   ],
   timeoutMs: [null, 0, -1, '1', Number.POSITIVE_INFINITY],
   requestsMax: [null, 0, -5, '1'],
+  backlogMsMax: [null, 0, 1.5, '1'],
   requestBytesMax: [null, 0, 1.5],
   valueBytesMax: [null, 0, 4 * 2 ** 20 + 1],
   watchersMax: [null, -1, '0'],

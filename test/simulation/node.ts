@@ -117,14 +117,14 @@ export class SimulatedNode {
     const settings = { ...swarm, board, space, schedule, wake: () => this.life?.storage.poke() }
     const parts = assembleNode(this.#home(), opened, settings, this.#dice)
     const network: Life['network'] = new MemoryPort((posted) => this.#flushReports(posted))
-    const codecs: Life['codecs'] = Array.from(
-      { length: swarm.codecs },
+    const lanes: Life['lanes'] = Array.from(
+      { length: swarm.lanes },
       () => new MemoryPort((posted) => this.#flushRpcs(posted)),
     )
-    const storage = new Storage({ network, codecs }, parts)
+    const storage = new Storage({ network, lanes }, parts)
     const main = new SimulatedMain(this, this.#world)
     const reader = new BoardReader(board, opened.stateMark.generation)
-    return { ...parts, opened, storage, network, codecs, main, board: reader }
+    return { ...parts, opened, storage, network, lanes, main, board: reader }
   }
 
   #flushReports(posted: readonly Posted<StorageToNetwork>[]): void {
@@ -190,8 +190,8 @@ export class SimulatedNode {
   }
 
   receive(from: NodeId, rpc: WireRpc): void {
-    const codec = this.life?.codecs[Number.parseInt(from, 16) % this.#world.swarm.codecs]
-    codec?.deliver({ type: 'rpc', from, rpc })
+    const lane = this.life?.lanes[Number.parseInt(from, 16) % this.#world.swarm.lanes]
+    lane?.deliver({ type: 'rpc', from, rpc })
     this.#wake(0)
   }
 
@@ -250,7 +250,7 @@ export class SimulatedNode {
     this.#turns = []
     const { network } = this.life ?? {}
     this.#runTurn(turn ?? network?.wake ?? (() => undefined))
-    if (this.life?.network.isWaiting || this.life?.codecs.some(({ isWaiting }) => isWaiting))
+    if (this.life?.network.isWaiting || this.life?.lanes.some(({ isWaiting }) => isWaiting))
       this.#wake(1)
   }
 

@@ -12,7 +12,7 @@ export const tickUnits: number = 10
 export interface Swarm extends NetworkSwarm {
   /** Founding members. */
   readonly nodes: number
-  readonly codecs: number
+  readonly lanes: number
   readonly limits: RaftLimits
   /** Units of time between two calls, on average, and what share of them is what. */
   readonly thinkUnits: number
@@ -69,7 +69,7 @@ export function drawSwarm(random: Random): Swarm {
   const limits = drawLimits(random)
   return {
     nodes: churn ? 4 : random.pick([1, 2, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
-    codecs: random.pick([1, 1, 2]),
+    lanes: random.pick([1, 1, 2]),
     limits,
     thinkUnits: random.pick([4, 12, 40]),
     reads: random.pick([0.1, 0.3, 0.6]),

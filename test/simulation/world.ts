@@ -48,7 +48,7 @@ export interface Life {
   readonly state: StateMachine
   readonly storage: Storage
   readonly network: MemoryPort<StorageToNetwork, NetworkToStorage>
-  readonly codecs: readonly MemoryPort<StorageToPeers, PeersToStorage>[]
+  readonly lanes: readonly MemoryPort<StorageToPeers, PeersToStorage>[]
   readonly board: BoardReader
   readonly main: SimulatedMain
 }

@@ -151,7 +151,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
       main.hears(message)
     }
   })
-  const codec = new MemoryPort<StorageToPeers, PeersToStorage>((posted) =>
+  const lane = new MemoryPort<StorageToPeers, PeersToStorage>((posted) =>
     rpcs.push(...posted.map(({ message }) => message.rpc)),
   )
   const space = new DiskSpace(
@@ -165,7 +165,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   let wake = nothing
   const snapshotting = { ...snapshots, schedule, wake: () => wake() }
   const parts = assembleNode(home, opened, { ...settings, ...snapshotting }, dice)
-  const storage = new Storage({ network, codecs: [codec] }, parts)
+  const storage = new Storage({ network, lanes: [lane] }, parts)
   wake = () => storage.poke()
   const failures: SkiffErrorData[] = []
   storage.start((error) => failures.push(error))
@@ -175,9 +175,9 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
     ...{ board, main },
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {
-      for (const [from, rpc] of came) codec.deliver({ type: 'rpc', from, rpc })
+      for (const [from, rpc] of came) lane.deliver({ type: 'rpc', from, rpc })
       for (const call of calls) network.deliver(call)
-      codec.wake()
+      lane.wake()
     },
   }
 }

@@ -21,7 +21,9 @@ export class ScriptedPort<Out, In> implements Port<Out, In> {
   }
 
   receive(): readonly In[] {
-    return this.#waiting
+    const taken = this.#waiting
+    this.#waiting = []
+    return taken
   }
 
   flush(): void {}

@@ -86,20 +86,44 @@ export const clientBugs: readonly Mutant[] = [
   plant(
     'backlog.ts',
     'nobody is refused for a backlog',
-    'return requests > this.#pace * this.#waitMsMax',
+    'return requests > Math.max(...this.#paces) * this.#waitMsMax',
     'return requests > Number.POSITIVE_INFINITY',
   ),
   plant(
     'backlog.ts',
     'a pause is taken for a pace',
-    '    if (tookMs < pauseMs) {',
-    '    if (tookMs >= 0) {',
+    '    if (isPause) this.#paces = []\n    if (this.#windowStartMs === null || isPause)',
+    '    if (this.#windowStartMs === null)',
+  ),
+  plant(
+    'backlog.ts',
+    'a window that a pause cut short counts alone',
+    '...this.#paces.slice(0, 1)]',
+    ']',
+  ),
+  plant(
+    'backlog.ts',
+    'the first answer of a burst ends the window',
+    '    this.#windowStartMs = null\n',
+    '    this.#windowStartMs = nowMs\n    this.#answers = 0\n',
+  ),
+  plant(
+    'backlog.ts',
+    'what few ask for is taken for the pace',
+    'if (tookMs < windowMs || this.#heardMs === null) return',
+    'if (tookMs < windowMs) return',
   ),
   plant(
     'backlog.ts',
     'an old pace holds for ever',
-    '    if (nowMs > this.#measuredAt + memoryMs) this.#pace = Number.POSITIVE_INFINITY\n',
+    '    if (nowMs > this.#measuredAtMs + memoryMs) this.#paces = []\n',
     '',
+  ),
+  plant(
+    'backlog.ts',
+    'what was measured holds while no answers come',
+    'nowMs - this.#heardMs > pauseMs || this.#paces.length === 0',
+    'this.#paces.length === 0',
   ),
   plant(
     'load.ts',

@@ -186,8 +186,8 @@ export const replicationBugs: readonly Mutant[] = [
   plant(
     'replication.ts',
     'a commit is told only with an append',
-    'spreadCommit(isUrgent: boolean = !this.#hasSpreadCommit): void {',
-    'spreadCommit(isUrgent: boolean = false): void {',
+    '&& (isAwaiting || !this.#hasSpreadCommit)',
+    '&& isAwaiting',
   ),
   plant(
     'replication.ts',
