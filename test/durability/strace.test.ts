@@ -10,7 +10,14 @@ import { test } from 'node:test'
 import { decodeFrame } from '../../src/codec/frame.ts'
 import type { WireRpc } from '../../src/messages.ts'
 import { type RemoteMember, startMember } from '../support/member.ts'
-import { type Call, canTrace, readCalls, resultOf, stringsOf } from '../support/strace.ts'
+import {
+  type Call,
+  canTrace,
+  descriptorOf,
+  readCalls,
+  resultOf,
+  stringsOf,
+} from '../support/strace.ts'
 import { until } from '../support/until.ts'
 
 const marker = 'the-value-that-is-looked-for-in-the-trace'
@@ -34,6 +41,31 @@ test('a follower syncs its log before its acknowledgement leaves', {
     rmSync(folder, { recursive: true, force: true })
   }
 })
+
+test('under load, too: between an append and its acknowledgement there is always a sync', {
+  timeout: 120_000,
+}, async (t) => {
+  if (!canTrace()) return t.skip('strace cannot run here')
+  const { members, folder } = await startThree()
+  try {
+    const [leader] = members
+    const caller = async (n: number): Promise<void> => {
+      for (let round = 0; round < roundsUnderLoad; round++) await leader?.put(`key/${n}`, round)
+    }
+    await Promise.all(Array.from({ length: callersUnderLoad }, (_, n) => caller(n)))
+    await closeAll(members)
+    for (const n of [1, 2]) {
+      const checked = countAcknowledgements(readTrace(join(folder, `trace-${n}`)))
+      assert.ok(checked >= roundsUnderLoad / 2, `${checked} acknowledgements of follower ${n}`)
+    }
+  } finally {
+    await killAll(members)
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+const callersUnderLoad = 16
+const roundsUnderLoad = 30
 
 test('a candidate syncs its term and vote before its vote request leaves', {
   timeout: 60_000,
@@ -67,7 +99,8 @@ async function startThree(): Promise<{ members: RemoteMember[]; folder: string }
       '-yy',
       '-xx',
       '-s',
-      '4096',
+      // More than one read takes of so small a load.
+      '65536',
       '-o',
       join(folder, `trace-${n}`),
       '-e',
@@ -90,7 +123,7 @@ async function killAll(members: readonly RemoteMember[]): Promise<void> {
 
 /** One thing that happened, in the order of the trace. */
 type Happening =
-  | { readonly type: 'received'; readonly bytes: Buffer }
+  | { readonly type: 'received'; readonly bytes: Buffer; readonly rpcs: readonly WireRpc[] }
   | { readonly type: 'synced' }
   | { readonly type: 'sent'; readonly rpc: WireRpc }
 
@@ -107,9 +140,39 @@ function checkFollower(happenings: readonly Happening[], index: number): void {
   )
 }
 
-function acknowledges(happening: Happening, index: number): boolean {
+/** Checks each that acknowledges more than those before it. */
+function countAcknowledgements(happenings: readonly Happening[]): number {
+  let count = 0
+  let acknowledged = 0
+  for (const [n, happening] of happenings.entries()) {
+    if (!acknowledges(happening, acknowledged + 1)) continue
+    const { matchIndex } = happening.rpc
+    const received = happenings.findIndex(
+      (h) => h.type === 'received' && h.rpcs.some((rpc) => brings(rpc, matchIndex)),
+    )
+    assert.ok(received >= 0 && received < n, `entry ${matchIndex} acknowledged before it came`)
+    assert.ok(
+      happenings.slice(received, n).some(({ type }) => type === 'synced'),
+      `entry ${matchIndex} acknowledged before the log was synced`,
+    )
+    acknowledged = matchIndex
+    count++
+  }
+  return count
+}
+
+function brings(rpc: WireRpc, index: number): boolean {
+  return rpc.type === 'append' && rpc.entryCount > 0 && rpc.prevIndex + rpc.entryCount >= index
+}
+
+function acknowledges(happening: Happening, index: number): happening is Acknowledgement {
   if (happening.type !== 'sent' || happening.rpc.type !== 'appendReply') return false
   return happening.rpc.accepted && happening.rpc.matchIndex >= index
+}
+
+interface Acknowledgement {
+  readonly type: 'sent'
+  readonly rpc: Extract<WireRpc, { type: 'appendReply'; accepted: true }>
 }
 
 function countCandidacies(happenings: readonly Happening[]): number {
@@ -132,16 +195,24 @@ function countCandidacies(happenings: readonly Happening[]): number {
 /** What left counts from where it began; a sync or what was received from where it ended. */
 function readTrace(file: string): Happening[] {
   const happenings: { at: number; happening: Happening }[] = []
+  /** By connection: what came and is no whole frame yet. */
+  const streams = new Map<string, Buffer>()
   for (const call of readCalls(readFileSync(file, 'utf8'))) {
     const { name, text, begunAt, endedAt } = call
     const isTcp = /^\w+\(\d+<TCP/.test(text)
     if (isTcp && sends.has(name))
-      for (const happening of sentRpcs(call)) happenings.push({ at: begunAt, happening })
+      for (const rpc of rpcsOf(framesOf(payloadOf(call)).frames))
+        happenings.push({ at: begunAt, happening: { type: 'sent', rpc } })
     if (endedAt === null) continue
     if (/^f(data)?sync\(\d+<[^>]*\/log\/data\.mdb>/.test(text) && resultOf(call) === 0)
       happenings.push({ at: endedAt, happening: { type: 'synced' } })
-    if (isTcp && receives.has(name))
-      happenings.push({ at: endedAt, happening: { type: 'received', bytes: payloadOf(call) } })
+    if (isTcp && receives.has(name)) {
+      const bytes = payloadOf(call)
+      const connection = descriptorOf(call)?.path ?? ''
+      const { frames, rest } = framesOf(Buffer.concat([streams.get(connection) ?? noBytes, bytes]))
+      streams.set(connection, rest)
+      happenings.push({ at: endedAt, happening: { type: 'received', bytes, rpcs: rpcsOf(frames) } })
+    }
   }
   return happenings.sort((a, b) => a.at - b.at).map(({ happening }) => happening)
 }
@@ -153,11 +224,13 @@ function payloadOf(call: Call): Buffer {
   return Buffer.concat(stringsOf(call))
 }
 
-/** WebSocket frames of a client whose mask is all zeros, one after another. */
-function sentRpcs(call: Call): Happening[] {
-  const bytes = payloadOf(call)
-  const happenings: Happening[] = []
-  for (let at = 0; bytes[at] === 0x82; ) {
+const noBytes = Buffer.alloc(0)
+
+/** WebSocket frames of a client whose mask is all zeros, one after another, and what is no whole one yet. */
+function framesOf(bytes: Buffer): { frames: readonly Buffer[]; rest: Buffer } {
+  const frames: Buffer[] = []
+  let at = 0
+  while (bytes[at] === 0x82 && bytes.length >= at + 14) {
     const short = (bytes[at + 1] ?? 0) & 0x7f
     const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0
     const length =
@@ -165,11 +238,16 @@ function sentRpcs(call: Call): Happening[] {
         ? short
         : bytes.readUIntBE(at + 2 + (lengthBytes === 8 ? 2 : 0), lengthBytes === 8 ? 6 : 2)
     const start = at + 2 + lengthBytes + 4
-    const rpc = tryDecode(bytes.subarray(start + 4, start + length))
-    if (rpc !== null) happenings.push({ type: 'sent', rpc })
+    if (bytes.length < start + length) break
+    frames.push(bytes.subarray(start + 4, start + length))
     at = start + length
   }
-  return happenings
+  const isFrame = bytes[at] === 0x82
+  return { frames, rest: isFrame ? bytes.subarray(at) : noBytes }
+}
+
+function rpcsOf(frames: readonly Buffer[]): readonly WireRpc[] {
+  return frames.flatMap((frame) => tryDecode(frame) ?? [])
 }
 
 /** Handshake messages, and frames that strace cut, are no RPCs. */
