@@ -82,3 +82,25 @@ test('what was measured holds where the many come back at once', () => {
   assert.ok(waiting.requests < 4_096)
   assert.ok(waiting.offer(50_000) < 10_000)
 })
+
+test('two pauses with an answer between them are no pace either', () => {
+  const waiting = new Waiting()
+  waiting.offer(20_000)
+  waiting.offer(1)
+  for (let n = 0; n < 3; n++) {
+    waiting.nowMs += 300
+    waiting.answer(256)
+  }
+  assert.equal(waiting.offer(1_000), 1_000)
+})
+
+test('answers that leave few are no pace: there was no more to answer', () => {
+  const waiting = new Waiting()
+  waiting.offer(4_100)
+  waiting.offer(1)
+  waiting.answer(1)
+  waiting.nowMs += 60
+  waiting.answer(100)
+  assert.ok(waiting.requests < 4_096)
+  assert.equal(waiting.offer(10_000), 10_000)
+})
