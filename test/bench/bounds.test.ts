@@ -29,11 +29,13 @@ test('as many calls as there are callers are under way, so that is what a call t
   assert.deepEqual(boundOf(ours, 'p99Ms', cores), { name: 'CPU of 2 cores', value: 10 })
 })
 
-test('one caller is bound by what its call consists of', () => {
+test('one caller is bound by what its call consists of, if not by what it costs', () => {
   const limit = { name: 'commit + hop', percent: 50 }
   const ours = row('skiff, 1 node', { ...spent, callers: 1, p50Ms: [0.5], limit })
   assert.deepEqual(boundOf(ours, 'p50Ms', cores), { name: 'commit + hop', value: 0.25 })
   assert.deepEqual(boundOf(ours, 'opsPerSecond', cores), { name: 'commit + hop', value: 4_000 })
+  const costly = { ...ours, cpuSecondsPerMillion: 800 }
+  assert.deepEqual(boundOf(costly, 'p50Ms', cores), { name: 'CPU of 2 cores', value: 0.4 })
 })
 
 test('of what costs nothing nothing is known', () => {
