@@ -7,8 +7,8 @@ import { backlogRequestsMin } from '../options.ts'
 
 /** Long enough that a slice of answers more or less does not matter. */
 const windowMs = 50
-/** No answer for so long is a pause, of a disk or of an election, and no pace. */
-const pauseMs = 250
+/** No answer for so long is a pause, of a disk or of an election, and no pace. Longer than what waits may need: that comes at once. */
+const pauseMs = 500
 /** What was measured is as good as nothing when so much time has passed in which few were waiting. */
 const memoryMs = 1_000
 
@@ -46,7 +46,6 @@ export class Backlog {
     const isPause = nowMs - this.#heardMs > pauseMs
     // Of few, what comes is what is asked, not what can be answered.
     this.#heardMs = left < backlogRequestsMin ? null : nowMs
-    if (isPause) this.#paces = []
     if (this.#windowStartMs === null || isPause) this.#openWindow(nowMs)
     else this.#count(count, nowMs - this.#windowStartMs, nowMs)
   }

@@ -97,6 +97,13 @@ export class Load {
   }
 }
 
+/** Without a stack trace, which takes longer than a put: so many of them would take the time of what was let in. */
 function overloaded(reason: string): SkiffError {
-  return new SkiffError('SKIFF_OVERLOADED', 'not-applied', reason)
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return new SkiffError('SKIFF_OVERLOADED', 'not-applied', reason)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
 }

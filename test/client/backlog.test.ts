@@ -63,7 +63,7 @@ test('while no answer comes nobody is refused, nor for what had piled up meanwhi
 test('nor where the pace was known before', () => {
   const waiting = new Waiting()
   waiting.run(1_000, 1_000, 100)
-  waiting.run(300, 0, 0)
+  waiting.run(600, 0, 0)
   assert.equal(waiting.run(100, 10, 0), 0)
 })
 
@@ -88,7 +88,7 @@ test('two pauses with an answer between them are no pace either', () => {
   waiting.offer(20_000)
   waiting.offer(1)
   for (let n = 0; n < 3; n++) {
-    waiting.nowMs += 300
+    waiting.nowMs += 600
     waiting.answer(256)
   }
   assert.equal(waiting.offer(1_000), 1_000)

@@ -107,8 +107,8 @@ test('an election ends what was known of the pace', () => {
     callers.answer(40)
   }
   assert.equal(callers.refused, 0)
-  // An election: nothing is answered. What comes in the first 250 ms may be taken for slowness.
-  callers.nowMs += 251
+  // An election: nothing is answered. What comes in the first 500 ms may be taken for slowness.
+  callers.nowMs += 501
   for (let n = 0; n < 500; n++) {
     callers.nowMs++
     callers.ask(40)

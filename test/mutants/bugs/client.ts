@@ -92,7 +92,7 @@ export const clientBugs: readonly Mutant[] = [
   plant(
     'backlog.ts',
     'a pause is taken for a pace',
-    '    if (isPause) this.#paces = []\n    if (this.#windowStartMs === null || isPause)',
+    '    if (this.#windowStartMs === null || isPause)',
     '    if (this.#windowStartMs === null)',
   ),
   plant(
