@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import {
   type Directory,
@@ -101,10 +102,16 @@ test('the lock of a live process is respected', async (t) => {
 })
 
 test('the lock of a process that has ended is taken over, though nobody reaps it', async (t) => {
-  // The shell becomes a program that asks after no child.
-  const careless = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'])
+  // The shell becomes a program that asks after no child; only then may the child end, for the shell might reap it.
+  const careless = spawn('sh', ['-c', 'cat <&3 & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+  })
   t.after(() => careless.kill('SIGKILL'))
-  const pid = Number(String(await once(careless.stdout, 'data')))
+  const [, output, , life] = careless.stdio
+  const pid = Number(String(await once(output as Readable, 'data')))
+  const nameOf = () => readFileSync(`/proc/${careless.pid}/comm`, 'utf8')
+  await until(() => nameOf() === 'sleep\n', 'the shell is another program')
+  ;(life as Writable).end()
   await until(() => statOf(pid)[0] === 'Z', 'it is a zombie')
   assertTaken(await lockedBy(t, { pid, startedAt: statOf(pid)[19] ?? '' }))
 })
