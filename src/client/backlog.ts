@@ -7,7 +7,7 @@ import { backlogRequestsMin } from '../options.ts'
 
 /** Long enough that a slice of answers more or less does not matter. */
 const windowMs = 50
-/** No answer for so long is a pause, of a disk or of an election, and no pace. Longer than what waits may need: that comes at once. */
+/** No answer for so long is a pause, of a disk or of an election, and no pace. Longer than what waits may take by default. */
 const pauseMs = 500
 /** What was measured is as good as nothing when so much time has passed in which few were waiting. */
 const memoryMs = 1_000

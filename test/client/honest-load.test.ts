@@ -98,7 +98,7 @@ test('the pace of those who ask little is no limit', () => {
   assert.equal(callers.refused, 0)
 })
 
-test('an election ends what was known of the pace', () => {
+test('nobody is refused while there is no leader, whatever the pace was before', () => {
   const callers = new Callers()
   callers.ask(6_000)
   callers.load.endTurn()
