@@ -16,7 +16,10 @@ export interface ActorTask {
 export class ActorHost {
   readonly #pool: Piscina
 
-  /** `atomics: 'disabled'`: otherwise an idle worker sleeps in `Atomics.wait` and hears no port. */
+  /**
+   * `atomics: 'disabled'`: otherwise an idle worker sleeps in `Atomics.wait` and hears no port. No `filename`:
+   * every thread would load that one at its start, also those that are given the other actor.
+   */
   constructor(threads: number) {
     this.#pool = new Piscina({
       minThreads: threads,
@@ -24,7 +27,6 @@ export class ActorHost {
       idleTimeout: Number.POSITIVE_INFINITY,
       concurrentTasksPerWorker: 1,
       atomics: 'disabled',
-      filename: entrance('storage'),
     })
   }
 
