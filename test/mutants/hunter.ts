@@ -2,7 +2,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { onExit } from '../../src/actor/exit.ts'
 import type { Found, Progress } from './hunt.ts'
 
@@ -27,6 +27,13 @@ export async function huntSeeds(tree: string, from: number, seeds: number): Prom
   return found === undefined ? { seed, rule: 'it hangs, or dies' } : found
 }
 
+/** A unit test that did not pass. */
+export interface Failed {
+  /** Below the folder of tests. */
+  readonly file: string
+  readonly name: string
+}
+
 /**
  * The first test that failed; those behind it do not run.
  * @param folders of unit tests, below `test`
@@ -36,24 +43,25 @@ export async function huntTests(
   tree: string,
   folders: readonly string[],
   about: readonly string[] = [],
-): Promise<string | null> {
-  const isAbout = (name: string): boolean => about.some((each) => name.startsWith(each))
+): Promise<Failed | null> {
+  const isAbout = (file: string): boolean => about.some((each) => basename(file).startsWith(each))
   const files = folders.flatMap((folder) =>
     readdirSync(join(tree, 'test', folder))
       .filter((name) => name.endsWith('.test.js'))
-      .map((name) => ({ name, path: join(tree, 'test', folder, name) })),
+      .map((name) => `${folder}/${name}`),
   )
-  files.sort((a, b) => Number(isAbout(b.name)) - Number(isAbout(a.name)))
-  for (const { path } of files) {
-    const failed = await huntFile(path)
+  files.sort((a, b) => Number(isAbout(b)) - Number(isAbout(a)))
+  for (const file of files) {
+    const failed = await huntFile(tree, file)
     if (failed !== null) return failed
   }
   return null
 }
 
-async function huntFile(path: string): Promise<string | null> {
+/** The first test of this file that failed. */
+export async function huntFile(tree: string, file: string): Promise<Failed | null> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const child = spawn(process.execPath, ['--test-reporter=tap', path], {
+  const child = spawn(process.execPath, ['--test-reporter=tap', join(tree, 'test', file)], {
     ...{ env, stdio: ['ignore', 'pipe', 'ignore'], detached: true },
   })
   const alive = watch(child)
@@ -64,7 +72,7 @@ async function huntFile(path: string): Promise<string | null> {
   })
   const [code] = await once(child, 'close')
   if (code === 0) return null
-  return firstFailure(output) ?? 'the unit tests hang, or die'
+  return { file, name: firstFailure(output) ?? 'the unit tests hang, or die' }
 }
 
 /** The innermost name: suites and files fail after what is in them. */

@@ -33,8 +33,9 @@ export interface Result {
 
 /** For this many images there is one more, which is opened by a whole cluster, too. */
 const wholeEvery = 100
-/** Processes that open images. */
+/** Processes that open images; each reads the recordings first, which takes as long as a hundred images. */
 const openersMax = 2
+const imagesEach = 100
 
 /** So many recordings of each workload, in a directory that is the caller's to remove. */
 export async function recordWorkloads(seed: number, rounds: number): Promise<Recorded> {
@@ -63,7 +64,8 @@ export async function openImages(
   const wholes = lie === 'nothing' ? Math.ceil(images / wholeEvery) : 0
   const whole = Array.from({ length: wholes }, (_, n) => images + n)
   const orders = Array.from({ length: images }, (_, n): Order => ({ n, isWhole: false })).values()
-  const openers = Array.from({ length: openersMax }, async (_, process) => {
+  const length = Math.min(openersMax, Math.ceil(images / imagesEach))
+  const openers = Array.from({ length }, async (_, process) => {
     // Only one of them: whole clusters listen where the recorded ones did.
     const first = process === 0 ? whole.map((n): Order => ({ n, isWhole: true })) : []
     await work(campaign, first.values(), tally)

@@ -49,16 +49,19 @@ export interface Image {
   readonly state: StateFate
 }
 
+/** A state of which nothing is said is drawn. */
+type Wanted = Omit<Image, 'state'> & Partial<Image>
+
 /** Whether an operation that was begun, but is not safe, reached the disk; for `torn`, perhaps in part. */
 type Decide = (operation: Operation) => 'kept' | 'lost' | 'torn'
 
 export function makeImage(
   recording: Source,
-  { cut, fate }: { cut: number; fate: Fate },
+  wanted: Wanted,
   target: string,
   random: Random,
 ): Image {
-  const image: Image = { cut, fate, state: random.pick(stateFates) }
+  const image: Image = { state: random.pick(stateFates), ...wanted }
   new Builder(recording, image, random).build(recording.disk.root, target)
   return image
 }

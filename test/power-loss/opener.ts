@@ -47,17 +47,14 @@ export interface Report {
 
 export class Opener {
   readonly #campaign: Campaign
-  readonly #recordings: readonly Recording[]
+  /** Read when they are first needed: one takes seconds. */
+  readonly #recordings = new Map<number, Recording>()
   readonly #finals: Recovered[][] = []
   /** Cuts at which a state is closed, or a snapshot under way. */
   readonly #closed = new Map<Recording, readonly number[]>()
 
   constructor(campaign: Campaign) {
     this.#campaign = campaign
-    const { scratch, lie } = campaign
-    this.#recordings = campaign.recordings.map(({ workload, seed }, n) =>
-      readRecording(workload, join(scratch, `${n}`), seed, lie),
-    )
   }
 
   async open({ n, isWhole }: Order): Promise<Report> {
@@ -96,12 +93,11 @@ export class Opener {
     n: number,
     target: string,
   ): { recording: Recording; at: number; image: Image; random: Random } {
-    const { seed } = this.#campaign
+    const { seed, recordings } = this.#campaign
     const random = new Random((seed + Math.imul(n + 1, 0x9e3779b1)) >>> 0)
-    const at = n % this.#recordings.length
-    const recording = this.#recordings[at]
-    if (recording === undefined) throw new Error('no recording')
-    const round = Math.floor(n / this.#recordings.length)
+    const at = n % recordings.length
+    const recording = this.#recording(at)
+    const round = Math.floor(n / recordings.length)
     const fate = fates[round % fates.length] ?? 'all'
     const step = Math.floor(round / fates.length)
     const cuts = this.#cutsOf(recording, step)
@@ -109,6 +105,17 @@ export class Opener {
     const place = isExtra ? random.next() : (step + random.next()) / stepsOf(this.#campaign)
     const cut = cuts[Math.min(cuts.length - 1, Math.floor(place * cuts.length))] ?? 0
     return { recording, at, image: makeImage(recording, { cut, fate }, target, random), random }
+  }
+
+  #recording(at: number): Recording {
+    const { scratch, recordings, lie } = this.#campaign
+    const known = this.#recordings.get(at)
+    const asked = recordings[at]
+    if (known !== undefined) return known
+    if (asked === undefined) throw new Error(`no recording ${at}`)
+    const recording = readRecording(asked.workload, join(scratch, `${at}`), asked.seed, lie)
+    this.#recordings.set(at, recording)
+    return recording
   }
 
   /** Half of them anywhere, the others where there is something special about it. */
@@ -127,7 +134,9 @@ export class Opener {
     if (known !== undefined) return known
     const target = join(this.#campaign.scratch, `final-${process.pid}-${at}`)
     const random = new Random(0)
-    makeImage(recording, { cut: Number.POSITIVE_INFINITY, fate: 'all' }, target, random)
+    // Nothing is made of its states: a disk that lies never lets one be safe.
+    const whole = { cut: Number.POSITIVE_INFINITY, fate: 'all', state: 'written' } as const
+    makeImage(recording, whole, target, random)
     const nodes = workloads[recording.workload]
     demandSameFiles(target, recording)
     const final = await recoverNodes(join(target, dataName), nodes, random)

@@ -76,7 +76,7 @@ export function readRecording(
   lie: Lie,
 ): Recording {
   const places = placesIn(folder)
-  const calls = readCalls(readFileSync(places.trace, 'utf8'))
+  const calls = readCalls(readFileSync(places.trace, 'latin1'))
   const disk = new Disk(places.root, calls, lie)
   const markers = calls
     .filter((call) => call.name === 'write' && descriptorOf(call)?.path === places.markers)

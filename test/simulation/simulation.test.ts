@@ -4,8 +4,8 @@ import { before, describe, test } from 'node:test'
 import { type Report, simulate } from './cluster.ts'
 import { runRange } from './range.ts'
 
-const seeds = 80
-const repeatedSeeds = 20
+const seeds = 40
+const repeatedSeeds = 8
 const replayedSeeds = 4
 
 async function reportsOf(count: number, twice: boolean): Promise<readonly Report[]> {
