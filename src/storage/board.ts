@@ -67,7 +67,8 @@ export class BoardWriter {
   /** Odd while writing. */
   write(board: Board): void {
     Atomics.add(this.#flags, sequenceAt, 1)
-    for (const [n, field] of fields.entries()) this.#numbers[n] = board[field]
+    let n = 0
+    for (const field of fields) this.#numbers[n++] = board[field]
     Atomics.add(this.#flags, sequenceAt, 1)
   }
 }

@@ -170,24 +170,22 @@ export class Snapshots implements SnapshotReader {
   /** Records one that was taken, and begins one that is due. `inUse`: what others still need. */
   pump(inUse: readonly SnapshotMark[]): void {
     if (this.#taken !== null) this.#finish(this.#taken, inUse)
+    const isEmpty = this.#options.state.appliedIndex === 0
     // Nobody knows when there will be, so whoever asks must not wait for it.
-    if (this.#isEmpty) this.#refuse(new Error('there is nothing here yet to take a snapshot of'))
+    if (isEmpty && this.#asking.length + this.#askedBefore.length > 0)
+      this.#refuse(new Error('there is nothing here yet to take a snapshot of'))
     // The state that would be copied is about to be another.
-    if (!this.#taking && this.#checked === null && this.#isDue) this.#begin()
+    if (!isEmpty && !this.#taking && this.#checked === null && this.#isDue()) this.#begin()
   }
 
-  get #isDue(): boolean {
-    if (this.#ticksToWait > 0 || this.#awaitsState || this.#isEmpty) return false
-    if (this.#asking.length > 0 || this.#isShort) return true
+  #isDue(): boolean {
+    if (this.#ticksToWait > 0 || this.#awaitsState) return false
+    if (this.#asking.length > 0 || this.#isShort()) return true
     return this.#appliedBytes > Math.max(this.#options.logBytes, this.newest?.bytes ?? 0)
   }
 
-  get #isEmpty(): boolean {
-    return this.#options.state.appliedIndex === 0
-  }
-
   /** One that the log was cut for is damaged, and there is something to replace it by. */
-  get #isShort(): boolean {
+  #isShort(): boolean {
     const { log, state } = this.#options
     const isDamaged = this.#whole.length < log.snapshots.length
     return isDamaged && state.appliedIndex > (this.newest?.index ?? 0)

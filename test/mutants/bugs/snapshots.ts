@@ -44,14 +44,14 @@ const keptBugs: readonly Mutant[] = [
   storage(
     'snapshots.ts',
     'a state that was found to be wrong is copied before it is made anew',
-    'if (this.#ticksToWait > 0 || this.#awaitsState || this.#isEmpty) return false',
-    'if (this.#ticksToWait > 0 || this.#isEmpty) return false',
+    'if (this.#ticksToWait > 0 || this.#awaitsState) return false',
+    'if (this.#ticksToWait > 0) return false',
   ),
   storage(
     'snapshots.ts',
     'who asks a node that holds nothing for a snapshot waits for ever',
-    'if (this.#isEmpty) this.#refuse(',
-    'if (this.#isEmpty && this.#taking) this.#refuse(',
+    'if (isEmpty && this.#asking.length + this.#askedBefore.length > 0)',
+    'if (isEmpty && this.#taking)',
   ),
   storage(
     'snapshots.ts',
