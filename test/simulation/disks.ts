@@ -39,11 +39,11 @@ export class Disks {
     return this.#state(null).hash(stateTables)
   }
 
-  /** The state in use holds a row that the log has not made, perhaps one of these, which came by a snapshot. */
+  /** The state in use holds a row that the log has not made, perhaps one of these, which came by a snapshot; or it will. */
   isDamaged(forged: readonly Forged[]): boolean {
     const state = this.#state(null)
     const holds = ({ key, row }: Forged): boolean => state.value('kv', key)?.equals(row) === true
-    return state.isDamaged || forged.some(holds)
+    return this.#diverges || state.isDamaged || forged.some(holds)
   }
 
   /** Nothing was applied to it, or what was is lost. */
