@@ -28,7 +28,7 @@ async function told(t: TestContext): Promise<{ told: Told; options: ExperimentOp
     scratch,
     rounds: 2,
     warmUpMs: 10,
-    measureMs: 300,
+    measureMs: 120,
     onRow: (row) => told.rows.push(row),
     onRun: () => told.runs++,
     onNote: (note) => told.notes.push(note),

@@ -33,9 +33,9 @@ export interface Result {
 
 /** For this many images there is one more, which is opened by a whole cluster, too. */
 const wholeEvery = 100
-/** Processes that open images; each reads the recordings first, which takes as long as a hundred images. */
+/** Processes that open images; each reads the recordings first, which takes as long as many images. */
 const openersMax = 2
-const imagesEach = 100
+const imagesEach = 150
 
 /** So many recordings of each workload, in a directory that is the caller's to remove. */
 export async function recordWorkloads(seed: number, rounds: number): Promise<Recorded> {

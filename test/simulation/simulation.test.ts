@@ -4,7 +4,7 @@ import { before, describe, test } from 'node:test'
 import { type Report, simulate } from './cluster.ts'
 import { runRange } from './range.ts'
 
-const seeds = 40
+const seeds = 28
 const repeatedSeeds = 8
 const replayedSeeds = 4
 
