@@ -67,6 +67,7 @@ export class BoardWriter {
   /** Odd while writing. */
   write(board: Board): void {
     Atomics.add(this.#flags, sequenceAt, 1)
+    // Every turn writes, and `entries()` would make an array for each field.
     let n = 0
     for (const field of fields) this.#numbers[n++] = board[field]
     Atomics.add(this.#flags, sequenceAt, 1)

@@ -170,12 +170,15 @@ export class Snapshots implements SnapshotReader {
   /** Records one that was taken, and begins one that is due. `inUse`: what others still need. */
   pump(inUse: readonly SnapshotMark[]): void {
     if (this.#taken !== null) this.#finish(this.#taken, inUse)
-    const isEmpty = this.#options.state.appliedIndex === 0
-    // Nobody knows when there will be, so whoever asks must not wait for it.
-    if (isEmpty && this.#asking.length + this.#askedBefore.length > 0)
-      this.#refuse(new Error('there is nothing here yet to take a snapshot of'))
-    // The state that would be copied is about to be another.
-    if (!isEmpty && !this.#taking && this.#checked === null && this.#isDue()) this.#begin()
+    if (this.#options.state.appliedIndex === 0) this.#refuseForNow()
+    // While one that has come was checked, the state that would be copied is about to be another.
+    else if (!this.#taking && this.#checked === null && this.#isDue()) this.#begin()
+  }
+
+  /** Nobody knows when there will be, so whoever asks must not wait for it. For nobody, an error costs its stack trace. */
+  #refuseForNow(): void {
+    if (this.#asking.length === 0 && this.#askedBefore.length === 0) return
+    this.#refuse(new Error('there is nothing here yet to take a snapshot of'))
   }
 
   #isDue(): boolean {

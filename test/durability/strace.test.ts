@@ -3,7 +3,7 @@
  * under strace; the frames it sends are decoded from the bytes of its system calls.
  */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -14,7 +14,7 @@ import {
   type Call,
   canTrace,
   descriptorOf,
-  readCalls,
+  readTrace,
   resultOf,
   stringsOf,
 } from '../support/strace.ts'
@@ -35,7 +35,7 @@ test('a follower syncs its log before its acknowledgement leaves', {
       ((await members[n]?.status())?.revision ?? 0) > 0
     for (const n of [1, 2]) await until(() => hasApplied(n), `follower ${n} applies the put`)
     await closeAll(members)
-    for (const n of [1, 2]) checkFollower(readTrace(join(folder, `trace-${n}`)), index)
+    for (const n of [1, 2]) checkFollower(happeningsIn(join(folder, `trace-${n}`)), index)
   } finally {
     await killAll(members)
     rmSync(folder, { recursive: true, force: true })
@@ -55,7 +55,7 @@ test('under load, too: between an append and its acknowledgement there is always
     await Promise.all(Array.from({ length: callersUnderLoad }, (_, n) => caller(n)))
     await closeAll(members)
     for (const n of [1, 2]) {
-      const checked = countAcknowledgements(readTrace(join(folder, `trace-${n}`)))
+      const checked = countAcknowledgements(happeningsIn(join(folder, `trace-${n}`)))
       assert.ok(checked >= roundsUnderLoad / 2, `${checked} acknowledgements of follower ${n}`)
     }
   } finally {
@@ -78,7 +78,9 @@ test('a candidate syncs its term and vote before its vote request leaves', {
     const isNew = (leaderId: string | null): boolean => leaderId !== null && leaderId !== old?.id
     await until(async () => isNew((await members[1]?.status())?.leaderId ?? null), 'another leader')
     await closeAll(members.slice(1))
-    const candidacies = [1, 2].map((n) => countCandidacies(readTrace(join(folder, `trace-${n}`))))
+    const candidacies = [1, 2].map((n) =>
+      countCandidacies(happeningsIn(join(folder, `trace-${n}`))),
+    )
     assert.ok(
       candidacies.some((count) => count > 0),
       'nobody asked for votes',
@@ -193,11 +195,11 @@ function countCandidacies(happenings: readonly Happening[]): number {
 }
 
 /** What left counts from where it began; a sync or what was received from where it ended. */
-function readTrace(file: string): Happening[] {
+function happeningsIn(file: string): Happening[] {
   const happenings: { at: number; happening: Happening }[] = []
   /** By connection: what came and is no whole frame yet. */
   const streams = new Map<string, Buffer>()
-  for (const call of readCalls(readFileSync(file, 'utf8'))) {
+  for (const call of readTrace(file)) {
     const { name, text, begunAt, endedAt } = call
     const isTcp = /^\w+\(\d+<TCP/.test(text)
     if (isTcp && sends.has(name))

@@ -1,8 +1,11 @@
 /** That bugs can be planted, and that what hunts them can tell them from none; all of them: `npm run mutants`. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { allMutants } from './bugs/all.ts'
-import { huntSeeds, huntTests } from './hunter.ts'
+import { readClues } from './clues.ts'
+import { huntFile, huntSeeds, huntTests } from './hunter.ts'
 import { type Mutant, planted } from './mutant.ts'
 import { Nursery, readSource } from './nursery.ts'
 
@@ -14,6 +17,7 @@ const sample = [
   'a repeated batch is applied again',
 ]
 const unitTested = 'the last voter may be removed'
+const clueFile = 'raft/membership.test.js'
 const seeds = 60
 const seedsOfControl = 6
 
@@ -34,6 +38,15 @@ test('a patch that fits nowhere, or twice, is refused', () => {
   assert.throws(() => planted(mutant, () => 'axbx'), /should hold this once/)
 })
 
+test('each clue is one to a planted bug, and leads to where there is something', () => {
+  const names = new Set(allMutants.map(({ name }) => name))
+  for (const [name, clue] of readClues()) {
+    assert.ok(names.has(name), `no planted bug is called ${name}`)
+    if ('seed' in clue) continue
+    assert.ok(existsSync(join(import.meta.dirname, '..', clue.file)), clue.file)
+  }
+})
+
 describe('a hunt', () => {
   const mutants = allMutants.filter(({ name }) => [...sample, unitTested].includes(name))
   let nursery: Nursery
@@ -47,7 +60,7 @@ describe('a hunt', () => {
   test('finds nothing in the program as it is', async () => {
     const tree = nursery.grow(null)
     assert.equal(await huntSeeds(tree, 1, seedsOfControl), null)
-    assert.equal(await huntTests(tree, ['client']), null)
+    assert.equal(await huntFile(tree, clueFile), null)
   })
 
   test('finds bugs by their seeds', async () => {
@@ -63,7 +76,7 @@ describe('a hunt', () => {
     const mutant = mutants.find(({ name }) => name === unitTested)
     assert.ok(mutant !== undefined)
     const found = await huntTests(nursery.grow(mutant), ['raft'], ['membership'])
-    assert.equal(found?.file, 'raft/membership.test.js')
+    assert.equal(found?.file, clueFile)
     assert.match(found.name, /somebody votes/)
   })
 })

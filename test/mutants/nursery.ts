@@ -34,6 +34,10 @@ export function readSource(file: string): string {
   return readFileSync(join(root, file), 'utf8')
 }
 
+export function writeSource(file: string, text: string): void {
+  writeFileSync(join(root, file), text)
+}
+
 export class Nursery {
   readonly #folder = mkdtempSync(join(tmpdir(), 'skiff-mutants-'))
   readonly #mutants: readonly Mutant[]

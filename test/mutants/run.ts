@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import { readArguments, refuse, wholeFrom } from '../support/arguments.ts'
 import { allMutants } from './bugs/all.ts'
-import { type Clue, type Clues, readClues, writeClues } from './clues.ts'
+import { type Clue, type Clues, readClues, updateClues } from './clues.ts'
 import type { Found } from './hunt.ts'
 import { type Failed, huntFile, huntSeeds, huntTests } from './hunter.ts'
 import type { Mutant } from './mutant.ts'
@@ -59,8 +59,10 @@ async function main(): Promise<number> {
     const clues: Clues = values.afresh ? new Map() : readClues()
     const rows = await huntAll(nursery, [null, ...mutants], { seeds, clues })
     const seconds = Math.round((performance.now() - started) / 1_000)
+    summarise(rows, seconds)
+    if (hasFalseAlarm(rows)) return 1
     if (values.afresh) keepClues(rows)
-    return summarise(rows, seconds)
+    return planted(rows).every(isCaught) ? 0 : 1
   } finally {
     nursery.close()
   }
@@ -89,7 +91,7 @@ async function hunt(nursery: Nursery, mutant: Mutant | null, plan: Plan): Promis
   const tree = nursery.grow(mutant)
   try {
     const clue = mutant === null ? undefined : plan.clues.get(mutant.name)
-    const row = clue === undefined ? null : await follow(tree, mutant, clue)
+    const row = mutant === null || clue === undefined ? null : await follow(tree, mutant, clue)
     return row ?? (await search(tree, mutant, plan.seeds))
   } finally {
     nursery.fell(tree)
@@ -97,10 +99,13 @@ async function hunt(nursery: Nursery, mutant: Mutant | null, plan: Plan): Promis
 }
 
 /** `null`: this time it leads to nothing. */
-async function follow(tree: string, mutant: Mutant | null, clue: Clue): Promise<Row | null> {
-  const seed = 'seed' in clue ? await huntSeeds(tree, clue.seed, 1) : null
-  const test = 'test' in clue ? await huntFile(tree, clue.test) : null
-  return seed === null && test === null ? null : { mutant, seed, test }
+async function follow(tree: string, mutant: Mutant, clue: Clue): Promise<Row | null> {
+  if ('seed' in clue) {
+    const seed = await huntSeeds(tree, clue.seed, 1)
+    return seed && { mutant, seed, test: null }
+  }
+  const test = await huntFile(tree, clue.file)
+  return test?.name === clue.name ? { mutant, seed: null, test } : null
 }
 
 async function search(tree: string, mutant: Mutant | null, seeds: number): Promise<Row> {
@@ -115,20 +120,16 @@ async function search(tree: string, mutant: Mutant | null, seeds: number): Promi
 
 /** Tests rather than seeds, which find other things as soon as the program draws otherwise. */
 function keepClues(rows: readonly Row[]): void {
-  const clues = new Map<string, Clue>()
-  for (const { mutant, seed, test } of rows) {
-    if (mutant === null) continue
-    if (test !== null) clues.set(mutant.name, { test: test.file })
-    else if (seed !== null) clues.set(mutant.name, { seed: seed.seed })
-  }
-  writeClues(clues, (name) => allMutants.some((mutant) => mutant.name === name))
+  const clues = new Map<string, Clue | null>()
+  for (const { mutant, seed, test } of rows)
+    if (mutant !== null) clues.set(mutant.name, test ?? (seed && { seed: seed.seed }))
+  updateClues(clues, (name) => allMutants.some((mutant) => mutant.name === name))
 }
 
-const controlFiles = ['src/raft/', 'src/storage/', 'src/client/', 'src/network/']
-
-/** Of unit tests: those of the folders that a mutant touches. */
+/** Of unit tests: those of the folders that a mutant touches; of none, those of all. */
 function foldersOf(mutant: Mutant | null): readonly string[] {
-  const files = mutant?.edits.map(({ file }) => file) ?? controlFiles
+  const mutants = mutant === null ? allMutants : [mutant]
+  const files = mutants.flatMap(({ edits }) => edits.map(({ file }) => file))
   return [...new Set(files.map((file) => file.split('/')[1] ?? ''))]
 }
 
@@ -145,24 +146,30 @@ function describe({ mutant, seed, test }: Row): string {
   return [mutant?.name ?? 'the program as it is', ...lines].join(`\n${' '.repeat(14)}`)
 }
 
-function summarise(rows: readonly Row[], seconds: number): number {
-  const planted = rows.filter(({ mutant }) => mutant !== null)
-  const caught = planted.filter(({ seed, test }) => seed !== null || test !== null)
-  const bySeed = planted.flatMap(({ seed }) => seed?.seed ?? []).sort((a, b) => a - b)
-  const byTest = planted.filter(({ test }) => test !== null)
-  const median = bySeed[Math.floor(bySeed.length / 2)]
-  const seedNumbers = bySeed.length === 0 ? 'of none' : `median ${median}, most ${bySeed.at(-1)}`
+function summarise(rows: readonly Row[], seconds: number): void {
+  const all = planted(rows)
+  const caught = all.filter(isCaught)
+  const bySeed = all.filter(({ seed }) => seed !== null)
+  const byTest = all.filter(({ test }) => test !== null)
   console.log(
-    `\n${caught.length} of ${planted.length} planted bugs caught in ${seconds} s: ` +
-      `${bySeed.length} by a seed (${seedNumbers}), ${byTest.length} by a unit test`,
+    `\n${caught.length} of ${all.length} planted bugs caught in ${seconds} s: ` +
+      `${byTest.length} by a unit test, ${bySeed.length} by a seed`,
   )
-  for (const { mutant } of planted.filter((row) => !caught.includes(row)))
+  for (const { mutant } of all.filter((row) => !isCaught(row)))
     console.log(`MISSED: ${mutant?.name}`)
-  const falseAlarm = rows.some(
-    ({ mutant, seed, test }) => mutant === null && (seed !== null || test !== null),
-  )
-  if (falseAlarm) console.log('FALSE ALARM: the program as it is does not pass')
-  return caught.length === planted.length && !falseAlarm ? 0 : 1
+  if (hasFalseAlarm(rows)) console.log('FALSE ALARM: the program as it is does not pass')
+}
+
+function planted(rows: readonly Row[]): readonly Row[] {
+  return rows.filter(({ mutant }) => mutant !== null)
+}
+
+function isCaught({ seed, test }: Row): boolean {
+  return seed !== null || test !== null
+}
+
+function hasFalseAlarm(rows: readonly Row[]): boolean {
+  return rows.some((row) => row.mutant === null && isCaught(row))
 }
 
 process.exitCode = await main()

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Lie } from './disk.ts'
-import { type Campaign, Opener, type Order, type Report } from './opener.ts'
+import { type Campaign, Opener, type Order, type Report, type Unopened } from './opener.ts'
 import { record, type WorkloadName, workloads } from './recording.ts'
 
 /** What was recorded, once for any number of images. */
@@ -31,10 +31,11 @@ export interface Result {
   readonly cuts: number
 }
 
-/** For this many images there is one more, which is opened by a whole cluster, too. */
+/** For this many images there is one more, which is opened by a whole cluster, too; at least one of each recording. */
 const wholeEvery = 100
-/** Processes that open images; each reads the recordings first, which takes as long as many images. */
+/** Processes that open images. */
 const openersMax = 2
+/** Fewer are not worth another process, which would read the recordings again. */
 const imagesEach = 150
 
 /** So many recordings of each workload, in a directory that is the caller's to remove. */
@@ -61,16 +62,16 @@ export async function openImages(
 ): Promise<Result> {
   const campaign: Campaign = { ...recorded, images, lie }
   const tally = new Tally(campaign)
-  const wholes = lie === 'nothing' ? Math.ceil(images / wholeEvery) : 0
+  const wholes =
+    lie === 'nothing' ? Math.max(recorded.recordings.length, Math.ceil(images / wholeEvery)) : 0
   const whole = Array.from({ length: wholes }, (_, n) => images + n)
   const orders = Array.from({ length: images }, (_, n): Order => ({ n, isWhole: false })).values()
   const length = Math.min(openersMax, Math.ceil(images / imagesEach))
-  const openers = Array.from({ length }, async (_, process) => {
-    // Only one of them: whole clusters listen where the recorded ones did.
-    const first = process === 0 ? whole.map((n): Order => ({ n, isWhole: true })) : []
-    await work(campaign, first.values(), tally)
-    await work(campaign, orders, tally)
-  })
+  // Only one of them: whole clusters listen where the recorded ones did.
+  const first = whole.map((n): Order => ({ n, isWhole: true }))
+  const openers = Array.from({ length }, (_, at) =>
+    work(campaign, inTurn(at === 0 ? first : [], orders), tally),
+  )
   await Promise.all(openers)
   return tally
 }
@@ -93,10 +94,13 @@ class Tally implements Result {
     return this.#cuts.size
   }
 
-  add({ image, entries, trusted, broken, ...rest }: Report, { n, isWhole }: Order): void {
+  add({ image, entries, trusted, broken, ...rest }: Report, n: number): void {
     this.images++
     this.entries += entries
-    if (isWhole) this.whole++
+    if (rest.wasWhole) {
+      this.whole++
+      count(this.counts, `${image.workload}, by a whole cluster`)
+    }
     count(this.counts, `${image.workload}, ${image.fate}`)
     if (image.workload !== 'log') count(this.counts, `state ${image.state}`)
     if (trusted > 0) count(this.counts, 'state believed')
@@ -121,6 +125,11 @@ function count(counts: Map<string, number>, what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1)
 }
 
+function* inTurn(first: Iterable<Order>, rest: Iterable<Order>): Generator<Order> {
+  yield* first
+  yield* rest
+}
+
 /** Until there are no orders left. A process that dies of an image is followed by another. */
 async function work(campaign: Campaign, orders: Iterator<Order>, tally: Tally): Promise<void> {
   let child = await startOpener(campaign)
@@ -128,7 +137,7 @@ async function work(campaign: Campaign, orders: Iterator<Order>, tally: Tally): 
     for (let next = orders.next(); !next.done; next = orders.next()) {
       const report = await ask(child, next.value)
       if (typeof report !== 'string') {
-        tally.add(report, next.value)
+        tally.add(report, next.value.n)
       } else {
         tally.fail(next.value.n, report)
         child = await startOpener(campaign)
@@ -156,11 +165,14 @@ async function startOpener(campaign: Campaign): Promise<ChildProcess> {
   return child
 }
 
-/** What became of the image; a string: the process that opened it has died. */
+/** What became of the image; a string: the process that opened it has died. What fails of ours is no finding. */
 async function ask(child: ChildProcess, order: Order): Promise<Report | string> {
   const answered = answer(child)
   child.send(order)
-  return (await answered) as Report | string
+  const report = (await answered) as Report | Unopened | string
+  if (typeof report === 'object' && 'failed' in report)
+    throw new Error(`image ${order.n} could not be made, or judged: ${report.failed}`)
+  return report
 }
 
 function answer(child: ChildProcess): Promise<unknown> {

@@ -50,7 +50,7 @@ export interface Image {
 }
 
 /** A state of which nothing is said is drawn. */
-type Wanted = Omit<Image, 'state'> & Partial<Image>
+type Wanted = Omit<Image, 'state'> & Partial<Pick<Image, 'state'>>
 
 /** Whether an operation that was begun, but is not safe, reached the disk; for `torn`, perhaps in part. */
 type Decide = (operation: Operation) => 'kept' | 'lost' | 'torn'

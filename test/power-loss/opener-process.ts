@@ -1,5 +1,5 @@
 /** Opens images, one at a time: should one take this process down, it is known which one it was. */
-import { type Campaign, Opener, type Order } from './opener.ts'
+import { type Campaign, Opener, type Order, type Unopened } from './opener.ts'
 
 const [, , campaign = ''] = process.argv
 const opener = new Opener(JSON.parse(campaign) as Campaign)
@@ -7,10 +7,7 @@ const opener = new Opener(JSON.parse(campaign) as Campaign)
 process.on('message', (order: Order) => {
   opener.open(order).then(
     (report) => process.send?.(report),
-    (error: unknown) => {
-      console.error(error)
-      process.exit(1)
-    },
+    ({ stack, message }: Error) => process.send?.({ failed: stack ?? message } satisfies Unopened),
   )
 })
 process.send?.('ready')

@@ -39,10 +39,17 @@ export interface Report {
   readonly entries: number
   /** Nodes whose state was believed, or restored. */
   readonly trusted: number
+  /** A whole cluster was started on it, too. */
+  readonly wasWhole: boolean
   /** A snapshot was being taken somewhere, or was coming in. */
   readonly isWithinSnapshot: boolean
   /** The promise that was broken; a disk that does what it says leaves nothing that a node may refuse. */
   readonly broken: string | null
+}
+
+/** It could not be opened, for a reason that is not in it. */
+export interface Unopened {
+  readonly failed: string
 }
 
 export class Opener {
@@ -69,7 +76,8 @@ export class Opener {
     try {
       const found = await recoverNodes(join(target, dataName), nodes, random)
       const committed = judge(recording, final, image.cut, found)
-      if (isWhole && found.every(({ identity }) => identity.clusterId !== null)) {
+      const wasWhole = isWhole && found.every(({ identity }) => identity.clusterId !== null)
+      if (wasWhole) {
         rmSync(target, { recursive: true })
         this.make(n, target)
         const dir = join(target, dataName)
@@ -78,11 +86,11 @@ export class Opener {
       }
       const entries = found.reduce((sum, node) => sum + node.entries.length, 0)
       const trusted = found.filter(({ trustedIndex }) => trustedIndex > 0).length
-      return { ...report, entries, trusted, broken: null }
+      return { ...report, entries, trusted, wasWhole, broken: null }
     } catch (error) {
       const { message } = error as Error
       const broken = error instanceof Broken ? message : `refused to open: ${message}`
-      return { ...report, entries: 0, trusted: 0, broken }
+      return { ...report, entries: 0, trusted: 0, wasWhole: false, broken }
     } finally {
       rmSync(target, { recursive: true, force: true })
     }
@@ -108,10 +116,10 @@ export class Opener {
   }
 
   #recording(at: number): Recording {
-    const { scratch, recordings, lie } = this.#campaign
     const known = this.#recordings.get(at)
-    const asked = recordings[at]
     if (known !== undefined) return known
+    const { scratch, recordings, lie } = this.#campaign
+    const asked = recordings[at]
     if (asked === undefined) throw new Error(`no recording ${at}`)
     const recording = readRecording(asked.workload, join(scratch, `${at}`), asked.seed, lie)
     this.#recordings.set(at, recording)
@@ -134,7 +142,7 @@ export class Opener {
     if (known !== undefined) return known
     const target = join(this.#campaign.scratch, `final-${process.pid}-${at}`)
     const random = new Random(0)
-    // Nothing is made of its states: a disk that lies never lets one be safe.
+    // As they were written: where the disk lies no state is ever safe, and each would be ruined.
     const whole = { cut: Number.POSITIVE_INFINITY, fate: 'all', state: 'written' } as const
     makeImage(recording, whole, target, random)
     const nodes = workloads[recording.workload]

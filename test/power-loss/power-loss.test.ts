@@ -31,6 +31,7 @@ test('after a power cut a node opens, with all that was acknowledged and nothing
   assert.ok(entries > 1_000, `${entries} entries`)
   for (const workload of Object.keys(workloads))
     for (const fate of fates) assert.ok((counts.get(`${workload}, ${fate}`) ?? 0) > 5)
+  assert.ok((counts.get('snapshots, by a whole cluster') ?? 0) > 0)
   assert.ok((counts.get('state believed') ?? 0) > 0, 'no state was closed cleanly')
   assert.ok((counts.get('within a snapshot') ?? 0) > 10, 'no snapshot was under way')
 })

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { descriptorOf, readCalls, stringsOf } from '../support/strace.ts'
+import { descriptorOf, readTrace, stringsOf } from '../support/strace.ts'
 import type { Happened } from './cluster-marker.ts'
 import { Disk, type Lie, recordedCalls } from './disk.ts'
 import { type Places, placesIn } from './workload.ts'
@@ -76,7 +76,7 @@ export function readRecording(
   lie: Lie,
 ): Recording {
   const places = placesIn(folder)
-  const calls = readCalls(readFileSync(places.trace, 'latin1'))
+  const calls = readTrace(places.trace)
   const disk = new Disk(places.root, calls, lie)
   const markers = calls
     .filter((call) => call.name === 'write' && descriptorOf(call)?.path === places.markers)

@@ -39,11 +39,11 @@ export class Disks {
     return this.#state(null).hash(stateTables)
   }
 
-  /** The state in use holds a row that the log has not made, perhaps one of these, which came by a snapshot; or it will. */
+  /** The state in use holds a row that the log has not made, perhaps one of these, which came by a snapshot. */
   isDamaged(forged: readonly Forged[]): boolean {
     const state = this.#state(null)
     const holds = ({ key, row }: Forged): boolean => state.value('kv', key)?.equals(row) === true
-    return this.#diverges || state.isDamaged || forged.some(holds)
+    return state.isDamaged || forged.some(holds)
   }
 
   /** Nothing was applied to it, or what was is lost. */
@@ -64,6 +64,11 @@ export class Disks {
   /** None of its snapshots will be what it was. */
   rotSnapshots(): void {
     this.#snapshots.rot()
+  }
+
+  /** It will be damaged at its next start. */
+  get willDiverge(): boolean {
+    return this.#diverges
   }
 
   /** At its next start the state will be one that was written otherwise, and says so of itself. */

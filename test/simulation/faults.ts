@@ -107,12 +107,13 @@ export class Faults {
     const { random, swarm, checkers, nodes, say } = this.#world
     const node = this.#drawUp()
     const voters = checkers.membership.filter(({ role }) => role === 'voter').length
-    const damaged = [...nodes.values()].filter((each) => each.isDamaged).length
+    const isDamaged = (each: SimulatedNode): boolean => each.isDamaged || each.disks.willDiverge
+    const damaged = [...nodes.values()].filter(isDamaged).length
     const minority = Math.floor((voters - 1) / 2)
     if (node === null || damaged >= Math.max(1, minority)) return
     const hasPeers = minority > 0 && swarm.membershipEvery === 0
     // What is lost stays so until a leader has a snapshot. Half may be; who is wrong only a majority can tell.
-    const without = [...nodes.values()].filter((each) => each.isDamaged || each.disks.hasNoState)
+    const without = [...nodes.values()].filter((each) => isDamaged(each) || each.disks.hasNoState)
     if (hasPeers && without.length >= Math.floor(voters / 2)) return
     const hows = without.length < minority ? damagesKnown : damagesFound
     const how = hasPeers ? random.pick(hows) : 'row'

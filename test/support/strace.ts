@@ -3,6 +3,7 @@
  * what it asked for may have happened from the first on, what it promises holds from the second.
  */
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 
 export interface Call {
   readonly name: string
@@ -24,7 +25,11 @@ export function canTrace(): boolean {
   }
 }
 
-/** In the order in which they began. */
+/** In the order in which they began. With `-xx` there is nothing but ASCII in a trace, which needs no decoding. */
+export function readTrace(file: string): Call[] {
+  return readCalls(readFileSync(file, 'latin1'))
+}
+
 export function readCalls(trace: string): Call[] {
   const calls: Call[] = []
   const begun = new Map<string, { text: string; begunAt: number; at: number }>()
@@ -76,7 +81,7 @@ function callOf(text: string, begunAt: number, endedAt: number | null): Call {
   return { name: readable.slice(0, readable.indexOf('(')), text: readable, begunAt, endedAt }
 }
 
-/** Of `\xhh` each. There are a hundred megabytes of it in a trace of snapshots. */
+/** Of `\xhh` each. Without another copy of the text, of which a trace of snapshots has a hundred megabytes. */
 function fromHex(text: string): Buffer {
   const bytes = Buffer.allocUnsafe(text.length / 4)
   for (let n = 0; n < bytes.length; n++)

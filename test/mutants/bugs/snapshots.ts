@@ -50,8 +50,8 @@ const keptBugs: readonly Mutant[] = [
   storage(
     'snapshots.ts',
     'who asks a node that holds nothing for a snapshot waits for ever',
-    'if (isEmpty && this.#asking.length + this.#askedBefore.length > 0)',
-    'if (isEmpty && this.#taking)',
+    'if (this.#options.state.appliedIndex === 0) this.#refuseForNow()',
+    'if (this.#options.state.appliedIndex === 0) return',
   ),
   storage(
     'snapshots.ts',
