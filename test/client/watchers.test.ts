@@ -6,6 +6,7 @@ import { Watchers } from '../../src/client/watchers.ts'
 import { EventWriter, readEvents } from '../../src/codec/event.ts'
 import { packValue } from '../../src/codec/value.ts'
 import { errorToData, SkiffError } from '../../src/errors.ts'
+import type { Watcher } from '../../src/index.ts'
 import { resolveOptions } from '../../src/options.ts'
 import { nextTurn, openChannel } from '../support/channel.ts'
 import { skiff, take } from '../support/cluster.ts'
@@ -57,6 +58,20 @@ test('who resumes behind the revision of a watcher gets all that it has not take
   await take(fromNow, 1)
   await take(fromPast, 1)
   assert.deepEqual(revisions(), [9, 9])
+})
+
+test('a watcher of the future hears nothing before its revision, whatever others of its node want', async (t) => {
+  const { port } = openChannel(t)
+  const watchers = new Watchers(port, resolveOptions())
+  const now = watchers.watch('k')
+  const future = watchers.watch('k', { fromRevision: 8 })
+  watchers.watching(1, 5)
+  watchers.watching(2, 5)
+  watchers.events(putsAt(6, 7, 8))
+  const revisionsOf = async (watcher: Watcher, count: number): Promise<number[]> =>
+    (await take(watcher, count)).map(({ revision }) => revision)
+  assert.deepEqual(await revisionsOf(now, 3), [6, 7, 8])
+  assert.deepEqual(await revisionsOf(future, 1), [8])
 })
 
 test('each event that is taken is reported once', async (t) => {

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import {
+  copyFileSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -41,6 +42,9 @@ export function writeSource(file: string, text: string): void {
 export class Nursery {
   readonly #folder = mkdtempSync(join(tmpdir(), 'skiff-mutants-'))
   readonly #mutants: readonly Mutant[]
+  /** Trees in which nothing grows any more. To copy all of one takes longer than most hunts. */
+  readonly #cleared: string[] = []
+  #trees = 0
 
   constructor(mutants: readonly Mutant[]) {
     this.#mutants = mutants
@@ -51,19 +55,30 @@ export class Nursery {
 
   /** The compiled tree of one of them, `dist` as it would be. `null`: that of no mutant at all. */
   grow(mutant: Mutant | null): string {
-    const n = mutant === null ? 'none' : `${this.#mutants.indexOf(mutant)}`
-    const tree = join(this.#folder, 'trees', n, 'dist')
-    cpSync(join(root, 'dist'), tree, { recursive: true, filter: isRun })
-    if (mutant !== null) cpSync(join(this.#folder, 'built', n), tree, { recursive: true })
+    const tree = this.#cleared.pop() ?? this.#copy()
+    if (mutant === null) return tree
+    const built = join(this.#folder, 'built', `${this.#mutants.indexOf(mutant)}`)
+    cpSync(built, tree, { recursive: true })
     return tree
   }
 
-  fell(tree: string): void {
-    rmSync(dirname(tree), { recursive: true, force: true })
+  /** Nobody runs it any more: it becomes the program as it is, for the next one. */
+  clear(tree: string, mutant: Mutant | null): void {
+    for (const { file } of mutant?.edits ?? []) {
+      const compiled = file.replace(/\.ts$/, '.js')
+      copyFileSync(join(root, 'dist', compiled), join(tree, compiled))
+    }
+    this.#cleared.push(tree)
   }
 
   close(): void {
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #copy(): string {
+    const tree = join(this.#folder, 'trees', `${this.#trees++}`, 'dist')
+    cpSync(join(root, 'dist'), tree, { recursive: true, filter: isRun })
+    return tree
   }
 
   #writeSources(mutant: Mutant, n: number): string[] {

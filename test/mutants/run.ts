@@ -94,7 +94,7 @@ async function hunt(nursery: Nursery, mutant: Mutant | null, plan: Plan): Promis
     const row = mutant === null || clue === undefined ? null : await follow(tree, mutant, clue)
     return row ?? (await search(tree, mutant, plan.seeds))
   } finally {
-    nursery.fell(tree)
+    nursery.clear(tree, mutant)
   }
 }
 

@@ -120,6 +120,18 @@ test('a copy that fails leaves nothing', async (t) => {
   assert.deepEqual(files(stage), [])
 })
 
+test('a state that is damaged becomes no snapshot, for the log would be cut on the strength of it', async (t) => {
+  const { folder, state, directory } = await openStage(t)
+  write(state, 20)
+  const key = Buffer.from('key/7')
+  const row = Buffer.from(state.tables.kv.get(key) ?? assert.fail('no row'))
+  row[row.length - 1] = (row[row.length - 1] ?? 0) ^ 1
+  state.environment.transactionSync(() => state.tables.kv.putSync(key, row))
+  const outcome = await new Promise((resolve) => folder.take(state.environment, resolve))
+  assert.match(String(outcome), /the state is damaged/)
+  assert.deepEqual(files({ directory }), [])
+})
+
 function fillAndFail(path: string): Promise<void> {
   writeFileSync(join(path, 'data.mdb'), Buffer.alloc(1_000))
   return Promise.reject(new Error('ENOSPC'))

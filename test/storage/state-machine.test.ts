@@ -324,3 +324,13 @@ test('a configuration that is joint is that after a restart, too, and in a copy'
   const { state: again } = await openState(t, path)
   assert.deepEqual(again.membership, { index: 1, ...joint })
 })
+
+test('a state in the place of another has the members of its own', async (t) => {
+  const { state } = await openState(t)
+  const { state: other, path } = await openState(t)
+  const alone = configurationOf([{ id: 'a', address: 'h:1', role: 'voter' }])
+  other.apply([{ ...noop(1), type: 'membership', bytes: encodeConfiguration(alone) }], null)
+  await other.close()
+  await state.replace(openStateEnvironment(path)).close()
+  assert.deepEqual(state.membership, { index: 1, ...alone })
+})
