@@ -3,6 +3,8 @@
 export interface Mutant {
   readonly name: string
   readonly edits: readonly Edit[]
+  /** A folder of tests that may find it, beside those named like the folders it changes. */
+  readonly shownBy?: string
 }
 
 /** `find` stands in the file exactly once. */
@@ -37,4 +39,9 @@ export function mutantsOf(
     name,
     edits: [{ file: `${folder}/${file}`, find, replace }],
   })
+}
+
+/** What no unit test beside it can see, as what a disk makes of a loss of power. */
+export function shownBy(folder: string, mutant: Mutant): Mutant {
+  return { ...mutant, shownBy: folder }
 }

@@ -129,8 +129,8 @@ function keepClues(rows: readonly Row[]): void {
 /** Of unit tests: those of the folders that a mutant touches; of none, those of all. */
 function foldersOf(mutant: Mutant | null): readonly string[] {
   const mutants = mutant === null ? allMutants : [mutant]
-  const files = mutants.flatMap(({ edits }) => edits.map(({ file }) => file))
-  return [...new Set(files.map((file) => file.split('/')[1] ?? ''))]
+  const touched = mutants.flatMap(({ edits }) => edits.map(({ file }) => file.split('/')[1] ?? ''))
+  return [...new Set([...touched, ...mutants.flatMap(({ shownBy }) => shownBy ?? [])])]
 }
 
 /** The names of what a mutant touches, which those of tests begin with. */

@@ -19,6 +19,15 @@ describe('paper §5.4.1, thesis §3.10: a server whose state is lost', () => {
     assert.equal(asked(), 2)
   })
 
+  test('a snapshot takes the place of its state only, if its log has what that stands for, of the same term', () => {
+    const server = new TestServer({ terms: Array(10).fill(1) })
+    const held = [snapshotAt(8, 1), snapshotAt(8, 2), snapshotAt(11, 1)]
+    assert.deepEqual(
+      held.map((snapshot) => server.raft.holds(snapshot)),
+      [true, false, false],
+    )
+  })
+
   test('leads without proposals, and without applying, and commits what a majority holds', () => {
     const server = lost().tick(limits.electionTicksMax).lead('b').acknowledge(['b'])
     server.turn()

@@ -88,6 +88,29 @@ describe('thesis §6.4: read index', () => {
     assert.deepEqual(server.turn().reads, [{ id: 1, index: 2 }])
   })
 
+  test('one that follows another has the commit index of its own beginning', () => {
+    const server = leader()
+    server.raft.read(1)
+    const first = roundOf(server)
+    server.raft.propose(new Uint8Array(1))
+    server.raft.read(2)
+    server.turn()
+    server.acknowledge(['b'], 3)
+    confirm(server, 'b', first)
+    const { reads, early } = server.turn()
+    assert.deepEqual(reads, [{ id: 1, index: 2 }])
+    confirm(server, 'b', ofType(early, 'heartbeat')[0]?.rpc.round ?? 0)
+    assert.deepEqual(server.turn().reads, [{ id: 2, index: 3 }])
+  })
+
+  test('an answer that names no round, as one about a snapshot, confirms none', () => {
+    const server = leader()
+    server.raft.read(1)
+    server.turn()
+    server.step('b', { type: 'snapshotReply', term: 2, index: 1, heldBytes: 0 })
+    assert.deepEqual(server.turn().reads, [])
+  })
+
   test('the word of a learner is no confirmation', () => {
     const server = leader()
     server.change(membersOf(['a', 'b', 'c'], ['d']))

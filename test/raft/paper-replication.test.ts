@@ -86,6 +86,15 @@ describe('paper §5.3: a follower', () => {
     assert.deepEqual(server.terms, [1, 2])
   })
 
+  test('what a newer leader replaces within the turn is acknowledged to that one only', () => {
+    const server = new TestServer().step('b', append(1, 1, 1, [1]))
+    server.step('c', append(2, 1, 1, [2, 2]))
+    assert.deepEqual(
+      server.turn().late.map(({ to }) => to),
+      ['c'],
+    )
+  })
+
   test('never removes what is committed', () => {
     const server = new TestServer({ terms: [1, 1] }).step('b', append(1, 2, 1, [], 2))
     assert.throws(() => server.step('c', append(2, 1, 1, [2])), /truncate 2, but 2 is committed/)

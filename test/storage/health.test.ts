@@ -170,6 +170,29 @@ function askedFor(stage: Stage): number {
   return asked.at(-1) ?? assert.fail()
 }
 
+test('nothing is applied to a state that was found to be wrong, though it cannot be made anew while it is copied', () => {
+  const stage = openLeader()
+  const put = (sequence: number): void => {
+    const { bytes: batch } = batchEntry(0, [['put', 'k', 1]], { node: other, sequence })
+    turn(stage, [[other, { type: 'forward', batch }]])
+    const { lastIndex: matchIndex } = stage.board.read()
+    turn(stage, [[leader, { type: 'appendReply', term: 2, accepted: true, matchIndex }]])
+    assert.equal(stage.board.read().commitIndex, matchIndex)
+  }
+  const beat: Came = [leader, { type: 'heartbeatReply', term: 2, round: 0 }]
+  put(1)
+  const applied = stage.appliedIndex()
+  turn(stage, [[other, { type: 'stateWanted', base: 0 }]])
+  stage.disks.damage(new Random(3))
+  for (let n = 0; n < 8; n++) turn(stage, [beat], [tick])
+  assert.equal(found(stage).length, 1)
+  put(2)
+  assert.equal(stage.appliedIndex(), applied)
+  finishCopies(stage)
+  turn(stage, [beat], [tick])
+  assert.equal(stage.appliedIndex(), applied + 1)
+})
+
 test('where two of three have one hash, it is the third that is told, and only that one', () => {
   const stage = openLeader()
   const index = askedFor(stage)

@@ -5,6 +5,12 @@ const plant = mutantsOf('src/client')
 
 export const clientBugs: readonly Mutant[] = [
   plant(
+    'watchers.ts',
+    'a watch from a revision to come hears of what other watchers on the node hear before',
+    '    this.#liveFrom = Math.max(revision + 1, this.#fromRevision)',
+    '    this.#liveFrom = revision + 1',
+  ),
+  plant(
     'questions.ts',
     'a refused question does not free its load',
     'for (const caller of this.take(id)) caller.reject(errorFromData(error))',

@@ -5,6 +5,12 @@ const plant = mutantsOf('src/raft')
 
 export const electionBugs: readonly Mutant[] = [
   plant(
+    'leader.ts',
+    'a new leader lets itself be deposed until it has committed',
+    '  get hearsLeader(): boolean {\n    return true\n  }',
+    '  get hearsLeader(): boolean {\n    return this.isReady\n  }',
+  ),
+  plant(
     'follower.ts',
     'a learner that has started never votes',
     'this.#assumesLeader = false\n    this.#ticksSilent = 0\n    return this',

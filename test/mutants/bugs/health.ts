@@ -6,6 +6,18 @@ const plantCore = mutantsOf('src/raft')
 
 export const healthBugs: readonly Mutant[] = [
   plant(
+    'snapshot-files.ts',
+    'a damaged state is kept as a snapshot, and the log cut for it',
+    "    if (!(await isTrueCopy(tables)))\n      throw new Error('the state is damaged: its rows are not those that were written')\n",
+    '    await isTrueCopy(tables)\n',
+  ),
+  plant(
+    'storage.ts',
+    'a state that was found to be wrong is applied to, and answers callers',
+    '    if (!this.#restoring.isStateBad) this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))',
+    '    this.#apply(raft.takeCommitted(applyEntriesMax, applyBytesMax))',
+  ),
+  plant(
     'state-machine.ts',
     'the hash still counts what was deleted or overwritten',
     "this.#hash.remove('kv', state.key, bytes)",

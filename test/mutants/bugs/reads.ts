@@ -5,6 +5,18 @@ const plant = mutantsOf('src/raft')
 
 export const readBugs: readonly Mutant[] = [
   plant(
+    'leader.ts',
+    'reads that wait for the next round get the index of the one before',
+    '    if (this.#reads.begin(this.#server.commitIndex, self)) {',
+    '    if (this.#reads.begin(index, self)) {',
+  ),
+  plant(
+    'leader.ts',
+    'an answer about a snapshot confirms the round of reads',
+    '        this.#replication.snapshotReply(from, rpc)\n        return this',
+    '        this.#replication.snapshotReply(from, rpc)\n        this.#reads.confirm(from, this.#reads.round)\n        return this',
+  ),
+  plant(
     'reads.ts',
     'a read asks nobody whether we lead',
     'if (!quorum.isQuorum((id) => current.confirmedBy.has(id))) return null',

@@ -5,6 +5,18 @@ const plant = mutantsOf('src/raft')
 
 export const replicationBugs: readonly Mutant[] = [
   plant(
+    'progress.ts',
+    'a late acknowledgement makes a server that has forgotten count again',
+    '    if (matchIndex >= this.matchIndex) this.#forgottenRefusals = 0',
+    '    this.#forgottenRefusals = 0',
+  ),
+  plant(
+    'server.ts',
+    'what a newer leader has replaced within the turn is acknowledged to the older one',
+    "    return rpc.type === 'appendReply' && rpc.term < this.#term",
+    "    return rpc.type === 'appendReply' && rpc.accepted && rpc.matchIndex > this.log.durableIndex",
+  ),
+  plant(
     'follower.ts',
     'entries are acknowledged before they are on disk',
     'this.#server.sendLate([leaderId], answer)',

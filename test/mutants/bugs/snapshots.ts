@@ -1,10 +1,25 @@
 /** Bugs of snapshots: of what is cut for them, of sending and receiving them, and of putting one in the place of a log. */
-import { type Mutant, mutantsOf } from '../mutant.ts'
+import { type Mutant, mutantsOf, shownBy } from '../mutant.ts'
 
 const raft = mutantsOf('src/raft')
 const storage = mutantsOf('src/storage')
 
 const keptBugs: readonly Mutant[] = [
+  shownBy(
+    'power-loss',
+    storage(
+      'snapshot-files.ts',
+      'a snapshot that has come takes its name before it is synced',
+      '    await sync(part)\n',
+      '',
+    ),
+  ),
+  raft(
+    'raft.ts',
+    'a snapshot keeps a log that is long enough, though it holds other entries',
+    '    return index >= this.#server.log.base.index && this.#server.log.holds(index, term)',
+    '    return index >= this.#server.log.base.index && index <= this.#server.log.lastIndex',
+  ),
   storage(
     'snapshots.ts',
     'the log is cut to the newest snapshot, which may be damaged',

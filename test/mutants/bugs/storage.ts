@@ -1,9 +1,24 @@
 /** Bugs of the storage turn, of the log store and of the state machine. */
-import { type Mutant, mutantsOf } from '../mutant.ts'
+import { type Mutant, mutantsOf, shownBy } from '../mutant.ts'
 
 const plant = mutantsOf('src/storage')
 
 export const turnBugs: readonly Mutant[] = [
+  plant(
+    'state-machine.ts',
+    'a state that was replaced shows the members of the one before',
+    '    this.#membership = readMembership(this.#tables.meta.get(membershipKey))\n    this.#trimmedTo = 1\n    return before',
+    '    this.#trimmedTo = 1\n    return before',
+  ),
+  shownBy(
+    'power-loss',
+    plant(
+      'environment.ts',
+      'the log does not sync its meta page',
+      'open({ ...common, path, overlappingSync: false }))',
+      'open({ ...common, path, overlappingSync: false, noMetaSync: true }))',
+    ),
+  ),
   plant(
     'state-machine.ts',
     'of where revisions are found less goes than comes',
