@@ -5,7 +5,8 @@
  * if they still differ, the others are those that yield: rather one answer than two.
  *
  * And a state that was written wrong must not be handed out: until a majority has agreed with that of its newest
- * snapshot, a leader sends none.
+ * snapshot, a leader sends none. Where so few answer that there can be no majority, for the others wait for just that
+ * snapshot, those few decide: a leader whom more of them contradict than agree with has the wrong one.
  */
 import type { WireRpc } from '../messages.ts'
 import { everyone, quorumOf } from '../raft/membership.ts'
@@ -14,7 +15,7 @@ import type { Index, NodeId } from '../raft/types.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { StateMachine } from './state-machine.ts'
 
-/** So many comparisons may pass without an answer before a leader hands out its state all the same. */
+/** So many comparisons may pass without a majority before those that have answered decide. */
 const unagreedAuditsMax = 2
 
 /** What the state was as of one entry. */
@@ -50,6 +51,8 @@ export class Audits {
   #agreedIndex: Index = 0
   /** Since when not that of its newest snapshot. */
   #ticksUnagreed = 0
+  /** Of those that have answered meanwhile, no more have contradicted the leader than agree with it. */
+  #isUnopposed = false
   #ticksLed = 0
 
   constructor(parts: AuditParts, events: AuditEvents) {
@@ -67,20 +70,22 @@ export class Audits {
    * one without a state, it has to.
    */
   tick(): void {
-    const { raft, snapshots, auditTicks } = this.#parts
+    const { raft, snapshots } = this.#parts
     if (!raft.isLeader) {
       this.#agreedIndex = 0
       this.#ticksLed = 0
     } else this.#ticksLed++
     const isAgreed = this.#agreedIndex >= (snapshots.newest?.index ?? 0)
     this.#ticksUnagreed = isAgreed || !raft.isLeader ? 0 : this.#ticksUnagreed + 1
-    const isOver = this.#ticksUnagreed > unagreedAuditsMax * auditTicks
-    raft.isStateAgreed = raft.isLeader && (isAgreed || isOver)
+    if (!this.#isOver()) this.#isUnopposed = false
+    raft.isStateAgreed = raft.isLeader && (isAgreed || this.#isUnopposed)
   }
 
   /** Asks everyone else. */
   begin(): void {
     const { raft, state } = this.#parts
+    if (this.#isOver()) this.#weigh()
+    if (raft.stateLost) return
     const { appliedIndex: index } = state
     const digest = state.digestAt(index)
     const others = everyone(raft.membership).filter(({ id }) => id !== raft.id)
@@ -118,6 +123,29 @@ export class Audits {
     if (wrong.length === 0) this.#triedItself = false
     if (wrong.includes(raft.id)) this.#events.contradicted(right)
     else this.#agreedIndex = Math.max(this.#agreedIndex, right.index)
+  }
+
+  #isOver(): boolean {
+    return this.#ticksUnagreed > unagreedAuditsMax * this.#parts.auditTicks
+  }
+
+  /** There was no majority. Those that have answered the last time decide. */
+  #weigh(): void {
+    // Where the state was made anew meanwhile, the next answers tell.
+    if (this.#current === null) return
+    const { index, answers } = this.#current
+    const { voters } = quorumOf(this.#parts.raft.membership)
+    const own = answers.get(this.#parts.raft.id)
+    if (own === undefined) return
+    const having = (digest: number): number =>
+      voters.filter((id) => answers.get(id) === digest).length
+    const others = voters.flatMap((id) => answers.get(id) ?? []).filter((each) => each !== own)
+    const [rival] = others.sort((a, b) => having(b) - having(a))
+    const lead = having(own) - (rival === undefined ? 0 : having(rival))
+    this.#isUnopposed = lead > 0 || (lead === 0 && this.#triedItself)
+    if (this.#isUnopposed) return
+    if (lead < 0 && rival !== undefined) this.#events.contradicted({ index, digest: rival })
+    else this.#undecided(answers, index)
   }
 
   #undecided(answers: ReadonlyMap<NodeId, number>, index: Index): void {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NetworkToStorage, WireRpc } from '../../src/messages.ts'
+import { sortMembers } from '../../src/raft/membership.ts'
 import { limits } from '../raft/harness.ts'
 import { Random } from '../simulation/random.ts'
 import { batchEntry } from '../support/batches.ts'
@@ -264,6 +265,30 @@ test('a leader hands out no snapshot before a majority has agreed with its state
   for (const _ of [1, 2]) askedFor(alone)
   turn(alone, [want])
   assert.equal(count(alone, 'snapshot'), 1)
+})
+
+test('a leader that more contradict than agree with hands out no snapshot, though they are no majority', () => {
+  const five = [...'de'].map(
+    (id, n) => ({ id, address: `127.0.0.1:${n + 4}`, role: 'voter' }) as const,
+  )
+  const stage = openLeader(sortMembers([...members, ...five]))
+  const { lastIndex: matchIndex } = stage.board.read()
+  for (const from of [leader, other])
+    turn(stage, [[from, { type: 'appendReply', term: 2, accepted: true, matchIndex }]])
+  turn(stage, [['d', { type: 'stateWanted', base: 0 }]])
+  finishCopies(stage)
+  assert.ok(stage.board.read().snapshotIndex > 0)
+  const own = digestAt(stage, matchIndex) ?? assert.fail()
+  const came = [leader, other].flatMap((from): Came[] => [
+    [from, { type: 'heartbeatReply', term: 2, round: 0 }],
+    [from, { type: 'auditReply', index: matchIndex, digest: own + 1 }],
+  ])
+  for (let ticks = 0; found(stage).length === 0; ticks++) {
+    assert.ok(ticks < 1_000)
+    turn(stage, [...came, ['d', { type: 'stateWanted', base: 0 }]], [tick])
+    assert.equal(count(stage, 'snapshot'), 0)
+  }
+  assert.match(found(stage)[0] ?? '', /it differs from the others/)
 })
 
 test('a leader that has lost its state hands over to one that has one; callers wait, and hear if there is none', () => {

@@ -91,6 +91,12 @@ export const healthBugs: readonly Mutant[] = [
   ),
   plant(
     'audits.ts',
+    'a leader hands out a state that more contradict than agree with',
+    'this.#isUnopposed = lead > 0 || (lead === 0 && this.#triedItself)',
+    'this.#isUnopposed = true',
+  ),
+  plant(
+    'audits.ts',
     'half of the voters decide whose state is right',
     'quorum.isQuorum((id) => answers.get(id) === each)',
     'quorum.voters.filter((id) => answers.get(id) === each).length * 2 >= quorum.voters.length',
