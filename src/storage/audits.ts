@@ -6,7 +6,8 @@
  *
  * And a state that was written wrong must not be handed out: until a majority has agreed with that of its newest
  * snapshot, a leader sends none. Where so few answer that there can be no majority, for the others wait for just that
- * snapshot, those few decide: a leader whom more of them contradict than agree with has the wrong one.
+ * snapshot, those few decide who hands it out: where more of them have another state in common than have that of the
+ * leader, it is for one of them to lead. Who is wrong they do not decide: who is silent might know better.
  */
 import type { WireRpc } from '../messages.ts'
 import { everyone, quorumOf } from '../raft/membership.ts'
@@ -38,6 +39,8 @@ export interface AuditEvents {
   contradicted(right: Digest): void
   /** The members differ, and nobody can say who is right. */
   undecided(): void
+  /** There is no majority, and more of those that answer are of one mind with this one than with the leader. */
+  outvoted(by: NodeId): void
 }
 
 export class Audits {
@@ -51,7 +54,7 @@ export class Audits {
   #agreedIndex: Index = 0
   /** Since when not that of its newest snapshot. */
   #ticksUnagreed = 0
-  /** Of those that have answered meanwhile, no more have contradicted the leader than agree with it. */
+  /** Of those that have answered meanwhile, no more have another state in common than have the leader's. */
   #isUnopposed = false
   #ticksLed = 0
 
@@ -85,7 +88,6 @@ export class Audits {
   begin(): void {
     const { raft, state } = this.#parts
     if (this.#isOver()) this.#weigh()
-    if (raft.stateLost) return
     const { appliedIndex: index } = state
     const digest = state.digestAt(index)
     const others = everyone(raft.membership).filter(({ id }) => id !== raft.id)
@@ -131,21 +133,18 @@ export class Audits {
 
   /** There was no majority. Those that have answered the last time decide. */
   #weigh(): void {
+    const { raft } = this.#parts
+    const answers: ReadonlyMap<NodeId, number> = this.#current?.answers ?? new Map()
+    const { voters } = quorumOf(raft.membership)
+    const having = (digest: number | undefined): readonly NodeId[] =>
+      digest === undefined ? [] : voters.filter((id) => answers.get(id) === digest)
+    const groups = voters.map((id) => having(answers.get(id)))
+    const [most = []] = groups.sort((a, b) => b.length - a.length)
+    const own = answers.get(raft.id)
     // Where the state was made anew meanwhile, the next answers tell.
-    if (this.#current === null) return
-    const { index, answers } = this.#current
-    const { voters } = quorumOf(this.#parts.raft.membership)
-    const own = answers.get(this.#parts.raft.id)
-    if (own === undefined) return
-    const having = (digest: number): number =>
-      voters.filter((id) => answers.get(id) === digest).length
-    const others = voters.flatMap((id) => answers.get(id) ?? []).filter((each) => each !== own)
-    const [rival] = others.sort((a, b) => having(b) - having(a))
-    const lead = having(own) - (rival === undefined ? 0 : having(rival))
-    this.#isUnopposed = lead > 0 || (lead === 0 && this.#triedItself)
-    if (this.#isUnopposed) return
-    if (lead < 0 && rival !== undefined) this.#events.contradicted({ index, digest: rival })
-    else this.#undecided(answers, index)
+    this.#isUnopposed = own !== undefined && most.length <= Math.max(1, having(own).length)
+    const [rival] = most
+    if (own !== undefined && rival !== undefined && !this.#isUnopposed) this.#events.outvoted(rival)
   }
 
   #undecided(answers: ReadonlyMap<NodeId, number>, index: Index): void {

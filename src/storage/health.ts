@@ -74,6 +74,8 @@ export class Health {
       send: (to, rpc) => events.send(to, rpc),
       contradicted: (right) => this.#judged(right),
       undecided: () => this.#mend('the members differ, and no majority says who is right', null),
+      // Should it be refused, or fail, the next question asks again.
+      outvoted: (by) => void parts.raft.transferLeadership(by),
     })
   }
 

@@ -91,9 +91,9 @@ export const healthBugs: readonly Mutant[] = [
   ),
   plant(
     'audits.ts',
-    'a leader hands out a state that more contradict than agree with',
-    'this.#isUnopposed = lead > 0 || (lead === 0 && this.#triedItself)',
-    'this.#isUnopposed = true',
+    'a leader hands out a state that fewer agree with than with another',
+    'most.length <= Math.max(1, having(own).length)',
+    'true',
   ),
   plant(
     'audits.ts',
