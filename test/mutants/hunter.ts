@@ -58,10 +58,19 @@ export async function huntTests(
   return null
 }
 
-/** The first test of this file that failed. */
-export async function huntFile(tree: string, file: string): Promise<Failed | null> {
+/**
+ * The first test of this file that failed.
+ * @param names of tests, the only ones to run; none: all
+ */
+export async function huntFile(
+  tree: string,
+  file: string,
+  names: readonly string[] = [],
+): Promise<Failed | null> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const child = spawn(process.execPath, ['--test-reporter=tap', join(tree, 'test', file)], {
+  const only = names.map((name) => `--test-name-pattern=^${name.replace(/[^\w ]/g, '\\$&')}$`)
+  const words = ['--test-reporter=tap', ...only, join(tree, 'test', file)]
+  const child = spawn(process.execPath, words, {
     ...{ env, stdio: ['ignore', 'pipe', 'ignore'], detached: true },
   })
   const alive = watch(child)

@@ -90,7 +90,8 @@ async function huntAll(
 async function hunt(nursery: Nursery, mutant: Mutant | null, plan: Plan): Promise<Row> {
   const tree = nursery.grow(mutant)
   try {
-    const clue = mutant === null ? undefined : plan.clues.get(mutant.name)
+    if (mutant === null && plan.clues.size > 0) return await control(tree, plan.clues)
+    const clue = plan.clues.get(mutant?.name ?? '')
     const row = mutant === null || clue === undefined ? null : await follow(tree, mutant, clue)
     return row ?? (await search(tree, mutant, plan.seeds))
   } finally {
@@ -104,8 +105,22 @@ async function follow(tree: string, mutant: Mutant, clue: Clue): Promise<Row | n
     const seed = await huntSeeds(tree, clue.seed, 1)
     return seed && { mutant, seed, test: null }
   }
-  const test = await huntFile(tree, clue.file)
-  return test?.name === clue.name ? { mutant, seed: null, test } : null
+  // Alone where that is enough: what is within another test is not found by its name.
+  for (const names of [[clue.name], []]) {
+    const test = await huntFile(tree, clue.file, names)
+    if (test?.name === clue.name) return { mutant, seed: null, test }
+  }
+  return null
+}
+
+/** What the clues lead to finds nothing in the program as it is. */
+async function control(tree: string, clues: Clues): Promise<Row> {
+  const byFile = new Map<string, string[]>()
+  for (const clue of clues.values())
+    if ('file' in clue) byFile.set(clue.file, [...(byFile.get(clue.file) ?? []), clue.name])
+  let test: Failed | null = null
+  for (const [file, names] of byFile) test ??= await huntFile(tree, file, names)
+  return { mutant: null, seed: await huntSeeds(tree, 1, seedsOfControl), test }
 }
 
 async function search(tree: string, mutant: Mutant | null, seeds: number): Promise<Row> {
