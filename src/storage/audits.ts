@@ -134,17 +134,18 @@ export class Audits {
   /** There was no majority. Those that have answered the last time decide. */
   #weigh(): void {
     const { raft } = this.#parts
-    const answers: ReadonlyMap<NodeId, number> = this.#current?.answers ?? new Map()
-    const { voters } = quorumOf(raft.membership)
-    const having = (digest: number | undefined): readonly NodeId[] =>
-      digest === undefined ? [] : voters.filter((id) => answers.get(id) === digest)
-    const groups = voters.map((id) => having(answers.get(id)))
-    const [most = []] = groups.sort((a, b) => b.length - a.length)
-    const own = answers.get(raft.id)
     // Where the state was made anew meanwhile, the next answers tell.
-    this.#isUnopposed = own !== undefined && most.length <= Math.max(1, having(own).length)
+    this.#isUnopposed = false
+    if (this.#current === null) return
+    const { answers } = this.#current
+    const answered = quorumOf(raft.membership).voters.filter((id) => answers.has(id))
+    const likeMinded = (as: NodeId): readonly NodeId[] =>
+      answered.filter((id) => answers.get(id) === answers.get(as))
+    const groups = answered.map(likeMinded).sort((a, b) => b.length - a.length)
+    const [most = []] = groups
     const [rival] = most
-    if (own !== undefined && rival !== undefined && !this.#isUnopposed) this.#events.outvoted(rival)
+    this.#isUnopposed = most.length <= Math.max(1, likeMinded(raft.id).length)
+    if (rival !== undefined && !this.#isUnopposed) this.#events.outvoted(rival)
   }
 
   #undecided(answers: ReadonlyMap<NodeId, number>, index: Index): void {

@@ -56,7 +56,10 @@ async function main(): Promise<number> {
   const nursery = new Nursery(mutants)
   try {
     const started = performance.now()
-    const clues: Clues = values.afresh ? new Map() : readClues()
+    const isHunted = (name: string): boolean => mutants.some((mutant) => mutant.name === name)
+    const clues: Clues = new Map(
+      values.afresh ? [] : [...readClues()].filter(([name]) => isHunted(name)),
+    )
     const rows = await huntAll(nursery, [null, ...mutants], { seeds, clues })
     const seconds = Math.round((performance.now() - started) / 1_000)
     summarise(rows, seconds)

@@ -92,7 +92,7 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'audits.ts',
     'a leader hands out a state that fewer agree with than with another',
-    'most.length <= Math.max(1, having(own).length)',
+    'most.length <= Math.max(1, likeMinded(raft.id).length)',
     'true',
   ),
   plant(
