@@ -92,6 +92,11 @@ export class Leader implements Role {
     this.#reads.add({ from, id })
   }
 
+  /** Those on their way may be of a wrong state. */
+  retractSnapshots(): void {
+    this.#replication.retractSnapshots()
+  }
+
   changeMembership(to: Target): ChangeOutcome {
     return this.#changes.change(to)
   }

@@ -43,6 +43,12 @@ export class Quorum {
     )
   }
 
+  /** Are these more than the others? Where two majorities count, they must be fewer in neither. */
+  outweighs(these: (id: NodeId) => boolean, others: (id: NodeId) => boolean): boolean {
+    const leads = this.#groups.map((group) => count(group, these) - count(group, others))
+    return leads.every((lead) => lead >= 0) && leads.some((lead) => lead > 0)
+  }
+
   /** The highest index that each majority has reached. */
   committedIndex(matchIndex: (id: NodeId) => Index): Index {
     return Math.min(...this.#groups.map((group) => majorityIndex(group.map(matchIndex))))

@@ -159,9 +159,15 @@ export class Raft {
     return this.#role instanceof Leader && (this.stateLost || this.#role.isTransferring)
   }
 
-  /** May our snapshots be sent: are they of the state that a majority has? */
-  set isStateAgreed(isAgreed: boolean) {
-    this.#server.isStateAgreed = isAgreed
+  /** Others have had the state that we have as of this entry: snapshots up to there may be sent. */
+  stateAgreed(index: Index): void {
+    this.#server.stateAgreedIndex = Math.max(this.#server.stateAgreedIndex, index)
+  }
+
+  /** Nobody has agreed with the state of now: no snapshot may be sent, nor one that is on its way to its end. */
+  stateDoubted(): void {
+    this.#server.stateAgreedIndex = 0
+    if (this.#role instanceof Leader) this.#role.retractSnapshots()
   }
 
   /** Is there room for what a leader must write? */

@@ -93,6 +93,12 @@ export class Replication {
     if (progress?.snapshot === null && this.#sendable !== null) this.#beginSnapshot(progress)
   }
 
+  /** To be begun anew, once there is one that may be sent. */
+  retractSnapshots(): void {
+    for (const progress of this.#progress.values())
+      if (progress.sendsSnapshot) this.#beginSnapshot(progress)
+  }
+
   flush(): void {
     this.#sendAppends()
     this.#sendChunks()
@@ -176,8 +182,9 @@ export class Replication {
   }
 
   get #sendable(): SnapshotMark | null {
-    const { snapshots, isStateAgreed } = this.#server
-    return isStateAgreed ? snapshots.newest : null
+    const { snapshots, stateAgreedIndex } = this.#server
+    const { newest } = snapshots
+    return newest !== null && newest.index <= stateAgreedIndex ? newest : null
   }
 
   #sendChunks(): void {

@@ -69,8 +69,8 @@ export class Server {
   readonly snapshots: SnapshotReader
   /** What the log adds up to is to come from another: until then this server leads only to hand over. */
   stateLost = false
-  /** A majority has the state that our snapshots are of, or nobody can say: they may be sent. Said by the shell. */
-  isStateAgreed = true
+  /** Snapshots up to there are of a state that others have, too, and may be sent. Said by the shell. */
+  stateAgreedIndex: Index = 0
   /** For what a leader must write; else it does not take over from another. Said by the shell. */
   hasRoom = true
   #term: Term

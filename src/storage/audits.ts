@@ -1,36 +1,29 @@
 /**
  * What a leader does to learn whether the members' states are one (health.ts). It asks each for the hash of its
  * state as of one entry. Where a majority of the voters has one hash, whoever has another is wrong, be it the
- * leader. Where there is none (two members), nobody can say; then the leader first makes its own state anew, and
- * if they still differ, the others are those that yield: rather one answer than two.
+ * leader. Where there is none (two members), nobody can say. Then it is for one of those to lead of whom most are of
+ * one mind; it first makes its own state anew, and if they still differ, the others are those that yield: rather one
+ * answer than two.
  *
- * And a state that was written wrong must not be handed out: until a majority has agreed with that of its newest
- * snapshot, a leader sends none. Where so few answer that there can be no majority, for the others wait for just that
- * snapshot, those few decide who hands it out: where more of them have another state in common than have that of the
- * leader, it is for one of them to lead. Who is wrong they do not decide: who is silent might know better.
+ * And a state that was written wrong must not be handed out: a leader sends only snapshots as of entries of which
+ * a majority has agreed with it. Where so few answer that there can be no majority, for the others wait for just that
+ * snapshot, those few decide who hands it out, by the same rule. Who is wrong they do not decide: who is silent might
+ * know better.
  */
 import type { WireRpc } from '../messages.ts'
 import { everyone, quorumOf } from '../raft/membership.ts'
+import type { Quorum } from '../raft/quorum.ts'
 import type { Raft } from '../raft/raft.ts'
-import type { Index, NodeId } from '../raft/types.ts'
-import type { Snapshots } from './snapshots.ts'
+import type { NodeId } from '../raft/types.ts'
+import { Comparison, type Digest } from './comparison.ts'
 import type { StateMachine } from './state-machine.ts'
 
 /** So many comparisons may pass without a majority before those that have answered decide. */
-const unagreedAuditsMax = 2
-
-/** What the state was as of one entry. */
-export interface Digest {
-  readonly index: Index
-  readonly digest: number
-}
+const vainAuditsMax = 2
 
 export interface AuditParts {
   readonly raft: Raft
   readonly state: StateMachine
-  readonly snapshots: Snapshots
-  /** Between two questions. */
-  readonly auditTicks: number
 }
 
 export interface AuditEvents {
@@ -46,17 +39,13 @@ export interface AuditEvents {
 export class Audits {
   readonly #parts: AuditParts
   readonly #events: AuditEvents
-  /** What the members have said of this entry. */
-  #current: { readonly index: Index; readonly answers: Map<NodeId, number> } | null = null
+  /** The newest; answers to those before it come too late. */
+  #comparison: Comparison | null = null
+  /** Since a majority was of one mind. */
+  #vainAudits = 0
   /** The leader has made its state anew, for nobody could say who was wrong. */
   #triedItself = false
-  /** Up to there a majority has had the leader's state. */
-  #agreedIndex: Index = 0
-  /** Since when not that of its newest snapshot. */
-  #ticksUnagreed = 0
-  /** Of those that have answered meanwhile, no more have another state in common than have the leader's. */
-  #isUnopposed = false
-  #ticksLed = 0
+  #hasAsked = false
 
   constructor(parts: AuditParts, events: AuditEvents) {
     this.#parts = parts
@@ -65,97 +54,79 @@ export class Audits {
 
   /** A leader that has not asked yet: its snapshots wait for it. */
   get isUrgent(): boolean {
-    return this.#parts.raft.isLeader && this.#ticksLed === 0
+    return this.#parts.raft.isLeader && !this.#hasAsked
   }
 
-  /**
-   * May the leader hand out its state? Where so few answer that nobody can say, as with one of three gone and
-   * one without a state, it has to.
-   */
   tick(): void {
-    const { raft, snapshots } = this.#parts
-    if (!raft.isLeader) {
-      this.#agreedIndex = 0
-      this.#ticksLed = 0
-    } else this.#ticksLed++
-    const isAgreed = this.#agreedIndex >= (snapshots.newest?.index ?? 0)
-    this.#ticksUnagreed = isAgreed || !raft.isLeader ? 0 : this.#ticksUnagreed + 1
-    if (!this.#isOver()) this.#isUnopposed = false
-    raft.isStateAgreed = raft.isLeader && (isAgreed || this.#isUnopposed)
+    if (!this.#parts.raft.isLeader) this.#endLeadership()
   }
 
   /** Asks everyone else. */
   begin(): void {
     const { raft, state } = this.#parts
-    if (this.#isOver()) this.#weigh()
+    this.#hasAsked = true
+    if (this.#vainAudits >= vainAuditsMax && this.#comparison !== null)
+      this.#settle(this.#comparison)
     const { appliedIndex: index } = state
-    const digest = state.digestAt(index)
+    const digest = state.watchDigest(index)
     const others = everyone(raft.membership).filter(({ id }) => id !== raft.id)
     if (index === 0 || digest === null || others.length === 0) return
-    this.#current = { index, answers: new Map([[raft.id, digest]]) }
+    this.#comparison = new Comparison(raft.id, { index, digest })
+    this.#vainAudits++
     for (const { id } of others) this.#events.send(id, { type: 'audit', index })
-    if (quorumOf(raft.membership).isQuorum((id) => id === raft.id)) this.#agreedIndex = index
+    this.#weigh(this.#comparison)
   }
 
   answered(from: NodeId, { index, digest }: Digest): void {
-    const { raft } = this.#parts
-    if (!raft.isLeader || this.#current?.index !== index) return
-    const { answers } = this.#current
-    if (answers.get(from) === digest) return
-    answers.set(from, digest)
-    const quorum = quorumOf(raft.membership)
-    const right = [...answers.values()].find((each) =>
-      quorum.isQuorum((id) => answers.get(id) === each),
-    )
-    if (right !== undefined) this.#judge(answers, { index, digest: right })
-    else if (quorum.voters.every((id) => answers.has(id))) this.#undecided(answers, index)
+    const comparison = this.#comparison
+    if (!this.#parts.raft.isLeader || comparison?.own.index !== index) return
+    if (comparison.record(from, digest)) this.#weigh(comparison)
   }
 
-  /** The leader's state is another now. */
+  /** The leader's state is another now, or about to be: nobody has agreed with it. */
   forget(): void {
-    this.#current = null
-    this.#agreedIndex = 0
+    this.#comparison = null
+    this.#parts.raft.stateDoubted()
+  }
+
+  #endLeadership(): void {
+    this.forget()
+    this.#vainAudits = 0
+    this.#triedItself = false
+    this.#hasAsked = false
+  }
+
+  get #quorum(): Quorum {
+    return quorumOf(this.#parts.raft.membership)
+  }
+
+  #weigh(comparison: Comparison): void {
+    const right = comparison.right(this.#quorum)
+    if (right !== null) this.#judge(comparison, right)
+    else if (comparison.isComplete(this.#quorum)) this.#settle(comparison)
   }
 
   /** Who has another than this one is told. */
-  #judge(answers: ReadonlyMap<NodeId, number>, right: Digest): void {
+  #judge(comparison: Comparison, right: Digest): void {
     const { raft } = this.#parts
-    const wrong = [...answers].filter(([, digest]) => digest !== right.digest).map(([id]) => id)
+    const wrong = comparison.othersThan(right.digest)
+    this.#vainAudits = 0
     for (const id of wrong) if (id !== raft.id) this.#events.send(id, { type: 'verdict', ...right })
     if (wrong.length === 0) this.#triedItself = false
     if (wrong.includes(raft.id)) this.#events.contradicted(right)
-    else this.#agreedIndex = Math.max(this.#agreedIndex, right.index)
+    else raft.stateAgreed(right.index)
   }
 
-  #isOver(): boolean {
-    return this.#ticksUnagreed > unagreedAuditsMax * this.#parts.auditTicks
-  }
-
-  /** There was no majority. Those that have answered the last time decide. */
-  #weigh(): void {
-    const { raft } = this.#parts
-    // Where the state was made anew meanwhile, the next answers tell.
-    this.#isUnopposed = false
-    if (this.#current === null) return
-    const { answers } = this.#current
-    const answered = quorumOf(raft.membership).voters.filter((id) => answers.has(id))
-    const likeMinded = (as: NodeId): readonly NodeId[] =>
-      answered.filter((id) => answers.get(id) === answers.get(as))
-    const groups = answered.map(likeMinded).sort((a, b) => b.length - a.length)
-    const [most = []] = groups
-    const [rival] = most
-    this.#isUnopposed = most.length <= Math.max(1, likeMinded(raft.id).length)
-    if (rival !== undefined && !this.#isUnopposed) this.#events.outvoted(rival)
-  }
-
-  #undecided(answers: ReadonlyMap<NodeId, number>, index: Index): void {
-    const own = answers.get(this.#parts.raft.id)
-    if (own === undefined) return
-    if (this.#triedItself) {
-      this.#judge(answers, { index, digest: own })
-      return
+  /** There is no majority, and will be none. */
+  #settle(comparison: Comparison): void {
+    const rival = comparison.rival(this.#quorum)
+    if (rival !== null) this.#events.outvoted(rival)
+    else if (!comparison.isComplete(this.#quorum))
+      this.#parts.raft.stateAgreed(comparison.own.index)
+    else if (this.#triedItself) this.#judge(comparison, comparison.own)
+    else {
+      this.#triedItself = true
+      this.#events.undecided()
     }
-    this.#triedItself = true
-    this.#events.undecided()
   }
 }

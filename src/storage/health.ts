@@ -16,7 +16,8 @@ import type { WireRpc } from '../messages.ts'
 import { everyone } from '../raft/membership.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { Index, NodeId } from '../raft/types.ts'
-import { Audits, type Digest } from './audits.ts'
+import { Audits } from './audits.ts'
+import type { Digest } from './comparison.ts'
 import { logRemedy } from './environment.ts'
 import type { LogStore } from './log-store.ts'
 import type { Scrub } from './scrub.ts'
@@ -98,6 +99,7 @@ export class Health {
     switch (rpc.type) {
       case 'audit':
         this.#asked = { from, index: rpc.index }
+        this.#parts.state.watchDigest(rpc.index)
         return
       case 'auditReply':
         this.#audits.answered(from, rpc)
@@ -165,6 +167,7 @@ export class Health {
     this.repairs++
     this.#found = { reason, right }
     this.#events.found(`the state of this node was found to be wrong: ${reason}`)
+    this.#audits.forget()
     this.#parts.snapshots.stateReplaced()
     this.#remake()
   }

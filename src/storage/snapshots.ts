@@ -130,6 +130,7 @@ export class Snapshots implements SnapshotReader {
     this.#awaitsState = false
     const right = isStateLost ? [] : this.#options.log.snapshots
     this.#whole = this.#whole.filter((each) => right.some((kept) => isSameSnapshot(each, kept)))
+    this.#keep([])
   }
 
   /** One now, whatever the log holds. */

@@ -124,8 +124,10 @@ function word(bytes: Uint8Array, at: number): number {
 /** Entries back to which it is remembered what the state was. Members are seldom further apart. */
 const recentEntriesMax = 1_024
 
-/** The digests of the state after each of the newest entries. */
+/** The digests of the state after each of the newest entries, and of one that is kept until another is watched for. */
 export class RecentDigests {
+  #watchedIndex = 0
+  #watchedDigest: number | null = null
   readonly #indexes = new Float64Array(recentEntriesMax)
   readonly #digests = new Float64Array(recentEntriesMax)
 
@@ -133,9 +135,21 @@ export class RecentDigests {
     const at = index % recentEntriesMax
     this.#indexes[at] = index
     this.#digests[at] = digest
+    if (index === this.#watchedIndex) this.#watchedDigest = digest
+  }
+
+  /** @param digest `null`: it is not known yet */
+  watch(index: number, digest: number | null): void {
+    this.#watchedIndex = index
+    this.#watchedDigest = digest
+  }
+
+  get watchedIndex(): number {
+    return this.#watchedIndex
   }
 
   at(index: number): number | null {
+    if (index === this.#watchedIndex) return this.#watchedDigest
     const at = index % recentEntriesMax
     return index > 0 && this.#indexes[at] === index ? (this.#digests[at] ?? null) : null
   }

@@ -81,7 +81,9 @@ export class StateMachine {
     this.#tables = openStateTables(environment)
     this.#position = readPosition(this.#tables.meta.get(positionKey))
     this.#hash = new StateHash(this.#position.hash)
+    const { watchedIndex } = this.#recent
     this.#recent = new RecentDigests()
+    this.watchDigest(watchedIndex)
     this.#membership = readMembership(this.#tables.meta.get(membershipKey))
     this.#trimmedTo = 1
     return before
@@ -108,6 +110,13 @@ export class StateMachine {
   digestAt(index: Index): number | null {
     if (index === this.appliedIndex) return digestOf(this.#hash, this.revision)
     return this.#recent.at(index)
+  }
+
+  /** The same; and that of this entry is remembered, once it is applied, until another is watched for. */
+  watchDigest(index: Index): number | null {
+    const digest = this.digestAt(index)
+    this.#recent.watch(index, digest)
+    return digest
   }
 
   /** Whether the rows are still those that were written: goes through them while they change. */

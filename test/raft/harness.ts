@@ -171,7 +171,7 @@ export class TestServer {
 
   #open(): Raft {
     const { hardState } = this.disk
-    return new Raft({
+    const raft = new Raft({
       id: this.#setup.id ?? 'a',
       limits: { ...limits, ...this.#setup.limits },
       random: this.#setup.random ?? (() => 0),
@@ -182,6 +182,8 @@ export class TestServer {
       appliedIndex: this.#setup.appliedIndex ?? this.#setup.cutAt ?? 0,
       assumesLeader: this.#setup.assumesLeader ?? false,
     })
+    raft.stateAgreed(Number.POSITIVE_INFINITY)
+    return raft
   }
 }
 

@@ -16,7 +16,6 @@ import {
 } from './harness.ts'
 
 const taken = snapshotAt(8, 1)
-const lost = { index: 0, term: 0 }
 const beat = { type: 'heartbeatReply', term: 2, round: 0 } as const
 
 /** Leads in term 2, with entries 6 to 11; its snapshot stands for the first eight. Knows nothing of `c` yet. */
@@ -28,11 +27,10 @@ function openLeader(): TestServer {
 
 /** `c` has an empty log, and says so. */
 function refuse(server: TestServer): readonly Sent[] {
-  const { term } = server.raft.status
   for (const rejectIndex of [10, 5])
     server.step('c', {
       type: 'appendReply',
-      ...{ term, accepted: false, rejectIndex, hintIndex: lost.index, hintTerm: lost.term },
+      ...{ term: 2, accepted: false, rejectIndex, hintIndex: 0, hintTerm: 0 },
     })
   return server.sent()
 }
@@ -74,10 +72,8 @@ describe('paper §7: a leader', () => {
       ...{ term: 2, accepted: false, rejectIndex: 10, hintIndex: 0, hintTerm: 0 },
     })
     const sent = server.sent()
-    assert.deepEqual(
-      ofType(sent, 'append').map(({ rpc }) => [rpc.prevIndex, rpc.prevTerm]),
-      [[5, 1]],
-    )
+    const probes = ofType(sent, 'append').map(({ rpc }) => [rpc.prevIndex, rpc.prevTerm])
+    assert.deepEqual(probes, [[5, 1]])
     assert.deepEqual(chunksTo('c', sent), [])
   })
 
@@ -103,7 +99,7 @@ describe('paper §7: a leader', () => {
     server.raft.linkLost('c')
     assert.deepEqual(chunksTo('c', server.sent()), [[8, 40, 40]])
     for (let n = 0; n < limits.electionTicksMin - 1; n++) {
-      server.tick().step('b', { type: 'heartbeatReply', term: 2, round: 0 })
+      server.tick().step('b', beat)
       assert.deepEqual(chunksTo('c', server.sent()), [])
     }
     assert.deepEqual(chunksTo('c', server.tick().sent()), [[8, 40, 40]])
@@ -233,10 +229,16 @@ describe('paper §7: a leader', () => {
     assert.deepEqual(chunksTo('c', server.tick(limits.electionTicksMin).sent()), [[9, 0, 40]])
   })
 
-  test('sends no snapshot of a state that nobody has agreed with', () => {
+  test('sends a snapshot only while its state is agreed with up to there; after a doubt from the beginning', () => {
     const server = openLeader()
-    server.raft.isStateAgreed = false
+    refuse(server)
+    assert.deepEqual(chunksTo('c', server.step('c', held(40)).sent()), [[8, 40, 40]])
+    server.raft.stateDoubted()
+    assert.deepEqual(chunksTo('c', server.step('c', held(80)).sent()), [])
+    server.raft.stateAgreed(taken.index - 1)
     assert.deepEqual(chunksTo('c', refuse(server)), [])
+    server.raft.stateAgreed(taken.index)
+    assert.deepEqual(chunksTo('c', server.tick(limits.electionTicksMin).sent()), [[8, 0, 40]])
   })
 
   test('without a snapshot it asks, now and then, whether what was cut is there already', () => {

@@ -71,6 +71,22 @@ test('paper §6: committed is what both majorities hold', () => {
   assert.equal(index(['a', 'b', 'c'], ['a', 'b', 'd']), 5)
 })
 
+test('more are those that are more, and where two majorities count, fewer in neither', () => {
+  const plain = new Quorum(['a', 'b', 'c', 'd', 'e'], [])
+  const joint = new Quorum(['a', 'b', 'd'], ['a', 'b', 'c'])
+  for (const [quorum, these, others, isMore] of [
+    [plain, 'ab', 'c', true],
+    [plain, 'ab', 'cd', false],
+    [plain, 'abx', 'cde', false],
+    [joint, 'ab', 'cd', true],
+    [joint, 'b', 'd', true],
+    [joint, 'c', 'd', false],
+    [joint, 'd', 'c', false],
+    [joint, 'd', '', true],
+  ] as const)
+    assert.equal(quorum.outweighs(among(these), among(others)), isMore, `${these} ${others}`)
+})
+
 test('nobody is no quorum', () => {
   const nobody = new Quorum([], [])
   assert.equal(

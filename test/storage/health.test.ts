@@ -171,23 +171,26 @@ function askedFor(stage: Stage): number {
   return asked.at(-1) ?? assert.fail()
 }
 
+const beat: Came = [leader, { type: 'heartbeatReply', term: 2, round: 0 }]
+
+/** A batch of the other's is committed. */
+function put(stage: Stage, sequence: number): void {
+  const { bytes: batch } = batchEntry(0, [['put', 'k', 1]], { node: other, sequence })
+  turn(stage, [[other, { type: 'forward', batch }]])
+  const { lastIndex: matchIndex } = stage.board.read()
+  turn(stage, [[leader, { type: 'appendReply', term: 2, accepted: true, matchIndex }]])
+  assert.equal(stage.board.read().commitIndex, matchIndex)
+}
+
 test('nothing is applied to a state that was found to be wrong, though it cannot be made anew while it is copied', () => {
   const stage = openLeader()
-  const put = (sequence: number): void => {
-    const { bytes: batch } = batchEntry(0, [['put', 'k', 1]], { node: other, sequence })
-    turn(stage, [[other, { type: 'forward', batch }]])
-    const { lastIndex: matchIndex } = stage.board.read()
-    turn(stage, [[leader, { type: 'appendReply', term: 2, accepted: true, matchIndex }]])
-    assert.equal(stage.board.read().commitIndex, matchIndex)
-  }
-  const beat: Came = [leader, { type: 'heartbeatReply', term: 2, round: 0 }]
-  put(1)
+  put(stage, 1)
   const applied = stage.appliedIndex()
   turn(stage, [[other, { type: 'stateWanted', base: 0 }]])
   stage.disks.damage(new Random(3))
   for (let n = 0; n < 8; n++) turn(stage, [beat], [tick])
   assert.equal(found(stage).length, 1)
-  put(2)
+  put(stage, 2)
   assert.equal(stage.appliedIndex(), applied)
   finishCopies(stage)
   turn(stage, [beat], [tick])
@@ -267,14 +270,42 @@ test('a leader hands out no snapshot before a majority has agreed with its state
   assert.equal(count(alone, 'snapshot'), 1)
 })
 
+test('a state that was found to be wrong is handed out no further, nor the one in its place before others agreed', () => {
+  const want: Came = [other, { type: 'stateWanted', base: 0 }]
+  for (const isAnswered of [true, false]) {
+    const stage = openLeader()
+    put(stage, 1)
+    turn(stage, [want])
+    finishCopies(stage)
+    const { snapshotIndex } = stage.board.read()
+    assert.ok(snapshotIndex > 0)
+    const agree = (): void => {
+      const index = askedFor(stage)
+      const digest = digestAt(stage, index) ?? assert.fail()
+      if (isAnswered) turn(stage, [[leader, { type: 'auditReply', index, digest }]])
+      else for (const _ of [1, 2]) askedFor(stage)
+    }
+    agree()
+    turn(stage, [want])
+    const held = (heldBytes: number): Came => {
+      return [other, { type: 'snapshotReply', term: 2, index: snapshotIndex, heldBytes }]
+    }
+    turn(stage, [held(64)])
+    assert.equal(count(stage, 'snapshot'), 2)
+    stage.disks.damage(new Random(3))
+    for (let n = 0; n < 8; n++) turn(stage, [beat], [tick])
+    assert.equal(found(stage).length, 1)
+    turn(stage, [held(128)])
+    turn(stage, [want])
+    assert.equal(count(stage, 'snapshot'), 2)
+    agree()
+    turn(stage, [want])
+    assert.equal(count(stage, 'snapshot'), 3)
+  }
+})
+
 test('where no majority answers, a leader with whom fewer agree than with another hands over, and hands out no state', () => {
-  const five = [...'de'].map(
-    (id, n) => ({ id, address: `127.0.0.1:${n + 4}`, role: 'voter' }) as const,
-  )
-  const stage = openLeader(sortMembers([...members, ...five]))
-  const { lastIndex: matchIndex } = stage.board.read()
-  for (const from of [leader, other])
-    turn(stage, [[from, { type: 'appendReply', term: 2, accepted: true, matchIndex }]])
+  const { stage, matchIndex } = openLeaderOfFive()
   turn(stage, [['d', { type: 'stateWanted', base: 0 }]])
   finishCopies(stage)
   assert.ok(stage.board.read().snapshotIndex > 0)
@@ -289,6 +320,42 @@ test('where no majority answers, a leader with whom fewer agree than with anothe
     assert.equal(count(stage, 'snapshot'), 0)
   }
   assert.deepEqual(found(stage), [], 'who is silent might know better')
+})
+
+/** All of them hold its log. */
+function openLeaderOfFive() {
+  const five = [...'de'].map(
+    (id, n) => ({ id, address: `127.0.0.1:${n + 4}`, role: 'voter' }) as const,
+  )
+  const stage = openLeader(sortMembers([...members, ...five]))
+  const { lastIndex: matchIndex } = stage.board.read()
+  for (const from of [leader, other])
+    turn(stage, [[from, { type: 'appendReply', term: 2, accepted: true, matchIndex }]])
+  return { stage, matchIndex }
+}
+
+test('where all have answered and no majority is of one mind, one of those leads who are most', () => {
+  for (const [theirs, isOutvoted] of [
+    [[1, 1, 2, 3], true],
+    [[0, 1, 1, 2], false],
+    [[1, 2, 3, 4], false],
+  ] as const) {
+    const { stage, matchIndex } = openLeaderOfFive()
+    const index = askedFor(stage)
+    const own = digestAt(stage, index) ?? assert.fail()
+    const digests = theirs.map((difference) => own + difference)
+    turn(
+      stage,
+      [leader, other, 'd', 'e'].map((from, n) => [
+        from,
+        { type: 'auditReply', index, digest: digests[n] ?? assert.fail() },
+      ]),
+    )
+    turn(stage, [[leader, { type: 'appendReply', term: 2, accepted: true, matchIndex }]])
+    assert.equal(count(stage, 'timeoutNow'), isOutvoted ? 1 : 0)
+    assert.equal(found(stage).length, isOutvoted ? 0 : 1)
+    assert.equal(count(stage, 'verdict'), 0)
+  }
 })
 
 test('a leader that has lost its state hands over to one that has one; callers wait, and hear if there is none', () => {
@@ -339,6 +406,41 @@ test('of two that differ the leader makes its state anew first, and then the oth
   assert.deepEqual([count(stage, 'verdict'), stage.board.isStateBad], [0, false])
   answer()
   assert.deepEqual([count(stage, 'verdict'), found(stage).length], [1, 1])
+})
+
+test('a leader that was deposed meanwhile makes its state anew again before others have to yield', () => {
+  const stage = openLeader(members.filter(({ id }) => id === self || id === leader))
+  const answer = () => {
+    const index = askedFor(stage)
+    const digest = (digestAt(stage, index) ?? assert.fail()) + 1
+    turn(stage, [[leader, { type: 'auditReply', index, digest }]])
+  }
+  answer()
+  turn(stage, [[leader, { type: 'heartbeat', term: 3, commitIndex: 0, round: 0 }]], [tick])
+  lead(stage, 4)
+  const { lastIndex: matchIndex } = stage.board.read()
+  turn(stage, [[leader, { type: 'appendReply', term: 4, accepted: true, matchIndex }]])
+  answer()
+  assert.deepEqual([count(stage, 'verdict'), found(stage).length], [0, 2])
+})
+
+test('who is asked about an entry is judged by what it said, however much it has applied since', () => {
+  const stage = openFollower()
+  const index = last + 1
+  turn(stage, [[leader, { type: 'audit', index }]])
+  for (let at = index; at < index + 1_100; at += 100) {
+    const entries = Array.from({ length: 100 }, (_, n) =>
+      batchEntry(at + n, [['put', 'k', at + n]], { sequence: at + n - 1 }),
+    )
+    turn(stage, [[leader, append(entries, at + 99)]])
+  }
+  const [told] = replies(stage)
+  assert.equal(told?.index, index)
+  turn(stage, [[leader, { ...told, type: 'verdict' }]])
+  assert.deepEqual(found(stage), [])
+  turn(stage, [[leader, { type: 'verdict', index, digest: told.digest + 1 }]])
+  assert.equal(found(stage).length, 1)
+  assert.ok(stage.board.isStateBad, 'its log leads to what it had')
 })
 
 test('a state that several starts do not survive is made anew; one that was looked at is trusted', () => {

@@ -182,13 +182,13 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   }
 }
 
-/** Elected in term 2 by the others; its no-op is written and sent. */
-export function lead(stage: Stage): void {
+/** Elected by the others; its no-op is written and sent. */
+export function lead(stage: Stage, term = 2): void {
   for (let n = 0; n < limits.electionTicksMax; n++) stage.turn([], [tick])
   for (const type of ['preVoteReply', 'voteReply'] as const)
     stage.turn([
-      [leader, { type, term: 2, granted: true }],
-      [other, { type, term: 2, granted: true }],
+      [leader, { type, term, granted: true }],
+      [other, { type, term, granted: true }],
     ])
 }
 

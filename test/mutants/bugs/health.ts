@@ -38,8 +38,8 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'state-machine.ts',
     'another state keeps the hash of the one before',
-    'this.#hash = new StateHash(this.#position.hash)\n    this.#recent = new RecentDigests()',
-    'this.#recent = new RecentDigests()',
+    'this.#hash = new StateHash(this.#position.hash)\n    const { watchedIndex }',
+    'const { watchedIndex }',
   ),
   plant(
     'scrub.ts',
@@ -68,8 +68,8 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'audits.ts',
     'the hashes of different entries are compared',
-    'if (!raft.isLeader || this.#current?.index !== index) return',
-    'if (!raft.isLeader || this.#current === null) return',
+    'if (!this.#parts.raft.isLeader || comparison?.own.index !== index) return',
+    'if (!this.#parts.raft.isLeader || comparison === null || index === 0) return',
   ),
   plant(
     'health.ts',
@@ -78,28 +78,70 @@ export const healthBugs: readonly Mutant[] = [
     'if (this.#asked.index > state.appliedIndex + 1) return\n    const { from, index } = this.#asked\n    this.#asked = null\n    const digest = state.digestAt(state.appliedIndex)',
   ),
   plant(
-    'audits.ts',
+    'comparison.ts',
     'the healthy one is told that it is wrong',
-    '[...answers].filter(([, digest]) => digest !== right.digest)',
-    '[...answers].filter(([, digest]) => digest === right.digest)',
+    'each === digest ? [] : [id]',
+    'each === digest ? [id] : []',
   ),
   plant(
     'audits.ts',
     'a leader is always right',
-    'if (right !== undefined) this.#judge(answers, { index, digest: right })',
-    'if (right !== undefined) this.#judge(answers, { index, digest: answers.get(raft.id) ?? right })',
+    'if (right !== null) this.#judge(comparison, right)',
+    'if (right !== null) this.#judge(comparison, comparison.own)',
   ),
   plant(
     'audits.ts',
     'a leader hands out a state that fewer agree with than with another',
-    'most.length <= Math.max(1, likeMinded(raft.id).length)',
-    'true',
+    'if (rival !== null) this.#events.outvoted(rival)',
+    'if (rival !== null && comparison.isComplete(this.#quorum)) this.#events.outvoted(rival)',
   ),
   plant(
     'audits.ts',
+    'where all have answered and no majority is of one mind, the leader is right, though more have another',
+    'if (rival !== null) this.#events.outvoted(rival)',
+    'if (rival !== null && !comparison.isComplete(this.#quorum)) this.#events.outvoted(rival)',
+  ),
+  plant(
+    'audits.ts',
+    'a leader that made its state anew in an earlier term takes its own for right at once',
+    'this.#triedItself = false\n    this.#hasAsked = false',
+    'this.#hasAsked = false',
+  ),
+  plant(
+    'audits.ts',
+    'others have agreed with a state that has been another since',
+    'this.#parts.raft.stateDoubted()',
+    '',
+  ),
+  plant(
+    'audits.ts',
+    'in vain a leader goes on asking, and hands out nothing',
+    'this.#vainAudits >= vainAuditsMax',
+    'this.#vainAudits > vainAuditsMax && this.#comparison?.isComplete(this.#quorum)',
+  ),
+  plant(
+    'state-hash.ts',
+    'what a member has said of its state is forgotten before it is judged',
+    'if (index === this.#watchedIndex) return this.#watchedDigest\n',
+    '',
+  ),
+  plantCore(
+    'quorum.ts',
+    'in a joint configuration those are more that are more in one of its sides',
+    'leads.every((lead) => lead >= 0) && leads.some((lead) => lead > 0)',
+    'leads.some((lead) => lead > 0)',
+  ),
+  plantCore(
+    'replication.ts',
+    'a snapshot that was begun is sent to its end, though its state is in doubt',
+    'if (progress.sendsSnapshot) this.#beginSnapshot(progress)',
+    'if (progress.sendsSnapshot && progress.heldBytes === 0) this.#beginSnapshot(progress)',
+  ),
+  plant(
+    'comparison.ts',
     'half of the voters decide whose state is right',
-    'quorum.isQuorum((id) => answers.get(id) === each)',
-    'quorum.voters.filter((id) => answers.get(id) === each).length * 2 >= quorum.voters.length',
+    'quorum.isQuorum(this.#having(each))',
+    'quorum.voters.filter(this.#having(each)).length * 2 >= quorum.voters.length',
   ),
   plant(
     'state-origin.ts',
@@ -164,8 +206,8 @@ export const healthBugs: readonly Mutant[] = [
   plantCore(
     'replication.ts',
     'a leader sends snapshots of a state that nobody has agreed with',
-    'return isStateAgreed ? snapshots.newest : null',
-    'return snapshots.newest ?? (isStateAgreed ? null : snapshots.newest)',
+    'return newest !== null && newest.index <= stateAgreedIndex ? newest : null',
+    'return newest !== null && stateAgreedIndex > 0 ? newest : null',
   ),
   plantCore(
     'leader.ts',
