@@ -183,8 +183,7 @@ export class Replication {
 
   get #sendable(): SnapshotMark | null {
     const { snapshots, stateAgreedIndex } = this.#server
-    const { newest } = snapshots
-    return newest !== null && newest.index <= stateAgreedIndex ? newest : null
+    return snapshots.newestUpTo(stateAgreedIndex)
   }
 
   #sendChunks(): void {

@@ -1,4 +1,4 @@
-import type { NodeId, SnapshotMark } from './types.ts'
+import type { Index, NodeId, SnapshotMark } from './types.ts'
 
 /** The snapshots of this server, as the core sees them: which there is, and how to read it. */
 export interface SnapshotReader {
@@ -7,6 +7,8 @@ export interface SnapshotReader {
    * the log.
    */
   readonly newest: SnapshotMark | null
+  /** The newest of those as of this entry and before. Stands for all that was cut from the log, too. */
+  newestUpTo(index: Index): SnapshotMark | null
   /**
    * A part of a snapshot; empty at its end. Also of an older one, while `Raft.snapshotsInUse` names it. `null`: its file
    * is gone, or not what it was.

@@ -1,7 +1,7 @@
 /**
  * What a leader does to learn whether the members' states are one (health.ts). It asks each for the hash of its
  * state as of one entry. Where a majority of the voters has one hash, whoever has another is wrong, be it the
- * leader. Where there is none (two members), nobody can say. Then it is for one of those to lead of whom most are of
+ * leader. Where all have answered and there is none (two members), nobody can say. Then it is for one of those to lead of whom most are of
  * one mind; it first makes its own state anew, and if they still differ, the others are those that yield: rather one
  * answer than two.
  *
@@ -18,8 +18,8 @@ import type { NodeId } from '../raft/types.ts'
 import { Comparison, type Digest } from './comparison.ts'
 import type { StateMachine } from './state-machine.ts'
 
-/** So many comparisons may pass without a majority before those that have answered decide. */
-const vainAuditsMax = 2
+/** A question is asked so often before those that have answered decide: some are slow, and messages get lost. */
+const timesAskedMax = 3
 
 export interface AuditParts {
   readonly raft: Raft
@@ -32,8 +32,8 @@ export interface AuditEvents {
   contradicted(right: Digest): void
   /** The members differ, and nobody can say who is right. */
   undecided(): void
-  /** There is no majority, and more of those that answer are of one mind with this one than with the leader. */
-  outvoted(by: NodeId): void
+  /** There is no majority, and more of those that answer are of one mind with each of these than with the leader. */
+  outvoted(by: readonly NodeId[]): void
 }
 
 export class Audits {
@@ -41,8 +41,9 @@ export class Audits {
   readonly #events: AuditEvents
   /** The newest; answers to those before it come too late. */
   #comparison: Comparison | null = null
-  /** Since a majority was of one mind. */
-  #vainAudits = 0
+  #timesAsked = 0
+  /** What is still answered is no longer waited for. */
+  #isSettled = false
   /** The leader has made its state anew, for nobody could say who was wrong. */
   #triedItself = false
   #hasAsked = false
@@ -54,27 +55,21 @@ export class Audits {
 
   /** A leader that has not asked yet: its snapshots wait for it. */
   get isUrgent(): boolean {
-    return this.#parts.raft.isLeader && !this.#hasAsked
+    const { isLeader, stateLost } = this.#parts.raft
+    return isLeader && !stateLost && !this.#hasAsked
   }
 
   tick(): void {
     if (!this.#parts.raft.isLeader) this.#endLeadership()
   }
 
-  /** Asks everyone else. */
-  begin(): void {
-    const { raft, state } = this.#parts
+  /** Asks everyone else: once more who has not answered, or, where it is settled, all about the newest entry. */
+  ask(): void {
     this.#hasAsked = true
-    if (this.#vainAudits >= vainAuditsMax && this.#comparison !== null)
-      this.#settle(this.#comparison)
-    const { appliedIndex: index } = state
-    const digest = state.watchDigest(index)
-    const others = everyone(raft.membership).filter(({ id }) => id !== raft.id)
-    if (index === 0 || digest === null || others.length === 0) return
-    this.#comparison = new Comparison(raft.id, { index, digest })
-    this.#vainAudits++
-    for (const { id } of others) this.#events.send(id, { type: 'audit', index })
-    this.#weigh(this.#comparison)
+    if (this.#comparison === null || this.#isSettled) this.#compareAnew()
+    if (this.#comparison === null) return
+    if (this.#timesAsked === timesAskedMax) this.#settle(this.#comparison)
+    else this.#askThoseOf(this.#comparison)
   }
 
   answered(from: NodeId, { index, digest }: Digest): void {
@@ -91,7 +86,6 @@ export class Audits {
 
   #endLeadership(): void {
     this.forget()
-    this.#vainAudits = 0
     this.#triedItself = false
     this.#hasAsked = false
   }
@@ -100,17 +94,40 @@ export class Audits {
     return quorumOf(this.#parts.raft.membership)
   }
 
+  #compareAnew(): void {
+    const { raft, state } = this.#parts
+    const { appliedIndex: index } = state
+    const digest = state.watchDigest(index)
+    const isKnown = index > 0 && digest !== null
+    this.#comparison = isKnown ? new Comparison(raft.id, { index, digest }) : null
+    this.#timesAsked = 0
+    this.#isSettled = false
+  }
+
+  #askThoseOf(comparison: Comparison): void {
+    const { index } = comparison.own
+    this.#timesAsked++
+    for (const { id } of everyone(this.#parts.raft.membership))
+      if (!comparison.has(id)) this.#events.send(id, { type: 'audit', index })
+    this.#weigh(comparison)
+  }
+
   #weigh(comparison: Comparison): void {
-    const right = comparison.right(this.#quorum)
-    if (right !== null) this.#judge(comparison, right)
-    else if (comparison.isComplete(this.#quorum)) this.#settle(comparison)
+    const quorum = this.#quorum
+    const right = comparison.right(quorum)
+    if (right !== null) {
+      this.#judge(comparison, right)
+      return
+    }
+    if (comparison.rivals(quorum).length > 0) this.#parts.raft.stateDoubted()
+    if (comparison.isComplete(quorum)) this.#settle(comparison)
   }
 
   /** Who has another than this one is told. */
   #judge(comparison: Comparison, right: Digest): void {
     const { raft } = this.#parts
     const wrong = comparison.othersThan(right.digest)
-    this.#vainAudits = 0
+    this.#isSettled = true
     for (const id of wrong) if (id !== raft.id) this.#events.send(id, { type: 'verdict', ...right })
     if (wrong.length === 0) this.#triedItself = false
     if (wrong.includes(raft.id)) this.#events.contradicted(right)
@@ -119,14 +136,14 @@ export class Audits {
 
   /** There is no majority, and will be none. */
   #settle(comparison: Comparison): void {
-    const rival = comparison.rival(this.#quorum)
-    if (rival !== null) this.#events.outvoted(rival)
-    else if (!comparison.isComplete(this.#quorum))
-      this.#parts.raft.stateAgreed(comparison.own.index)
-    else if (this.#triedItself) this.#judge(comparison, comparison.own)
-    else {
+    const quorum = this.#quorum
+    const rivals = comparison.rivals(quorum)
+    this.#isSettled = true
+    if (rivals.length > 0) this.#events.outvoted(rivals)
+    else if (comparison.isContradicted(quorum) && !this.#triedItself) {
       this.#triedItself = true
       this.#events.undecided()
-    }
+    } else if (comparison.isComplete(quorum)) this.#judge(comparison, comparison.own)
+    else this.#parts.raft.stateAgreed(comparison.own.index)
   }
 }

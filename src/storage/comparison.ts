@@ -31,21 +31,29 @@ export class Comparison {
     return digest === undefined ? null : { index: this.own.index, digest }
   }
 
+  has(id: NodeId): boolean {
+    return this.#digests.has(id)
+  }
+
   /** Every voter has answered. */
   isComplete({ voters }: Quorum): boolean {
     return voters.every((id) => this.#digests.has(id))
   }
 
-  /** One of those who have another state in common and are more than have the leader's. */
-  rival(quorum: Quorum): NodeId | null {
-    const rivals = quorum.voters.filter((id) => {
+  /** Some voter has another state than the leader. */
+  isContradicted({ voters }: Quorum): boolean {
+    return this.othersThan(this.own.digest).some((id) => voters.includes(id))
+  }
+
+  /** Those who have another state in common and are more than have the leader's. */
+  rivals(quorum: Quorum): readonly NodeId[] {
+    return quorum.voters.filter((id) => {
       const digest = this.#digests.get(id)
       return (
         digest !== undefined &&
         quorum.outweighs(this.#having(digest), this.#having(this.own.digest))
       )
     })
-    return rivals[0] ?? null
   }
 
   othersThan(digest: number): readonly NodeId[] {

@@ -61,6 +61,7 @@ export class Health {
   readonly #audits: Audits
   #scrub: Scrub
   #ticksToAudit: number
+  #handOvers = 0
   /** A leader's question about an entry that is not applied here yet. */
   #asked: { readonly from: NodeId; readonly index: Index } | null = null
   /** What is wrong with the state, until it is made anew. */
@@ -75,8 +76,7 @@ export class Health {
       send: (to, rpc) => events.send(to, rpc),
       contradicted: (right) => this.#judged(right),
       undecided: () => this.#mend('the members differ, and no majority says who is right', null),
-      // Should it be refused, or fail, the next question asks again.
-      outvoted: (by) => void parts.raft.transferLeadership(by),
+      outvoted: (by) => this.#handOver(by),
     })
   }
 
@@ -90,16 +90,16 @@ export class Health {
     if (this.#found !== null) return
     if (!raft.stateLost) {
       this.#scrubSome()
-      if (isDue && raft.isLeader) this.#audits.begin()
+      if (isDue && raft.isLeader) this.#audits.ask()
     } else if (isDue) this.#askForState()
   }
 
   step(from: NodeId, rpc: HealthRpc): void {
-    const { raft } = this.#parts
+    const { raft, state } = this.#parts
     switch (rpc.type) {
       case 'audit':
         this.#asked = { from, index: rpc.index }
-        this.#parts.state.watchDigest(rpc.index)
+        if (from === raft.status.leaderId) state.watchDigest(rpc.index)
         return
       case 'auditReply':
         this.#audits.answered(from, rpc)
@@ -141,6 +141,14 @@ export class Health {
     } else if (leaderId !== null) {
       this.#events.send(leaderId, { type: 'stateWanted', base: log.base.index })
     }
+  }
+
+  /** To one of these, each time another first: who has refused, or failed, may do so for ever. */
+  #handOver(to: readonly NodeId[]): void {
+    const { raft } = this.#parts
+    const first = this.#handOvers++ % to.length
+    const inTurn = [...to.slice(first), ...to.slice(0, first)]
+    inTurn.find((id) => raft.transferLeadership(id)?.type === 'accepted')
   }
 
   #scrubSome(): void {

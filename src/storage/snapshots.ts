@@ -9,7 +9,13 @@
 import { SkiffError } from '../errors.ts'
 import { assert } from '../raft/assert.ts'
 import type { ReceivedChunk, SnapshotReader } from '../raft/snapshot.ts'
-import { isSameSnapshot, type LogPosition, type NodeId, type SnapshotMark } from '../raft/types.ts'
+import {
+  type Index,
+  isSameSnapshot,
+  type LogPosition,
+  type NodeId,
+  type SnapshotMark,
+} from '../raft/types.ts'
 import type { Environment } from './environment.ts'
 import type { LogStore } from './log-store.ts'
 import type { StateMachine } from './state-machine.ts'
@@ -100,6 +106,10 @@ export class Snapshots implements SnapshotReader {
     return this.#whole[0] ?? null
   }
 
+  newestUpTo(index: Index): SnapshotMark | null {
+    return this.#whole.find((snapshot) => snapshot.index <= index) ?? null
+  }
+
   chunk(snapshot: SnapshotMark, offset: number): Uint8Array | null {
     const { files, chunkBytes } = this.#options
     return files.has(snapshot) ? files.read(snapshot, offset, chunkBytes) : null
@@ -130,7 +140,8 @@ export class Snapshots implements SnapshotReader {
     this.#awaitsState = false
     const right = isStateLost ? [] : this.#options.log.snapshots
     this.#whole = this.#whole.filter((each) => right.some((kept) => isSameSnapshot(each, kept)))
-    this.#keep([])
+    // Of a lost state they are all there is until another has come: better than nothing, if it never does.
+    if (!isStateLost) this.#keep([])
   }
 
   /** One now, whatever the log holds. */

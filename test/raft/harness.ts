@@ -190,6 +190,8 @@ export class TestServer {
 /** Whose bytes are their own offsets. */
 export class TestSnapshots implements SnapshotReader {
   newest: SnapshotMark | null = null
+  /** Kept beside the newest. */
+  older: SnapshotMark | null = null
   chunkBytes = 40
   readonly suspected: SnapshotMark[] = []
   /** Their files are gone. */
@@ -200,6 +202,10 @@ export class TestSnapshots implements SnapshotReader {
     const { bytes } = snapshot
     const length = Math.min(this.chunkBytes, bytes - offset)
     return Uint8Array.from({ length }, (_, n) => offset + n)
+  }
+
+  newestUpTo(index: Index): SnapshotMark | null {
+    return [this.newest, this.older].find((each) => each !== null && each.index <= index) ?? null
   }
 
   suspect(snapshot: SnapshotMark): void {

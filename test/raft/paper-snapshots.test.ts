@@ -237,6 +237,7 @@ describe('paper §7: a leader', () => {
     assert.deepEqual(chunksTo('c', server.step('c', held(80)).sent()), [])
     server.raft.stateAgreed(taken.index - 1)
     assert.deepEqual(chunksTo('c', refuse(server)), [])
+    Object.assign(server.snapshots, { newest: snapshotAt(9, 1), older: taken })
     server.raft.stateAgreed(taken.index)
     assert.deepEqual(chunksTo('c', server.tick(limits.electionTicksMin).sent()), [[8, 0, 40]])
   })

@@ -77,7 +77,7 @@ test('a snapshot that leads to a wrong state is used no more: not here, not by o
   assert.equal(openFreshStage({ disks }).board.read().snapshotIndex, 0)
 })
 
-test('a leader hands out no snapshot before a majority has agreed with its state, or two questions were in vain', () => {
+test('a leader hands out no snapshot before a majority has agreed with its state, or it was asked in vain', () => {
   const want: Came = [other, { type: 'stateWanted', base: 0 }]
   const open = (): Stage => {
     const stage = openLeader()
@@ -117,7 +117,7 @@ test('a state that was found to be wrong is handed out no further, nor the one i
       const index = askedFor(stage)
       const digest = digestAt(stage, index) ?? assert.fail()
       if (isAnswered) turn(stage, [[leader, { type: 'auditReply', index, digest }]])
-      else for (const _ of [1, 2]) askedFor(stage)
+      else for (const _ of [1, 2, 3]) askedFor(stage)
     }
     agree()
     turn(stage, [want])
@@ -244,4 +244,81 @@ test('a leader that was deposed meanwhile makes its state anew again before othe
   turn(stage, [[leader, { type: 'appendReply', term: 4, accepted: true, matchIndex }]])
   answer()
   assert.deepEqual([count(stage, 'verdict'), found(stage).length], [0, 2])
+})
+
+/** With a snapshot that nobody has agreed with yet, which `d` waits for. */
+function openLeaderOfFiveWithSnapshot() {
+  const { stage, matchIndex } = openLeaderOfFive()
+  const want: Came = ['d', { type: 'stateWanted', base: 0 }]
+  turn(stage, [want])
+  finishCopies(stage)
+  assert.equal(stage.board.read().snapshotIndex, matchIndex)
+  return { stage, index: matchIndex, want }
+}
+
+test('who was silent and turns out to know better stops a snapshot that is on its way', () => {
+  const { stage, index, want } = openLeaderOfFiveWithSnapshot()
+  const beats = [leader, other].map(
+    (from): Came => [from, { type: 'heartbeatReply', term: 2, round: 0 }],
+  )
+  while (count(stage, 'snapshot') === 0) turn(stage, [...beats, want], [tick])
+  const held = (heldBytes: number): Came => {
+    return ['d', { type: 'snapshotReply', term: 2, index, heldBytes }]
+  }
+  turn(stage, [held(64)])
+  assert.equal(count(stage, 'snapshot'), 2)
+  const own = digestAt(stage, index) ?? assert.fail()
+  for (const from of [leader, other])
+    turn(stage, [[from, { type: 'auditReply', index, digest: own + 1 }]])
+  turn(stage, [held(128), want])
+  assert.equal(count(stage, 'snapshot'), 2)
+})
+
+test('of those that outvote a leader another is asked to take over each time', () => {
+  const { stage, index } = openLeaderOfFiveWithSnapshot()
+  const own = digestAt(stage, index) ?? assert.fail()
+  const came = [leader, other].flatMap((from): Came[] => [
+    [from, { type: 'heartbeatReply', term: 2, round: 0 }],
+    [from, { type: 'auditReply', index, digest: own + 1 }],
+    [from, { type: 'timeoutNowDeclined', term: 2 }],
+  ])
+  const asked = new Set<string>()
+  for (let ticks = 0; asked.size < 2; ticks++) {
+    assert.ok(ticks < 2_000, `asked: ${[...asked]}`)
+    turn(stage, came, [tick])
+    for (const { to, rpc } of stage.posted) if (rpc.type === 'timeoutNow') asked.add(`${to}`)
+  }
+  assert.deepEqual(asked, new Set([leader, other]))
+})
+
+test('where one differs from the leader and others are silent, it makes its state anew before it hands it out', () => {
+  const { stage, index, want } = openLeaderOfFiveWithSnapshot()
+  const own = digestAt(stage, index) ?? assert.fail()
+  const came: Came[] = [
+    [leader, { type: 'heartbeatReply', term: 2, round: 0 }],
+    [other, { type: 'heartbeatReply', term: 2, round: 0 }],
+    [leader, { type: 'auditReply', index, digest: own + 1 }],
+    want,
+  ]
+  while (found(stage).length === 0) turn(stage, came, [tick])
+  assert.equal(count(stage, 'snapshot'), 0)
+  while (count(stage, 'snapshot') === 0) turn(stage, came, [tick])
+  assert.equal(found(stage).length, 1)
+  assert.equal(count(stage, 'verdict'), 0, 'who is silent might know better')
+})
+
+test('who leads without a state says once in an election timeout that nobody can take over', () => {
+  const { disks, ...before } = openFollower()
+  const right = digestAt({ disks, ...before }, last) ?? assert.fail()
+  turn({ disks, ...before }, [[leader, { type: 'verdict', index: last, digest: right + 1 }]])
+  const stage = openFreshStage({ disks })
+  for (let n = 0; n < 2 * limits.electionTicksMax; n++) turn(stage, [], [tick])
+  lead(stage)
+  const { term, lastIndex } = stage.board.read()
+  turn(stage, [[leader, { type: 'appendReply', term, accepted: true, matchIndex: lastIndex }]])
+  turn(stage, [[leader, { type: 'timeoutNowDeclined', term }]])
+  for (let n = 0; n < limits.electionTicksMin; n++)
+    turn(stage, [beat, [leader, { type: 'timeoutNowDeclined', term }]], [tick])
+  const { length } = found(stage)
+  assert.ok(length >= 1 && length <= 2, `${length} times`)
 })

@@ -31,18 +31,22 @@ test('right is what a majority has, be it not the leader', () => {
   assert.equal(compare({ a: 'x', b: 'x', d: 'y', e: 'y' }).right(joint), null)
 })
 
-test('a rival is one of those that are of one mind and more than are of the leader’s', () => {
-  for (const [answers, rival] of [
-    [{ a: 'x' }, null],
-    [{ a: 'x', b: 'y' }, null],
-    [{ a: 'x', b: 'y', c: 'z' }, null],
-    [{ a: 'x', b: 'z', c: 'y', d: 'y' }, 'c'],
-    [{ a: 'x', b: 'x', c: 'y', d: 'y' }, null],
+test('rivals are those that are of one mind and more than are of the leader’s', () => {
+  for (const [answers, rivals] of [
+    [{ a: 'x' }, []],
+    [{ a: 'x', b: 'y' }, []],
+    [{ a: 'x', b: 'y', c: 'z' }, []],
+    [{ a: 'x', b: 'z', c: 'y', d: 'y' }, ['c', 'd']],
+    [{ a: 'x', b: 'x', c: 'y', d: 'y' }, []],
   ] as const)
-    assert.equal(compare(answers).rival(five), rival)
+    assert.deepEqual(compare(answers).rivals(five), rivals)
   const joint = new Quorum([...'abc'], [...'ade'])
-  assert.equal(compare({ a: 'x', b: 'y', c: 'y' }).rival(joint), null, 'fewer among the outgoing')
-  assert.equal(compare({ a: 'x', b: 'y', c: 'y', d: 'y' }).rival(joint), 'b')
+  assert.deepEqual(
+    compare({ a: 'x', b: 'y', c: 'y' }).rivals(joint),
+    [],
+    'fewer among the outgoing',
+  )
+  assert.deepEqual(compare({ a: 'x', b: 'y', c: 'y', d: 'y' }).rivals(joint), ['b', 'c', 'd'])
 })
 
 test('it is complete when every voter has answered; who answers again says nothing new', () => {
@@ -51,4 +55,6 @@ test('it is complete when every voter has answered; who answers again says nothi
   assert.equal(comparison.record('d', digest('x')), false)
   assert.equal(comparison.record('e', digest('y')), true)
   assert.ok(comparison.isComplete(five))
+  assert.ok(comparison.isContradicted(five))
+  assert.equal(comparison.isContradicted(new Quorum([...'abcd'], [])), false, 'by voters')
 })

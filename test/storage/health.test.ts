@@ -129,6 +129,7 @@ test('who is asked about an entry is judged by what it said, however much it has
     )
     turn(stage, [[leader, append(entries, at + 99)]])
   }
+  turn(stage, [[other, { type: 'audit', index: index + 1 }]])
   const [told] = replies(stage)
   assert.equal(told?.index, index)
   turn(stage, [[leader, { ...told, type: 'verdict' }]])

@@ -55,6 +55,24 @@ test('the newest two are kept, and the log back to the older one', () => {
   assert.deepEqual(stage.files.kept, [33, 22])
 })
 
+test('the newest as of an entry may be the older one', () => {
+  const stage = new Stage()
+  for (let n = 0; n < 2; n++) stage.takeAnother()
+  const upTo = (index: number) => stage.snapshots.newestUpTo(index)?.index
+  assert.deepEqual([10, 11, 21, 22].map(upTo), [undefined, 11, 11, 22])
+})
+
+test('those that lead to a wrong state are gone; where all do, their files stay until another has come', () => {
+  const stage = new Stage()
+  for (let n = 0; n < 2; n++) stage.takeAnother()
+  stage.log.recordSnapshots(stage.log.snapshots.slice(1), stage.log.base)
+  stage.snapshots.forgetWrong(false)
+  assert.deepEqual(stage.files.kept, [11])
+  stage.snapshots.forgetWrong(true)
+  assert.equal(stage.snapshots.newest, null)
+  assert.deepEqual(stage.files.kept, [11])
+})
+
 test('one that others still need is kept, and the log behind it, until they have it', () => {
   const stage = new Stage()
   stage.takeAnother()

@@ -82,6 +82,7 @@ export interface Stage {
   readonly later: (() => void)[]
   /** What has left the turn so far, to peers and to callers. */
   readonly rpcs: WireRpc[]
+  readonly posted: StorageToPeers[]
   readonly reports: StorageToNetwork[]
   /** Main hears of something, within the turn. */
   readonly main: { hears: (message: StorageToNetwork) => void }
@@ -141,6 +142,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   }
 
   const [rpcs, reports]: [WireRpc[], StorageToNetwork[]] = [[], []]
+  const sent: StorageToPeers[] = []
   const memory = createBoard()
   const board = new BoardReader(memory, opened.stateMark.generation)
   const main: Stage['main'] = { hears: nothing }
@@ -151,9 +153,10 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
       main.hears(message)
     }
   })
-  const lane = new MemoryPort<StorageToPeers, PeersToStorage>((posted) =>
-    rpcs.push(...posted.map(({ message }) => message.rpc)),
-  )
+  const lane = new MemoryPort<StorageToPeers, PeersToStorage>((posted) => {
+    rpcs.push(...posted.map(({ message }) => message.rpc))
+    sent.push(...posted.map(({ message }) => message))
+  })
   const space = new DiskSpace(
     () => disk.freeBytes,
     spaceLow,
@@ -172,7 +175,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   assert.deepEqual(failures, [])
   return {
     ...{ disk, failures, scheduled, later, rpcs, reports, disks },
-    ...{ board, main },
+    ...{ board, main, posted: sent },
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {
       for (const [from, rpc] of came) lane.deliver({ type: 'rpc', from, rpc })

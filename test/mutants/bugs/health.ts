@@ -86,20 +86,20 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'audits.ts',
     'a leader is always right',
-    'if (right !== null) this.#judge(comparison, right)',
-    'if (right !== null) this.#judge(comparison, comparison.own)',
+    'this.#judge(comparison, right)',
+    'this.#judge(comparison, comparison.own)',
   ),
   plant(
     'audits.ts',
     'a leader hands out a state that fewer agree with than with another',
-    'if (rival !== null) this.#events.outvoted(rival)',
-    'if (rival !== null && comparison.isComplete(this.#quorum)) this.#events.outvoted(rival)',
+    'if (rivals.length > 0) this.#events.outvoted(rivals)',
+    'if (rivals.length > 0 && comparison.isComplete(quorum)) this.#events.outvoted(rivals)',
   ),
   plant(
     'audits.ts',
     'where all have answered and no majority is of one mind, the leader is right, though more have another',
-    'if (rival !== null) this.#events.outvoted(rival)',
-    'if (rival !== null && !comparison.isComplete(this.#quorum)) this.#events.outvoted(rival)',
+    'if (rivals.length > 0) this.#events.outvoted(rivals)',
+    'if (rivals.length > 0 && !comparison.isComplete(quorum)) this.#events.outvoted(rivals)',
   ),
   plant(
     'audits.ts',
@@ -110,14 +110,56 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'audits.ts',
     'others have agreed with a state that has been another since',
-    'this.#parts.raft.stateDoubted()',
-    '',
+    'this.#comparison = null\n    this.#parts.raft.stateDoubted()',
+    'this.#comparison = null',
   ),
   plant(
     'audits.ts',
     'in vain a leader goes on asking, and hands out nothing',
-    'this.#vainAudits >= vainAuditsMax',
-    'this.#vainAudits > vainAuditsMax && this.#comparison?.isComplete(this.#quorum)',
+    'if (this.#timesAsked === timesAskedMax) this.#settle(this.#comparison)',
+    'if (this.#timesAsked < 0) this.#settle(this.#comparison)',
+  ),
+  plant(
+    'audits.ts',
+    'a snapshot goes on its way, though more have turned out to have another state in common',
+    'if (comparison.rivals(quorum).length > 0) this.#parts.raft.stateDoubted()',
+    '',
+  ),
+  plant(
+    'audits.ts',
+    'where others are silent a leader hands out a state that is contradicted without making it anew',
+    'comparison.isContradicted(quorum) && !this.#triedItself',
+    'comparison.isComplete(quorum) && !this.#triedItself',
+  ),
+  plant(
+    'audits.ts',
+    'a leader without a state asks in each tick who takes over',
+    'isLeader && !stateLost && !this.#hasAsked',
+    'isLeader && (stateLost || !this.#hasAsked)',
+  ),
+  plant(
+    'health.ts',
+    'of those that outvote a leader the same is asked each time to take over',
+    'this.#handOvers++ % to.length',
+    'this.#handOvers % to.length',
+  ),
+  plant(
+    'health.ts',
+    'any member’s question takes the place of the leader’s',
+    'if (from === raft.status.leaderId) state.watchDigest(rpc.index)',
+    'state.watchDigest(rpc.index)',
+  ),
+  plant(
+    'snapshots.ts',
+    'while snapshots are taken often, none is as of an entry that others have agreed with',
+    'this.#whole.find((snapshot) => snapshot.index <= index)',
+    'this.#whole.slice(0, 1).find((snapshot) => snapshot.index <= index)',
+  ),
+  plant(
+    'snapshots.ts',
+    'the files of a lost state are thrown away before another has come',
+    'if (!isStateLost) this.#keep([])',
+    'this.#keep([])',
   ),
   plant(
     'state-hash.ts',
@@ -206,8 +248,8 @@ export const healthBugs: readonly Mutant[] = [
   plantCore(
     'replication.ts',
     'a leader sends snapshots of a state that nobody has agreed with',
-    'return newest !== null && newest.index <= stateAgreedIndex ? newest : null',
-    'return newest !== null && stateAgreedIndex > 0 ? newest : null',
+    'return snapshots.newestUpTo(stateAgreedIndex)',
+    'return stateAgreedIndex > 0 ? snapshots.newest : null',
   ),
   plantCore(
     'leader.ts',
