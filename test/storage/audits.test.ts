@@ -17,6 +17,7 @@ import {
   openLeader,
   openLeaderOfFive,
   put,
+  tickUntil,
   turn,
 } from './health-stage.ts'
 import {
@@ -148,11 +149,9 @@ test('where no majority answers, a leader with whom fewer agree than with anothe
     [from, { type: 'heartbeatReply', term: 2, round: 0 }],
     [from, { type: 'auditReply', index: matchIndex, digest: own + 1 }],
   ])
-  for (let ticks = 0; count(stage, 'timeoutNow') === 0; ticks++) {
-    assert.ok(ticks < 1_000)
-    turn(stage, [...came, ['d', { type: 'stateWanted', base: 0 }]], [tick])
-    assert.equal(count(stage, 'snapshot'), 0)
-  }
+  const want: Came = ['d', { type: 'stateWanted', base: 0 }]
+  tickUntil(stage, [...came, want], () => count(stage, 'timeoutNow') > 0)
+  assert.equal(count(stage, 'snapshot'), 0)
   assert.deepEqual(found(stage), [], 'who is silent might know better')
 })
 
@@ -261,7 +260,7 @@ test('who was silent and turns out to know better stops a snapshot that is on it
   const beats = [leader, other].map(
     (from): Came => [from, { type: 'heartbeatReply', term: 2, round: 0 }],
   )
-  while (count(stage, 'snapshot') === 0) turn(stage, [...beats, want], [tick])
+  tickUntil(stage, [...beats, want], () => count(stage, 'snapshot') > 0)
   const held = (heldBytes: number): Came => {
     return ['d', { type: 'snapshotReply', term: 2, index, heldBytes }]
   }
@@ -282,13 +281,9 @@ test('of those that outvote a leader another is asked to take over each time', (
     [from, { type: 'auditReply', index, digest: own + 1 }],
     [from, { type: 'timeoutNowDeclined', term: 2 }],
   ])
-  const asked = new Set<string>()
-  for (let ticks = 0; asked.size < 2; ticks++) {
-    assert.ok(ticks < 2_000, `asked: ${[...asked]}`)
-    turn(stage, came, [tick])
-    for (const { to, rpc } of stage.posted) if (rpc.type === 'timeoutNow') asked.add(`${to}`)
-  }
-  assert.deepEqual(asked, new Set([leader, other]))
+  const asked = (): readonly string[] =>
+    stage.posted.flatMap(({ to, rpc }) => (rpc.type === 'timeoutNow' ? to : []))
+  tickUntil(stage, came, () => new Set(asked()).size === 2)
 })
 
 test('where one differs from the leader and others are silent, it makes its state anew before it hands it out', () => {
@@ -300,9 +295,9 @@ test('where one differs from the leader and others are silent, it makes its stat
     [leader, { type: 'auditReply', index, digest: own + 1 }],
     want,
   ]
-  while (found(stage).length === 0) turn(stage, came, [tick])
+  tickUntil(stage, came, () => found(stage).length > 0)
   assert.equal(count(stage, 'snapshot'), 0)
-  while (count(stage, 'snapshot') === 0) turn(stage, came, [tick])
+  tickUntil(stage, came, () => count(stage, 'snapshot') > 0)
   assert.equal(found(stage).length, 1)
   assert.equal(count(stage, 'verdict'), 0, 'who is silent might know better')
 })

@@ -76,12 +76,22 @@ export function openLeader(first: Membership = members): Stage {
   return stage
 }
 
-/** Ticks until the leader asks the others; `heard` keeps it in its office. Returns the entry it asks about. */
+const ticksMax = 2_000
+
+/** Ticks, in each of which this comes. */
+export function tickUntil(stage: Stage, came: readonly Came[], isReached: () => boolean): void {
+  for (let ticks = 0; !isReached(); ticks++) {
+    assert.ok(ticks < ticksMax, `not reached in ${ticksMax} ticks`)
+    turn(stage, came, [tick])
+  }
+}
+
+/** Ticks until the leader asks the others; who is heard keeps it in its office. Returns the entry it asks about. */
 export function askedFor(stage: Stage): number {
   const before = count(stage, 'audit')
   const { term } = stage.board.read()
-  while (count(stage, 'audit') === before)
-    turn(stage, [[leader, { type: 'heartbeatReply', term, round: 0 }]], [tick])
+  const heard: Came = [leader, { type: 'heartbeatReply', term, round: 0 }]
+  tickUntil(stage, [heard], () => count(stage, 'audit') > before)
   const asked = stage.rpcs.flatMap((rpc) => (rpc.type === 'audit' ? [rpc.index] : []))
   return asked.at(-1) ?? assert.fail()
 }
