@@ -172,8 +172,8 @@ export class Leader implements Role {
   }
 
   /** To one that has lost its state, though it may hold the log. */
-  sendSnapshot(to: NodeId): void {
-    this.#replication.sendSnapshot(to)
+  sendSnapshot(to: NodeId, base: Index): void {
+    this.#replication.sendSnapshot(to, base)
   }
 
   flush(): void {

@@ -242,8 +242,8 @@ export class Raft {
   }
 
   /** We lead: this server has lost its state, and gets our newest snapshot. */
-  sendSnapshot(to: NodeId): void {
-    if (this.#role instanceof Leader) this.#role.sendSnapshot(to)
+  sendSnapshot(to: NodeId, base: Index): void {
+    if (this.#role instanceof Leader) this.#role.sendSnapshot(to, base)
   }
 
   /** Log and state are, durably, those of this snapshot: tells whoever sent it. */

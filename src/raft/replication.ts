@@ -87,10 +87,11 @@ export class Replication {
     this.#beginSnapshot(progress)
   }
 
-  /** To one that has lost its state, though it may hold the log. */
-  sendSnapshot(to: NodeId): void {
+  /** To one that has lost its state, though it may hold the log, behind `base`: one that is older would not help it. */
+  sendSnapshot(to: NodeId, base: Index): void {
     const progress = this.#progress.get(to)
-    if (progress?.snapshot === null && this.#sendable !== null) this.#beginSnapshot(progress)
+    const isFit = (this.#sendable?.index ?? -1) >= base
+    if (progress?.snapshot === null && isFit) this.#beginSnapshot(progress)
   }
 
   /** To be begun anew, once there is one that may be sent. */

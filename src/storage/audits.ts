@@ -44,7 +44,10 @@ export class Audits {
   #timesAsked = 0
   /** What is still answered is no longer waited for. */
   #isSettled = false
-  /** The leader has made its state anew, for nobody could say who was wrong. */
+  /**
+   * It has made its state anew, for nobody could say who was wrong; until all are of one mind. Not only while it leads:
+   * a large state takes longer than an election.
+   */
   #triedItself = false
   #hasAsked = false
 
@@ -86,7 +89,6 @@ export class Audits {
 
   #endLeadership(): void {
     this.forget()
-    this.#triedItself = false
     this.#hasAsked = false
   }
 
@@ -136,14 +138,17 @@ export class Audits {
 
   /** There is no majority, and will be none. */
   #settle(comparison: Comparison): void {
+    const { raft, state } = this.#parts
     const quorum = this.#quorum
     const rivals = comparison.rivals(quorum)
     this.#isSettled = true
     if (rivals.length > 0) this.#events.outvoted(rivals)
-    else if (comparison.isContradicted(quorum) && !this.#triedItself) {
+    // As of now: silence says no less of it.
+    else if (!comparison.isComplete(quorum)) raft.stateAgreed(state.appliedIndex)
+    else if (this.#triedItself) this.#judge(comparison, comparison.own)
+    else {
       this.#triedItself = true
       this.#events.undecided()
-    } else if (comparison.isComplete(quorum)) this.#judge(comparison, comparison.own)
-    else this.#parts.raft.stateAgreed(comparison.own.index)
+    }
   }
 }

@@ -40,11 +40,6 @@ export class Comparison {
     return voters.every((id) => this.#digests.has(id))
   }
 
-  /** Some voter has another state than the leader. */
-  isContradicted({ voters }: Quorum): boolean {
-    return this.othersThan(this.own.digest).some((id) => voters.includes(id))
-  }
-
   /** Those who have another state in common and are more than have the leader's. */
   rivals(quorum: Quorum): readonly NodeId[] {
     return quorum.voters.filter((id) => {

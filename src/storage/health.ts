@@ -90,7 +90,7 @@ export class Health {
     if (this.#found !== null) return
     if (!raft.stateLost) {
       this.#scrubSome()
-      if (isDue && raft.isLeader) this.#audits.ask()
+      if (isDue && raft.isLeader && this.#found === null) this.#audits.ask()
     } else if (isDue) this.#askForState()
   }
 
@@ -206,7 +206,7 @@ export class Health {
   #sendState(to: NodeId, base: Index): void {
     const { raft, snapshots } = this.#parts
     if (!raft.isLeader || raft.stateLost) return
-    if ((snapshots.newest?.index ?? -1) >= base) raft.sendSnapshot(to)
+    if ((snapshots.newest?.index ?? -1) >= base) raft.sendSnapshot(to, base)
     else snapshots.ask(() => undefined)
   }
 }

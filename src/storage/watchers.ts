@@ -156,10 +156,10 @@ export class Watchers implements ChangeListener {
       this.#end(watcher, new SkiffError('SKIFF_STORAGE', 'not-applied', reason, { revision }))
   }
 
-  /** A snapshot took the place of the state: who has not seen all up to there has missed what it stands for. */
+  /** A snapshot took the place of the state: who goes on behind it has missed what it stands for. Others read on. */
   restored(): void {
     for (const watcher of [...this.#watchers.values()])
-      if (watcher.nextRevision <= this.#state.revision) this.#endCompacted(watcher)
+      if (watcher.live && watcher.nextRevision <= this.#state.revision) this.#endCompacted(watcher)
   }
 
   /** What main must hear, in order. */

@@ -77,7 +77,7 @@ describe('paper §7: a leader, and a server that has lost its state, but not its
     const server = new TestServer({ terms: Array(10).fill(1), cutAt: 5 })
     server.snapshots.newest = taken
     server.lead('b').acknowledge(['b', 'c']).turn()
-    server.raft.sendSnapshot('c')
+    server.raft.sendSnapshot('c', 8)
     return server
   }
   const offsets = (sent: readonly Sent[]): number[] =>
@@ -86,6 +86,14 @@ describe('paper §7: a leader, and a server that has lost its state, but not its
     assert.ok(server.raft.propose(new Uint8Array(1)))
     return server.sent()
   }
+
+  test('sends it none that is older than its log', () => {
+    const server = new TestServer({ terms: Array(10).fill(1), cutAt: 5 })
+    server.snapshots.newest = taken
+    server.lead('b').acknowledge(['b', 'c']).turn()
+    server.raft.sendSnapshot('c', 9)
+    assert.deepEqual(offsets(server.sent()), [])
+  })
 
   test('sends it entries beside the snapshot: without it there may be no majority', () => {
     const server = open()

@@ -229,22 +229,6 @@ test('of two that differ the leader makes its state anew first, and then the oth
   assert.deepEqual([count(stage, 'verdict'), found(stage).length], [1, 1])
 })
 
-test('a leader that was deposed meanwhile makes its state anew again before others have to yield', () => {
-  const stage = openLeader(members.filter(({ id }) => id === self || id === leader))
-  const answer = () => {
-    const index = askedFor(stage)
-    const digest = (digestAt(stage, index) ?? assert.fail()) + 1
-    turn(stage, [[leader, { type: 'auditReply', index, digest }]])
-  }
-  answer()
-  turn(stage, [[leader, { type: 'heartbeat', term: 3, commitIndex: 0, round: 0 }]], [tick])
-  lead(stage, 4)
-  const { lastIndex: matchIndex } = stage.board.read()
-  turn(stage, [[leader, { type: 'appendReply', term: 4, accepted: true, matchIndex }]])
-  answer()
-  assert.deepEqual([count(stage, 'verdict'), found(stage).length], [0, 2])
-})
-
 /** With a snapshot that nobody has agreed with yet, which `d` waits for. */
 function openLeaderOfFiveWithSnapshot() {
   const { stage, matchIndex } = openLeaderOfFive()
@@ -286,22 +270,6 @@ test('of those that outvote a leader another is asked to take over each time', (
   tickUntil(stage, came, () => new Set(asked()).size === 2)
 })
 
-test('where one differs from the leader and others are silent, it makes its state anew before it hands it out', () => {
-  const { stage, index, want } = openLeaderOfFiveWithSnapshot()
-  const own = digestAt(stage, index) ?? assert.fail()
-  const came: Came[] = [
-    [leader, { type: 'heartbeatReply', term: 2, round: 0 }],
-    [other, { type: 'heartbeatReply', term: 2, round: 0 }],
-    [leader, { type: 'auditReply', index, digest: own + 1 }],
-    want,
-  ]
-  tickUntil(stage, came, () => found(stage).length > 0)
-  assert.equal(count(stage, 'snapshot'), 0)
-  tickUntil(stage, came, () => count(stage, 'snapshot') > 0)
-  assert.equal(found(stage).length, 1)
-  assert.equal(count(stage, 'verdict'), 0, 'who is silent might know better')
-})
-
 test('who leads without a state says once in an election timeout that nobody can take over', () => {
   const { disks, ...before } = openFollower()
   const right = digestAt({ disks, ...before }, last) ?? assert.fail()
@@ -316,4 +284,19 @@ test('who leads without a state says once in an election timeout that nobody can
     turn(stage, [beat, [leader, { type: 'timeoutNowDeclined', term }]], [tick])
   const { length } = found(stage)
   assert.ok(length >= 1 && length <= 2, `${length} times`)
+})
+
+test('where nobody answers a snapshot is sent that was taken since the question', () => {
+  const { stage } = openLeaderOfFive()
+  const asked = askedFor(stage)
+  put(stage, 1, [leader, other])
+  const want: Came = ['d', { type: 'stateWanted', base: asked + 1 }]
+  turn(stage, [want])
+  finishCopies(stage)
+  assert.equal(stage.board.read().snapshotIndex, asked + 1)
+  const beats = [leader, other].map(
+    (from): Came => [from, { type: 'heartbeatReply', term: 2, round: 0 }],
+  )
+  tickUntil(stage, [...beats, want], () => count(stage, 'snapshot') > 0)
+  assert.equal(count(stage, 'audit'), 3 * 4, 'four were asked three times, and then nothing else')
 })

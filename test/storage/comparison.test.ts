@@ -55,6 +55,4 @@ test('it is complete when every voter has answered; who answers again says nothi
   assert.equal(comparison.record('d', digest('x')), false)
   assert.equal(comparison.record('e', digest('y')), true)
   assert.ok(comparison.isComplete(five))
-  assert.ok(comparison.isContradicted(five))
-  assert.equal(comparison.isContradicted(new Quorum([...'abcd'], [])), false, 'by voters')
 })

@@ -98,12 +98,15 @@ export function askedFor(stage: Stage): number {
 
 export const beat: Came = [leader, { type: 'heartbeatReply', term: 2, round: 0 }]
 
-/** A batch of the other's is committed. */
-export function put(stage: Stage, sequence: number): void {
+/** A batch of the other's is committed, for these hold it. */
+export function put(stage: Stage, sequence: number, holders: readonly string[] = [leader]): void {
   const { bytes: batch } = batchEntry(0, [['put', 'k', 1]], { node: other, sequence })
   turn(stage, [[other, { type: 'forward', batch }]])
   const { lastIndex: matchIndex } = stage.board.read()
-  turn(stage, [[leader, { type: 'appendReply', term: 2, accepted: true, matchIndex }]])
+  turn(
+    stage,
+    holders.map((id) => [id, { type: 'appendReply', term: 2, accepted: true, matchIndex }]),
+  )
   assert.equal(stage.board.read().commitIndex, matchIndex)
 }
 

@@ -55,6 +55,21 @@ function puts(...keys: string[]): Change[] {
   return keys.map((key) => ['put', key, 'x'])
 }
 
+test('a snapshot ends who has missed what it stands for, and not who can read it in a log that was kept', async (t) => {
+  const { watchers, apply } = await openWatchers(t)
+  apply(puts('k1', 'k2'))
+  watchers.pause()
+  watchers.add(1, 'k', 2, false)
+  watchers.resume()
+  watchers.restored()
+  watchers.pump()
+  assert.deepEqual(hear(watchers), ['past 2 k2', 'watching 1 behind 2'])
+  watchers.add(2, 'other', null, false)
+  apply(puts('k3'))
+  watchers.restored()
+  assert.deepEqual(hear(watchers).slice(-1), ['ended 2 SKIFF_COMPACTED 1'])
+})
+
 test('events of the present are sent once, however many watch, and only if one does', async (t) => {
   const { watchers, apply } = await openWatchers(t)
   watchers.add(1, 'a/', null, false)

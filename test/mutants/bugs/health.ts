@@ -103,12 +103,6 @@ export const healthBugs: readonly Mutant[] = [
   ),
   plant(
     'audits.ts',
-    'a leader that made its state anew in an earlier term takes its own for right at once',
-    'this.#triedItself = false\n    this.#hasAsked = false',
-    'this.#hasAsked = false',
-  ),
-  plant(
-    'audits.ts',
     'others have agreed with a state that has been another since',
     'this.#comparison = null\n    this.#parts.raft.stateDoubted()',
     'this.#comparison = null',
@@ -124,12 +118,6 @@ export const healthBugs: readonly Mutant[] = [
     'a snapshot goes on its way, though more have turned out to have another state in common',
     'if (comparison.rivals(quorum).length > 0) this.#parts.raft.stateDoubted()',
     '',
-  ),
-  plant(
-    'audits.ts',
-    'where others are silent a leader hands out a state that is contradicted without making it anew',
-    'comparison.isContradicted(quorum) && !this.#triedItself',
-    'comparison.isComplete(quorum) && !this.#triedItself',
   ),
   plant(
     'audits.ts',
@@ -166,6 +154,24 @@ export const healthBugs: readonly Mutant[] = [
     'what a member has said of its state is forgotten before it is judged',
     'if (index === this.#watchedIndex) return this.#watchedDigest\n',
     '',
+  ),
+  plantCore(
+    'replication.ts',
+    'who has lost its state is sent a snapshot that is older than its log',
+    'const isFit = (this.#sendable?.index ?? -1) >= base',
+    'const isFit = (this.#sendable?.index ?? -1) >= 0 * base',
+  ),
+  plant(
+    'audits.ts',
+    'where nobody answers a snapshot that was taken since the question waits for the next',
+    'raft.stateAgreed(state.appliedIndex)',
+    'raft.stateAgreed(comparison.own.index)',
+  ),
+  plant(
+    'watchers.ts',
+    'a snapshot ends a watch of what is still in the log',
+    'if (watcher.live && watcher.nextRevision <= this.#state.revision)',
+    'if (watcher.nextRevision <= this.#state.revision)',
   ),
   plantCore(
     'quorum.ts',

@@ -161,8 +161,8 @@ const installBugs: readonly Mutant[] = [
   storage(
     'watchers.ts',
     'a watch jumps over what a snapshot stands for',
-    'if (watcher.nextRevision <= this.#state.revision) this.#endCompacted(watcher)',
-    'if (watcher.nextRevision < 0) this.#endCompacted(watcher)',
+    'if (watcher.live && watcher.nextRevision <= this.#state.revision) this.#endCompacted(watcher)',
+    'if (watcher.live && watcher.nextRevision < 0) this.#endCompacted(watcher)',
   ),
   storage(
     'restoring.ts',
