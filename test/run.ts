@@ -13,6 +13,6 @@ const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .map((name) => join(folder, name))
 if (files.length === 0) throw new Error(`no test file holds ${words.join(' or ')} in its path`)
 // Most of them wait for timeouts and elections most of the time.
-const options = ['--test', '--test-reporter=spec', '--test-concurrency=3']
+const options = ['--test', '--test-reporter=spec', '--test-concurrency=4']
 process.exitCode =
   spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit' }).status ?? 1
