@@ -5,6 +5,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,33 +13,54 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { backup, type Cluster, checkBackup, recover, restore } from '../../src/index.ts'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { after, type TestContext, test } from 'node:test'
+import {
+  backup,
+  type Cluster,
+  checkBackup,
+  createCluster,
+  recover,
+  restore,
+} from '../../src/index.ts'
 import { usedBytes } from '../../src/storage/database-file.ts'
-import { temporaryDir } from '../support/cleanup.ts'
+import { defer, temporaryDir } from '../support/cleanup.ts'
 import {
   collect,
   followersOf,
   leaderOf,
   nodeAt,
   openCluster,
+  quick,
   settled,
   skiff,
 } from '../support/cluster.ts'
 
 /** Three members that have stopped, and what they held. */
-async function stopped(t: TestContext, end: 'close' | 'kill' = 'close') {
-  const folder = await temporaryDir(t)
-  const dir = join(folder, 'old')
-  const cluster = await openCluster(t, { dir, nodes: 3 })
+async function stop(dir: string, end: 'close' | 'kill') {
+  const cluster = await createCluster({ ...quick, dir, nodes: 3 })
   for (let n = 0; n < 10; n++) await cluster.put(`key/${n}`, `needle ${n}`)
   await settled(cluster)
   const entries = await collect(cluster.scan())
   const dirs = cluster.nodes.map((node) => node.dir)
   const ids = cluster.nodes.map((node) => node.id)
   await Promise.all(cluster.nodes.map((node) => node[end]()))
-  return { folder, dir, dirs, ids, entries, cluster }
+  return { folder: dirname(dir), dir, dirs, ids, entries, cluster }
+}
+
+const original = mkdtempSync(join(tmpdir(), 'skiff-recover-'))
+after(() => rmSync(original, { recursive: true, force: true }))
+let made: ReturnType<typeof stop> | null = null
+
+/** Closed ones. They are made once, and each test gets a copy. */
+async function stopped(t: TestContext) {
+  made ??= stop(join(original, 'old'), 'close')
+  const { dirs: originals, ids, entries } = await made
+  const folder = await temporaryDir(t)
+  const dir = join(folder, 'old')
+  cpSync(join(original, 'old'), dir, { recursive: true })
+  return { folder, dir, dirs: originals.map((each) => join(dir, basename(each))), ids, entries }
 }
 
 /** Everything about a folder that a write to it would change. The state is a sparse file of 64 GiB. */
@@ -77,7 +99,7 @@ async function holds(t: TestContext, dir: string, entries: unknown): Promise<Clu
 }
 
 test('a recovery shows what a directory holds, writes nothing without being told, and touches nothing', async (t) => {
-  const { folder, dirs, ids, entries } = await stopped(t, 'kill')
+  const { folder, dirs, ids, entries } = await stop(join(await temporaryDir(t), 'old'), 'kill')
   const before = dirs.map(traces)
   const shown = await recover([at(dirs, 1)])
   const survivor = at(shown.survivors, 0)
@@ -117,10 +139,9 @@ test('of two survivors of three the better one is taken, and that they are a maj
 })
 
 test('an old copy of a member counts for no majority: what it promised since is not in it', async (t) => {
-  const { folder, dir, dirs, ids, cluster } = await stopped(t)
+  const { folder, dir, dirs, ids } = await stopped(t)
   const copy = join(folder, 'copy', 'node-2')
   cpSync(at(dirs, 1), copy, { recursive: true })
-  await cluster.close()
   const again = await openCluster(t, { dir, nodes: 3 })
   await again.put('later', 1)
   await settled(again)
@@ -217,7 +238,8 @@ test('a state that cannot be trusted is made of a snapshot and the log', async (
 })
 
 test('a directory that is in use, of another cluster, or none at all is refused', async (t) => {
-  const { folder, dir, cluster, ids } = await stopped(t)
+  const { folder, dir, cluster, ids } = await stop(join(await temporaryDir(t), 'old'), 'close')
+  defer(t, () => cluster.close())
   const other = await openCluster(t, { dir: join(folder, 'other') })
   await other.put('a', 1)
   await assert.rejects(
