@@ -71,8 +71,9 @@ export class Audits {
     this.#hasAsked = true
     if (this.#comparison === null || this.#isSettled) this.#compareAnew()
     if (this.#comparison === null) return
-    if (this.#timesAsked === timesAskedMax) this.#settle(this.#comparison)
-    else this.#askThoseOf(this.#comparison)
+    this.#timesAsked++
+    if (!this.#isAskedInVain) this.#askThoseOf(this.#comparison)
+    this.#weigh(this.#comparison)
   }
 
   answered(from: NodeId, { index, digest }: Digest): void {
@@ -106,12 +107,14 @@ export class Audits {
     this.#isSettled = false
   }
 
+  get #isAskedInVain(): boolean {
+    return this.#timesAsked > timesAskedMax
+  }
+
   #askThoseOf(comparison: Comparison): void {
     const { index } = comparison.own
-    this.#timesAsked++
     for (const { id } of everyone(this.#parts.raft.membership))
       if (!comparison.has(id)) this.#events.send(id, { type: 'audit', index })
-    this.#weigh(comparison)
   }
 
   #weigh(comparison: Comparison): void {
@@ -122,7 +125,7 @@ export class Audits {
       return
     }
     if (comparison.rivals(quorum).length > 0) this.#parts.raft.stateDoubted()
-    if (comparison.isComplete(quorum)) this.#settle(comparison)
+    if (this.#isAskedInVain || comparison.isComplete(quorum)) this.#settle(comparison)
   }
 
   /** Who has another than this one is told. */

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { WireRpc } from '../../src/messages.ts'
-import { limits } from '../raft/harness.ts'
+import { configurationOf } from '../../src/raft/membership.ts'
+import type { Raft } from '../../src/raft/raft.ts'
+import { Audits } from '../../src/storage/audits.ts'
+import type { StateMachine } from '../../src/storage/state-machine.ts'
+import { limits, membersOf } from '../raft/harness.ts'
 import { Random } from '../simulation/random.ts'
 import { batchEntry } from '../support/batches.ts'
 import {
@@ -299,4 +303,34 @@ test('where nobody answers a snapshot is sent that was taken since the question'
   )
   tickUntil(stage, [...beats, want], () => count(stage, 'snapshot') > 0)
   assert.equal(count(stage, 'audit'), 3 * 4, 'four were asked three times, and then nothing else')
+})
+
+test('who has left while it was asked is waited for no more: the majority is that of those that are left', () => {
+  const said: string[] = []
+  let names = 'abcde'
+  const raft = {
+    ...{ id: 'a', isLeader: true, stateLost: false },
+    get membership() {
+      return configurationOf(membersOf([...names]))
+    },
+    stateAgreed: (index: number) => void said.push(`agreed up to ${index}`),
+    stateDoubted: () => undefined,
+  } as unknown as Raft
+  const state = { appliedIndex: 7, watchDigest: () => 1 } as unknown as StateMachine
+  const say = (what: string) => () => void said.push(what)
+  const audits = new Audits(
+    { raft, state },
+    {
+      send: () => undefined,
+      contradicted: say('contradicted'),
+      undecided: say('undecided'),
+      outvoted: say('outvoted'),
+    },
+  )
+  for (let n = 0; n < 3; n++) audits.ask()
+  audits.answered('b', { index: 7, digest: 1 })
+  assert.deepEqual(said, [])
+  names = 'ab'
+  audits.ask()
+  assert.deepEqual(said, ['agreed up to 7'])
 })

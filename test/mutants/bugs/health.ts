@@ -110,8 +110,14 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'audits.ts',
     'in vain a leader goes on asking, and hands out nothing',
-    'if (this.#timesAsked === timesAskedMax) this.#settle(this.#comparison)',
-    'if (this.#timesAsked < 0) this.#settle(this.#comparison)',
+    'if (this.#isAskedInVain || comparison.isComplete(quorum)) this.#settle(comparison)',
+    'if (comparison.isComplete(quorum)) this.#settle(comparison)',
+  ),
+  plant(
+    'audits.ts',
+    'a majority of those that are left counts as none, for others were asked in vain',
+    'if (right !== null) {',
+    'if (right !== null && !this.#isAskedInVain) {',
   ),
   plant(
     'audits.ts',
