@@ -13,25 +13,28 @@ const heavy = [
   'cli/start',
   'linearizability/cluster',
   'linearizability/run',
-].map((name) => `${name.replace('/', sep)}.test.js`)
+].map((name) => `${name}.test.js`)
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
-const words = process.argv.slice(2)
-const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+const all = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  .map((name) => name.replaceAll(sep, '/'))
   .filter((name) => name.endsWith('.test.js'))
-  .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
   .sort()
+for (const name of heavy) if (!all.includes(name)) throw new Error(`there is no ${name}`)
+
+const words = process.argv.slice(2)
+const files = all.filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
 if (files.length === 0) throw new Error(`no test file holds ${words.join(' or ')} in its path`)
 
-const isTogether = (name: string): boolean =>
-  words.length === 0 && light.includes(name.split(sep)[0] ?? '') && !heavy.includes(name)
-const together = files.filter(isTogether).map((name) => join(folder, name))
-const apart = files.filter((name) => !isTogether(name)).map((name) => join(folder, name))
+const isLight = (name: string): boolean =>
+  light.includes(name.split('/')[0] ?? '') && !heavy.includes(name)
+const together = words.length === 0 ? files.filter(isLight) : []
+const apart = files.filter((name) => !together.includes(name))
+const entries = together.length > 0 ? ['together.js', ...apart] : apart
 // Most of them wait for timeouts and elections most of the time.
 const options = ['--test', '--test-reporter=spec', '--test-concurrency=4']
-const first = together.length > 0 ? [join(folder, 'together.js')] : []
 process.exitCode =
-  spawnSync(process.execPath, [...options, ...first, ...apart], {
+  spawnSync(process.execPath, [...options, ...entries.map((name) => join(folder, name))], {
     stdio: 'inherit',
     env: { ...process.env, SKIFF_TESTS: together.join('\n') },
   }).status ?? 1

@@ -92,11 +92,6 @@ export class Leader implements Role {
     this.#reads.add({ from, id })
   }
 
-  /** Those on their way may be of a wrong state. */
-  retractSnapshots(): void {
-    this.#replication.retractSnapshots()
-  }
-
   changeMembership(to: Target): ChangeOutcome {
     return this.#changes.change(to)
   }
@@ -174,6 +169,11 @@ export class Leader implements Role {
   /** To one that has lost its state, though it may hold the log. */
   sendSnapshot(to: NodeId, base: Index): void {
     this.#replication.sendSnapshot(to, base)
+  }
+
+  /** Those on their way may be of a wrong state. */
+  retractSnapshots(): void {
+    this.#replication.retractSnapshots()
   }
 
   flush(): void {

@@ -164,7 +164,7 @@ export class Raft {
     this.#server.stateAgreedIndex = Math.max(this.#server.stateAgreedIndex, index)
   }
 
-  /** Nobody has agreed with the state of now: no snapshot may be sent, nor one that is on its way to its end. */
+  /** Nobody has agreed with the state of now: no snapshot may be sent, and what is on its way goes no further. */
   stateDoubted(): void {
     this.#server.stateAgreedIndex = 0
     if (this.#role instanceof Leader) this.#role.retractSnapshots()
@@ -241,7 +241,10 @@ export class Raft {
     return this.#server.stateLost
   }
 
-  /** We lead: this server has lost its state, and gets our newest snapshot. */
+  /**
+   * We lead: this server has lost its state, and its log begins behind `base`; it gets the newest snapshot that helps
+   * and may be sent.
+   */
   sendSnapshot(to: NodeId, base: Index): void {
     if (this.#role instanceof Leader) this.#role.sendSnapshot(to, base)
   }

@@ -87,17 +87,17 @@ export class Replication {
     this.#beginSnapshot(progress)
   }
 
-  /** To one that has lost its state, though it may hold the log, behind `base`: one that is older would not help it. */
+  /** To one that has lost its state, though it may hold the log behind `base`: an older snapshot would not help it. */
   sendSnapshot(to: NodeId, base: Index): void {
     const progress = this.#progress.get(to)
     const isFit = (this.#sendable?.index ?? -1) >= base
     if (progress?.snapshot === null && isFit) this.#beginSnapshot(progress)
   }
 
-  /** To be begun anew, once there is one that may be sent. */
+  /** Their state is in doubt: they are begun anew once there is one that may be sent. */
   retractSnapshots(): void {
     for (const progress of this.#progress.values())
-      if (progress.sendsSnapshot) this.#beginSnapshot(progress)
+      if (progress.sendsSnapshot) this.#goOnWithout(progress)
   }
 
   flush(): void {
@@ -167,19 +167,17 @@ export class Replication {
     }
   }
 
-  /**
-   * What it needs was cut away; a snapshot stands for it. If there is none, for it is damaged, the state is lost or
-   * nobody has agreed with it yet, it may still hold what was cut.
-   */
+  /** What it needs was cut away; a snapshot stands for it, if there is one that may be sent. */
   #beginSnapshot(progress: Progress): void {
     const snapshot = this.#sendable
-    const { index } = this.#server.log.base
-    if (snapshot !== null) {
-      progress.sendSnapshot(snapshot)
-      return
-    }
+    if (snapshot === null) this.#goOnWithout(progress)
+    else progress.sendSnapshot(snapshot)
+  }
+
+  /** The snapshot is damaged, the state lost, or nobody has agreed with it yet: it may still hold what was cut. */
+  #goOnWithout(progress: Progress): void {
     progress.stopSnapshot()
-    progress.probe(Math.max(progress.matchIndex, index) + 1)
+    progress.probe(Math.max(progress.matchIndex, this.#server.log.base.index) + 1)
   }
 
   get #sendable(): SnapshotMark | null {

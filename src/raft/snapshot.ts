@@ -7,7 +7,7 @@ export interface SnapshotReader {
    * the log.
    */
   readonly newest: SnapshotMark | null
-  /** The newest of those as of this entry and before. Stands for all that was cut from the log, too. */
+  /** The newest as of this entry or before. It, too, stands for all that was cut from the log. */
   newestUpTo(index: Index): SnapshotMark | null
   /**
    * A part of a snapshot; empty at its end. Also of an older one, while `Raft.snapshotsInUse` names it. `null`: its file

@@ -1,9 +1,9 @@
 /**
  * What a leader does to learn whether the members' states are one (health.ts). It asks each for the hash of its
  * state as of one entry. Where a majority of the voters has one hash, whoever has another is wrong, be it the
- * leader. Where all have answered and there is none (two members), nobody can say. Then it is for one of those to lead of whom most are of
- * one mind; it first makes its own state anew, and if they still differ, the others are those that yield: rather one
- * answer than two.
+ * leader. Where all have answered and none has a majority (two members), nobody can say. Then one of those is to
+ * lead of whom most are of one mind. Whoever leads then makes its own state anew first, and if they still differ,
+ * the others yield: rather one answer than two.
  *
  * And a state that was written wrong must not be handed out: a leader sends only snapshots as of entries of which
  * a majority has agreed with it. Where so few answer that there can be no majority, for the others wait for just that
@@ -11,8 +11,8 @@
  * know better.
  */
 import type { WireRpc } from '../messages.ts'
+import { assert } from '../raft/assert.ts'
 import { everyone, quorumOf } from '../raft/membership.ts'
-import type { Quorum } from '../raft/quorum.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { NodeId } from '../raft/types.ts'
 import { Comparison, type Digest } from './comparison.ts'
@@ -41,9 +41,6 @@ export class Audits {
   readonly #events: AuditEvents
   /** The newest; answers to those before it come too late. */
   #comparison: Comparison | null = null
-  #timesAsked = 0
-  /** What is still answered is no longer waited for. */
-  #isSettled = false
   /**
    * It has made its state anew, for nobody could say who was wrong; until all are of one mind. Not only while it leads:
    * a large state takes longer than an election.
@@ -62,18 +59,23 @@ export class Audits {
     return isLeader && !stateLost && !this.#hasAsked
   }
 
+  /** Who does not lead has asked nobody, and nobody has agreed with it. */
   tick(): void {
-    if (!this.#parts.raft.isLeader) this.#endLeadership()
+    if (this.#parts.raft.isLeader) return
+    this.#hasAsked = false
+    this.forget()
   }
 
   /** Asks everyone else: once more who has not answered, or, where it is settled, all about the newest entry. */
   ask(): void {
     this.#hasAsked = true
-    if (this.#comparison === null || this.#isSettled) this.#compareAnew()
-    if (this.#comparison === null) return
-    this.#timesAsked++
-    if (!this.#isAskedInVain) this.#askThoseOf(this.#comparison)
-    this.#weigh(this.#comparison)
+    if (this.#comparison === null || this.#comparison.isSettled)
+      this.#comparison = this.#compareAnew()
+    const comparison = this.#comparison
+    if (comparison === null) return
+    comparison.timesAsked++
+    if (!isAskedInVain(comparison)) this.#askMissing(comparison)
+    this.#weigh(comparison)
   }
 
   answered(from: NodeId, { index, digest }: Digest): void {
@@ -88,51 +90,39 @@ export class Audits {
     this.#parts.raft.stateDoubted()
   }
 
-  #endLeadership(): void {
-    this.forget()
-    this.#hasAsked = false
-  }
-
-  get #quorum(): Quorum {
-    return quorumOf(this.#parts.raft.membership)
-  }
-
-  #compareAnew(): void {
+  /** `null`: nothing is applied yet. */
+  #compareAnew(): Comparison | null {
     const { raft, state } = this.#parts
     const { appliedIndex: index } = state
-    const digest = state.watchDigest(index)
-    const isKnown = index > 0 && digest !== null
-    this.#comparison = isKnown ? new Comparison(raft.id, { index, digest }) : null
-    this.#timesAsked = 0
-    this.#isSettled = false
+    const digest = state.keepDigest(index)
+    assert(digest !== null, `no digest as of entry ${index}, the newest applied`)
+    return index === 0 ? null : new Comparison(raft.id, { index, digest })
   }
 
-  get #isAskedInVain(): boolean {
-    return this.#timesAsked > timesAskedMax
-  }
-
-  #askThoseOf(comparison: Comparison): void {
+  #askMissing(comparison: Comparison): void {
     const { index } = comparison.own
     for (const { id } of everyone(this.#parts.raft.membership))
       if (!comparison.has(id)) this.#events.send(id, { type: 'audit', index })
   }
 
   #weigh(comparison: Comparison): void {
-    const quorum = this.#quorum
+    const quorum = quorumOf(this.#parts.raft.membership)
     const right = comparison.right(quorum)
     if (right !== null) {
       this.#judge(comparison, right)
       return
     }
-    if (comparison.rivals(quorum).length > 0) this.#parts.raft.stateDoubted()
-    if (this.#isAskedInVain || comparison.isComplete(quorum)) this.#settle(comparison)
+    const rivals = comparison.rivals(quorum)
+    const isComplete = comparison.isComplete(quorum)
+    if (rivals.length > 0) this.#parts.raft.stateDoubted()
+    if (isAskedInVain(comparison) || isComplete) this.#settle(comparison, rivals, isComplete)
   }
 
   /** Who has another than this one is told. */
   #judge(comparison: Comparison, right: Digest): void {
     const { raft } = this.#parts
     const wrong = comparison.othersThan(right.digest)
-    this.#isSettled = true
+    comparison.isSettled = true
     for (const id of wrong) if (id !== raft.id) this.#events.send(id, { type: 'verdict', ...right })
     if (wrong.length === 0) this.#triedItself = false
     if (wrong.includes(raft.id)) this.#events.contradicted(right)
@@ -140,18 +130,26 @@ export class Audits {
   }
 
   /** There is no majority, and will be none. */
-  #settle(comparison: Comparison): void {
+  #settle(comparison: Comparison, rivals: readonly NodeId[], isComplete: boolean): void {
     const { raft, state } = this.#parts
-    const quorum = this.#quorum
-    const rivals = comparison.rivals(quorum)
-    this.#isSettled = true
+    comparison.isSettled = true
     if (rivals.length > 0) this.#events.outvoted(rivals)
+    else if (isComplete) this.#breakTie(comparison)
     // As of now: silence says no less of it.
-    else if (!comparison.isComplete(quorum)) raft.stateAgreed(state.appliedIndex)
-    else if (this.#triedItself) this.#judge(comparison, comparison.own)
-    else {
-      this.#triedItself = true
-      this.#events.undecided()
-    }
+    else raft.stateAgreed(state.appliedIndex)
   }
+
+  /** Nobody can say who is right: the leader tries itself first, and then it is. */
+  #breakTie(comparison: Comparison): void {
+    if (this.#triedItself) {
+      this.#judge(comparison, comparison.own)
+      return
+    }
+    this.#triedItself = true
+    this.#events.undecided()
+  }
+}
+
+function isAskedInVain({ timesAsked }: Comparison): boolean {
+  return timesAsked > timesAskedMax
 }

@@ -1,4 +1,7 @@
-/** What members have said of their states as of one entry, and what it adds up to: how the state should be, or who is to say so. */
+/**
+ * What members have said of their states as of one entry, and what it adds up to: which state is right, or, where
+ * no majority says so, who are more than those that have the leader's.
+ */
 import type { Quorum } from '../raft/quorum.ts'
 import type { Index, NodeId } from '../raft/types.ts'
 
@@ -9,6 +12,9 @@ export interface Digest {
 }
 
 export class Comparison {
+  timesAsked = 0
+  /** What is still answered is no longer waited for. */
+  isSettled = false
   readonly own: Digest
   readonly #digests: Map<NodeId, number>
 
@@ -37,7 +43,7 @@ export class Comparison {
 
   /** Every voter has answered. */
   isComplete({ voters }: Quorum): boolean {
-    return voters.every((id) => this.#digests.has(id))
+    return voters.every((id) => this.has(id))
   }
 
   /** Those who have another state in common and are more than have the leader's. */

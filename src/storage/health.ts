@@ -99,7 +99,7 @@ export class Health {
     switch (rpc.type) {
       case 'audit':
         this.#asked = { from, index: rpc.index }
-        if (from === raft.status.leaderId) state.watchDigest(rpc.index)
+        if (from === raft.status.leaderId) state.keepDigest(rpc.index)
         return
       case 'auditReply':
         this.#audits.answered(from, rpc)
@@ -147,8 +147,8 @@ export class Health {
   #handOver(to: readonly NodeId[]): void {
     const { raft } = this.#parts
     const first = this.#handOvers++ % to.length
-    const inTurn = [...to.slice(first), ...to.slice(0, first)]
-    inTurn.find((id) => raft.transferLeadership(id)?.type === 'accepted')
+    for (const id of [...to.slice(first), ...to.slice(0, first)])
+      if (raft.transferLeadership(id)?.type === 'accepted') return
   }
 
   #scrubSome(): void {

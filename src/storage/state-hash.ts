@@ -4,7 +4,7 @@
  * what it was is subtracted, what it will be is added.
  *
  * Kept beside the rows it stands for, and worked out again from the rows themselves (scrub.ts), it tells whether
- * they are what was written; compared between members (audit.ts), whether all of them wrote the same. Good
+ * they are what was written; compared between members (audits.ts), whether all of them wrote the same. Good
  * against accidents, not against somebody who wants two states to look alike.
  */
 
@@ -124,32 +124,33 @@ function word(bytes: Uint8Array, at: number): number {
 /** Entries back to which it is remembered what the state was. Members are seldom further apart. */
 const recentEntriesMax = 1_024
 
-/** The digests of the state after each of the newest entries, and of one that is kept until another is watched for. */
+/** The digests of the state after each of the newest entries, and of one that is kept however many follow. */
 export class RecentDigests {
-  #watchedIndex = 0
-  #watchedDigest: number | null = null
   readonly #indexes = new Float64Array(recentEntriesMax)
   readonly #digests = new Float64Array(recentEntriesMax)
+  #keptIndex = 0
+  /** `null`: that entry is not applied yet. */
+  #keptDigest: number | null = null
 
   record(index: number, digest: number): void {
     const at = index % recentEntriesMax
     this.#indexes[at] = index
     this.#digests[at] = digest
-    if (index === this.#watchedIndex) this.#watchedDigest = digest
+    if (index === this.#keptIndex) this.#keptDigest = digest
   }
 
   /** @param digest `null`: it is not known yet */
-  watch(index: number, digest: number | null): void {
-    this.#watchedIndex = index
-    this.#watchedDigest = digest
+  keep(index: number, digest: number | null): void {
+    this.#keptIndex = index
+    this.#keptDigest = digest
   }
 
-  get watchedIndex(): number {
-    return this.#watchedIndex
+  get keptIndex(): number {
+    return this.#keptIndex
   }
 
   at(index: number): number | null {
-    if (index === this.#watchedIndex) return this.#watchedDigest
+    if (index === this.#keptIndex) return this.#keptDigest
     const at = index % recentEntriesMax
     return index > 0 && this.#indexes[at] === index ? (this.#digests[at] ?? null) : null
   }

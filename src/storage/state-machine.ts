@@ -81,9 +81,9 @@ export class StateMachine {
     this.#tables = openStateTables(environment)
     this.#position = readPosition(this.#tables.meta.get(positionKey))
     this.#hash = new StateHash(this.#position.hash)
-    const { watchedIndex } = this.#recent
+    const { keptIndex } = this.#recent
     this.#recent = new RecentDigests()
-    this.watchDigest(watchedIndex)
+    this.keepDigest(keptIndex)
     this.#membership = readMembership(this.#tables.meta.get(membershipKey))
     this.#trimmedTo = 1
     return before
@@ -112,10 +112,10 @@ export class StateMachine {
     return this.#recent.at(index)
   }
 
-  /** The same; and that of this entry is remembered, once it is applied, until another is watched for. */
-  watchDigest(index: Index): number | null {
+  /** The same; and that of this entry is kept, once it is applied, until another is to be. */
+  keepDigest(index: Index): number | null {
     const digest = this.digestAt(index)
-    this.#recent.watch(index, digest)
+    this.#recent.keep(index, digest)
     return digest
   }
 

@@ -12,6 +12,7 @@ import { batchEntry } from '../support/batches.ts'
 import {
   askedFor,
   beat,
+  beats,
   count,
   digestAt,
   finishCopies,
@@ -143,17 +144,23 @@ test('a state that was found to be wrong is handed out no further, nor the one i
   }
 })
 
-test('where no majority answers, a leader with whom fewer agree than with another hands over, and hands out no state', () => {
+/** With a snapshot that nobody has agreed with yet, which `d` waits for. */
+function openLeaderOfFiveWithSnapshot() {
   const { stage, matchIndex } = openLeaderOfFive()
-  turn(stage, [['d', { type: 'stateWanted', base: 0 }]])
+  const want: Came = ['d', { type: 'stateWanted', base: 0 }]
+  turn(stage, [want])
   finishCopies(stage)
-  assert.ok(stage.board.read().snapshotIndex > 0)
-  const own = digestAt(stage, matchIndex) ?? assert.fail()
+  assert.equal(stage.board.read().snapshotIndex, matchIndex)
+  return { stage, index: matchIndex, want }
+}
+
+test('where no majority answers, a leader with whom fewer agree than with another hands over, and hands out no state', () => {
+  const { stage, index, want } = openLeaderOfFiveWithSnapshot()
+  const own = digestAt(stage, index) ?? assert.fail()
   const came = [leader, other].flatMap((from): Came[] => [
     [from, { type: 'heartbeatReply', term: 2, round: 0 }],
-    [from, { type: 'auditReply', index: matchIndex, digest: own + 1 }],
+    [from, { type: 'auditReply', index, digest: own + 1 }],
   ])
-  const want: Came = ['d', { type: 'stateWanted', base: 0 }]
   tickUntil(stage, [...came, want], () => count(stage, 'timeoutNow') > 0)
   assert.equal(count(stage, 'snapshot'), 0)
   assert.deepEqual(found(stage), [], 'who is silent might know better')
@@ -233,21 +240,8 @@ test('of two that differ the leader makes its state anew first, and then the oth
   assert.deepEqual([count(stage, 'verdict'), found(stage).length], [1, 1])
 })
 
-/** With a snapshot that nobody has agreed with yet, which `d` waits for. */
-function openLeaderOfFiveWithSnapshot() {
-  const { stage, matchIndex } = openLeaderOfFive()
-  const want: Came = ['d', { type: 'stateWanted', base: 0 }]
-  turn(stage, [want])
-  finishCopies(stage)
-  assert.equal(stage.board.read().snapshotIndex, matchIndex)
-  return { stage, index: matchIndex, want }
-}
-
 test('who was silent and turns out to know better stops a snapshot that is on its way', () => {
   const { stage, index, want } = openLeaderOfFiveWithSnapshot()
-  const beats = [leader, other].map(
-    (from): Came => [from, { type: 'heartbeatReply', term: 2, round: 0 }],
-  )
   tickUntil(stage, [...beats, want], () => count(stage, 'snapshot') > 0)
   const held = (heldBytes: number): Came => {
     return ['d', { type: 'snapshotReply', term: 2, index, heldBytes }]
@@ -298,9 +292,6 @@ test('where nobody answers a snapshot is sent that was taken since the question'
   turn(stage, [want])
   finishCopies(stage)
   assert.equal(stage.board.read().snapshotIndex, asked + 1)
-  const beats = [leader, other].map(
-    (from): Came => [from, { type: 'heartbeatReply', term: 2, round: 0 }],
-  )
   tickUntil(stage, [...beats, want], () => count(stage, 'snapshot') > 0)
   assert.equal(count(stage, 'audit'), 3 * 4, 'four were asked three times, and then nothing else')
 })
@@ -316,7 +307,7 @@ test('who has left while it was asked is waited for no more: the majority is tha
     stateAgreed: (index: number) => void said.push(`agreed up to ${index}`),
     stateDoubted: () => undefined,
   } as unknown as Raft
-  const state = { appliedIndex: 7, watchDigest: () => 1 } as unknown as StateMachine
+  const state = { appliedIndex: 7, keepDigest: () => 1 } as unknown as StateMachine
   const say = (what: string) => () => void said.push(what)
   const audits = new Audits(
     { raft, state },

@@ -98,6 +98,11 @@ export function askedFor(stage: Stage): number {
 
 export const beat: Came = [leader, { type: 'heartbeatReply', term: 2, round: 0 }]
 
+export const beats: readonly Came[] = [leader, other].map((from) => [
+  from,
+  { type: 'heartbeatReply', term: 2, round: 0 },
+])
+
 /** A batch of the other's is committed, for these hold it. */
 export function put(stage: Stage, sequence: number, holders: readonly string[] = [leader]): void {
   const { bytes: batch } = batchEntry(0, [['put', 'k', 1]], { node: other, sequence })

@@ -82,8 +82,9 @@ export interface Stage {
   readonly later: (() => void)[]
   /** What has left the turn so far, to peers and to callers. */
   readonly rpcs: WireRpc[]
-  readonly posted: StorageToPeers[]
   readonly reports: StorageToNetwork[]
+  /** The same to peers, with whom each was for. */
+  readonly posted: readonly StorageToPeers[]
   /** Main hears of something, within the turn. */
   readonly main: { hears: (message: StorageToNetwork) => void }
   /** The last entry applied. */
@@ -142,7 +143,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   }
 
   const [rpcs, reports]: [WireRpc[], StorageToNetwork[]] = [[], []]
-  const sent: StorageToPeers[] = []
+  const posted: StorageToPeers[] = []
   const memory = createBoard()
   const board = new BoardReader(memory, opened.stateMark.generation)
   const main: Stage['main'] = { hears: nothing }
@@ -153,9 +154,9 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
       main.hears(message)
     }
   })
-  const lane = new MemoryPort<StorageToPeers, PeersToStorage>((posted) => {
-    rpcs.push(...posted.map(({ message }) => message.rpc))
-    sent.push(...posted.map(({ message }) => message))
+  const lane = new MemoryPort<StorageToPeers, PeersToStorage>((messages) => {
+    rpcs.push(...messages.map(({ message }) => message.rpc))
+    posted.push(...messages.map(({ message }) => message))
   })
   const space = new DiskSpace(
     () => disk.freeBytes,
@@ -175,7 +176,7 @@ export function openFreshStage({ first = members, disks: left = null }: StageOpt
   assert.deepEqual(failures, [])
   return {
     ...{ disk, failures, scheduled, later, rpcs, reports, disks },
-    ...{ board, main, posted: sent },
+    ...{ board, main, posted },
     appliedIndex: () => parts.state.appliedIndex,
     turn(came, calls = []) {
       for (const [from, rpc] of came) lane.deliver({ type: 'rpc', from, rpc })

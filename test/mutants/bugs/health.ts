@@ -38,8 +38,8 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'state-machine.ts',
     'another state keeps the hash of the one before',
-    'this.#hash = new StateHash(this.#position.hash)\n    const { watchedIndex }',
-    'const { watchedIndex }',
+    'this.#hash = new StateHash(this.#position.hash)\n    const { keptIndex }',
+    'const { keptIndex }',
   ),
   plant(
     'scrub.ts',
@@ -93,13 +93,13 @@ export const healthBugs: readonly Mutant[] = [
     'audits.ts',
     'a leader hands out a state that fewer agree with than with another',
     'if (rivals.length > 0) this.#events.outvoted(rivals)',
-    'if (rivals.length > 0 && comparison.isComplete(quorum)) this.#events.outvoted(rivals)',
+    'if (rivals.length > 0 && isComplete) this.#events.outvoted(rivals)',
   ),
   plant(
     'audits.ts',
     'where all have answered and no majority is of one mind, the leader is right, though more have another',
     'if (rivals.length > 0) this.#events.outvoted(rivals)',
-    'if (rivals.length > 0 && !comparison.isComplete(quorum)) this.#events.outvoted(rivals)',
+    'if (rivals.length > 0 && !isComplete) this.#events.outvoted(rivals)',
   ),
   plant(
     'audits.ts',
@@ -110,19 +110,19 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'audits.ts',
     'in vain a leader goes on asking, and hands out nothing',
-    'if (this.#isAskedInVain || comparison.isComplete(quorum)) this.#settle(comparison)',
-    'if (comparison.isComplete(quorum)) this.#settle(comparison)',
+    'if (isAskedInVain(comparison) || isComplete) this.#settle',
+    'if (isComplete) this.#settle',
   ),
   plant(
     'audits.ts',
     'a majority of those that are left counts as none, for others were asked in vain',
     'if (right !== null) {',
-    'if (right !== null && !this.#isAskedInVain) {',
+    'if (right !== null && !isAskedInVain(comparison)) {',
   ),
   plant(
     'audits.ts',
     'a snapshot goes on its way, though more have turned out to have another state in common',
-    'if (comparison.rivals(quorum).length > 0) this.#parts.raft.stateDoubted()',
+    'if (rivals.length > 0) this.#parts.raft.stateDoubted()',
     '',
   ),
   plant(
@@ -140,8 +140,8 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'health.ts',
     'any member’s question takes the place of the leader’s',
-    'if (from === raft.status.leaderId) state.watchDigest(rpc.index)',
-    'state.watchDigest(rpc.index)',
+    'if (from === raft.status.leaderId) state.keepDigest(rpc.index)',
+    'state.keepDigest(rpc.index)',
   ),
   plant(
     'snapshots.ts',
@@ -158,7 +158,7 @@ export const healthBugs: readonly Mutant[] = [
   plant(
     'state-hash.ts',
     'what a member has said of its state is forgotten before it is judged',
-    'if (index === this.#watchedIndex) return this.#watchedDigest\n',
+    'if (index === this.#keptIndex) return this.#keptDigest\n',
     '',
   ),
   plantCore(
@@ -188,8 +188,8 @@ export const healthBugs: readonly Mutant[] = [
   plantCore(
     'replication.ts',
     'a snapshot that was begun is sent to its end, though its state is in doubt',
-    'if (progress.sendsSnapshot) this.#beginSnapshot(progress)',
-    'if (progress.sendsSnapshot && progress.heldBytes === 0) this.#beginSnapshot(progress)',
+    'if (progress.sendsSnapshot) this.#goOnWithout(progress)',
+    'if (progress.sendsSnapshot && progress.heldBytes === 0) this.#goOnWithout(progress)',
   ),
   plant(
     'comparison.ts',
@@ -272,7 +272,7 @@ export const healthBugs: readonly Mutant[] = [
   plantCore(
     'replication.ts',
     'a leader without a snapshot does not ask who holds what was cut',
-    'progress.stopSnapshot()\n    progress.probe(Math.max(progress.matchIndex, index) + 1)',
+    'progress.stopSnapshot()\n    progress.probe(Math.max(progress.matchIndex, this.#server.log.base.index) + 1)',
     "progress.stopSnapshot()\n    if (progress.mode === 'snapshot') progress.probe(progress.matchIndex + 1)",
   ),
   plantCore(
