@@ -278,10 +278,11 @@ test('who leads without a state says once in an election timeout that nobody can
   const { term, lastIndex } = stage.board.read()
   turn(stage, [[leader, { type: 'appendReply', term, accepted: true, matchIndex: lastIndex }]])
   turn(stage, [[leader, { type: 'timeoutNowDeclined', term }]])
-  for (let n = 0; n < limits.electionTicksMin; n++)
+  const timeouts = 3
+  for (let n = 0; n < timeouts * limits.electionTicksMin; n++)
     turn(stage, [beat, [leader, { type: 'timeoutNowDeclined', term }]], [tick])
   const { length } = found(stage)
-  assert.ok(length >= 1 && length <= 2, `${length} times`)
+  assert.ok(length >= 1 && length <= timeouts, `${length} times`)
 })
 
 test('where nobody answers a snapshot is sent that was taken since the question', () => {
