@@ -320,7 +320,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
     return this.#unanswered() === 0 && level && hasChanged && sound && voterLeads && !second
   }
 
-  /** In peace, with a follower that the leader (which an old wish may change) cannot reach for long, or with a deaf leader. */
+  /** In peace, with a follower that the leader (which an old wish may change, or leave one of two voters) cannot reach for long, or with a deaf leader. */
   #checkEnding(): void {
     const [leader] = this.#leaders()
     assert(leader !== undefined, 'nobody leads')
@@ -348,7 +348,7 @@ class SimulatedCluster implements NodeWorld, FaultyWorld {
       this.say(() => `${id} comes back`)
       this.network.mend()
     }
-    this.#checkStable(this.#leaders()[0] ?? leader)
+    for (const next of this.#leaders().slice(0, 1)) this.#checkStable(next)
   }
 
   /** Another follower dies and is there again at once: it must not help the one that hears no leader. */
