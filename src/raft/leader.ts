@@ -166,7 +166,7 @@ export class Leader implements Role {
     return this.#replication.snapshotsInUse
   }
 
-  /** To one that has lost its state, though it may hold the log. */
+  /** To one that has lost its state, though it may hold the log behind `base`. */
   sendSnapshot(to: NodeId, base: Index): void {
     this.#replication.sendSnapshot(to, base)
   }

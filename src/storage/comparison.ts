@@ -12,6 +12,7 @@ export interface Digest {
 }
 
 export class Comparison {
+  /** So often the leader has asked, or was about to. */
   timesAsked = 0
   /** What is still answered is no longer waited for. */
   isSettled = false

@@ -61,6 +61,7 @@ export class Health {
   readonly #audits: Audits
   #scrub: Scrub
   #ticksToAudit: number
+  /** Each begins with another of those that outvote this leader. */
   #handOvers = 0
   /** A leader's question about an entry that is not applied here yet. */
   #asked: { readonly from: NodeId; readonly index: Index } | null = null
